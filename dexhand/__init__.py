@@ -1,0 +1,1 @@
+"""Train, watch and test policies for a dexterous robot hand."""

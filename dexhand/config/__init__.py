@@ -1,0 +1,1 @@
+"""Configuration: schema, Hydra tree, aliases and validation."""

@@ -1,0 +1,1 @@
+"""Loops, checkpoints, workspace and the contracts they rest on."""

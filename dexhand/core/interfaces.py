@@ -1,0 +1,384 @@
+"""The contracts between the parts of dexhand. Read this file first.
+
+Everything real (MuJoCo, Isaac Gym, rl_games, TensorBoard) and everything mock meets here and nowhere else.
+Each contract is checked by a suite in ``dexhand.testing``; what no suite checks is not promised.
+
+Symbols in shapes: N environments, D joints (degrees of freedom), B tracked bodies, C contact bodies, O objects,
+A actions, F observations, T reward terms.
+
+Units: metres, radians, seconds, newtons, kilograms. Quaternions are (x, y, z, w), unit length. All poses, velocities
+and forces are in the environment's own frame: origin at the environment's centre on the ground, z up.
+Tensors are float32 on the implementation's ``device`` unless a line says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Protocol, Tuple, TypedDict
+
+from torch import Generator, Tensor, device
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Vec3 = Tuple[float, float, float]
+Quat = Tuple[float, float, float, float]
+Metrics = Dict[str, float]
+
+
+# --- what is simulated ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Box:
+    """A free rigid box."""
+
+    name: str
+    size: Vec3
+    """Edge lengths, metres."""
+    mass: float
+    """Kilograms."""
+    friction: float = 1.0
+    """Sliding friction coefficient."""
+    rgba: Tuple[float, float, float, float] = (0.5, 0.8, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Gains:
+    """A joint servo: force = stiffness * (target - position) - damping * velocity, clamped to +-force_limit.
+
+    ``None`` keeps what the hand's own file says. Slides: N/m, N s/m, N. Hinges: N m/rad, N m s/rad, N m.
+    """
+
+    stiffness: Optional[float] = None
+    damping: Optional[float] = None
+    force_limit: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A fixed camera of the scene."""
+
+    name: str
+    position: Vec3
+    """Metres."""
+    target: Vec3
+    """The point looked at, metres."""
+    fovy: float = 45.0
+    """Vertical field of view, degrees."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One hand over a ground plane at z = 0, with its objects: the same description for every simulator."""
+
+    hand_asset: Optional[str] = None
+    """Path of an MJCF with the joints and bodies of ``dexhand.sim.hand``; ``None`` = the built-in model."""
+    hand_position: Vec3 = (0.0, 0.0, 0.5)
+    """Where the fixed root of the hand stands; base joints are displacements from here, along the world's axes."""
+    bodies: Tuple[str, ...] = ()
+    """Tracked bodies, the order of axis B."""
+    contact_bodies: Tuple[str, ...] = ()
+    """Bodies whose net contact force is measured, the order of axis C."""
+    objects: Tuple[Box, ...] = ()
+    """The order of axis O."""
+    ground_friction: float = 0.5
+    base_translation_gains: Gains = Gains()
+    base_rotation_gains: Gains = Gains()
+    finger_gains: Gains = Gains()
+    cameras: Tuple[Camera, ...] = (Camera("default", position=(0.75, -0.55, 0.75), target=(0.12, 0.0, 0.35)),)
+
+
+@dataclass(frozen=True)
+class SimState:
+    """The physical state of all environments. The tensors are the simulator's own: it refreshes them in place.
+
+    Read, never write. Clone what must outlive the next ``step`` or ``reset``.
+    """
+
+    dof_pos: Tensor
+    """Joint positions, m or rad, in the order of ``Simulator.dof_names``. Shape (N, D)."""
+    dof_vel: Tensor
+    """Joint velocities, m/s or rad/s. Shape (N, D)."""
+    body_pos: Tensor
+    """Origins of the tracked bodies, metres. Shape (N, B, 3)."""
+    body_quat: Tensor
+    """Orientations of the tracked bodies. Shape (N, B, 4)."""
+    body_linvel: Tensor
+    """Velocities of the tracked bodies' origins, m/s. Shape (N, B, 3)."""
+    body_angvel: Tensor
+    """Angular velocities of the tracked bodies, rad/s. Shape (N, B, 3)."""
+    contact_force: Tensor
+    """Net contact force on each contact body during the last physics step, newtons; 0 after a reset. Shape (N, C, 3)."""
+    object_pos: Tensor
+    """Object centres, metres. Shape (N, O, 3)."""
+    object_quat: Tensor
+    """Object orientations. Shape (N, O, 4)."""
+    object_linvel: Tensor
+    """Velocities of the object centres, m/s. Shape (N, O, 3)."""
+    object_angvel: Tensor
+    """Angular velocities of the objects, rad/s. Shape (N, O, 3)."""
+    object_contact_force: Tensor
+    """Net contact force on each object during the last physics step, newtons; 0 after a reset. Shape (N, O, 3)."""
+
+
+class Simulator(Protocol):
+    """N copies of one scene, stepped together."""
+
+    num_envs: int
+    device: device
+    scene: Scene
+    control_dt: float
+    """Seconds of simulated time per ``step``."""
+    dof_names: Tuple[str, ...]
+    """Joint names: 6 base joints, then finger by finger. Length D."""
+    dof_limits: Tensor
+    """Lower and upper joint limits, m or rad. Shape (D, 2)."""
+    state: SimState
+
+    def step(self, dof_targets: Tensor) -> None:
+        """Advance every environment by ``control_dt`` with the joint servos held at ``dof_targets`` (N, D), m or rad.
+
+        Targets outside the joint limits are clamped. Environments never influence each other, and the same state and
+        targets give the same result, bit for bit, whatever the number of threads.
+        """
+
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        """Put the environments where ``mask`` (N,) bool is true into a given pose, at rest, targets at the pose.
+
+        ``dof_pos`` (N, D), ``object_pose`` (N, O, 7) position and quaternion; rows outside the mask are ignored.
+        Costs no simulated time, changes no bit of any other environment, and ``state`` shows the new pose at once.
+        """
+
+    def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        """Draw one environment now. Returns uint8 (height, width, 3), RGB.
+
+        Raises ``RenderingUnavailable`` where nothing can draw, naming what to install; stepping goes on as before.
+        """
+
+    def state_dict(self) -> Dict[str, Tensor]:
+        """Everything the future depends on, copied: after ``load_state_dict`` the same steps give the same bits."""
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from ``state_dict()`` of a simulator of the same scene and number of environments."""
+
+    def close(self) -> None:
+        """Free what is held. Calling it again does nothing; nothing else may be called after it."""
+
+
+class RenderingUnavailable(RuntimeError):
+    """This machine or simulator cannot draw; the message says what to install."""
+
+
+# --- what is asked of the hand ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ResetPose:
+    """Where environments begin: one row for every environment, whether it is being reset or not."""
+
+    dof_pos: Tensor
+    """Joint positions within their limits, m or rad. Shape (N, D)."""
+    object_pose: Tensor
+    """Object positions and quaternions. Shape (N, O, 7)."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a task says of one control step, for every environment."""
+
+    observations: Tensor
+    """What the policy sees. Shape (N, F)."""
+    reward_terms: Tensor
+    """Weighted reward terms; their sum is the reward. Shape (N, T)."""
+    success: Tensor
+    """Which success criterion holds, bool. Shape (N, number of success criteria)."""
+    failure: Tensor
+    """Which failure criterion holds, bool. Shape (N, number of failure criteria)."""
+    timeout: Tensor
+    """The episode's steps are used up, bool. Shape (N,)."""
+
+
+class Task(Protocol):
+    """What is asked of the hand: tensor code only, the same on every simulator.
+
+    A task keeps a memory between control steps (previous targets, timers) but no clock and no random state of its own.
+    ``TaskEnv`` calls ``dof_targets``, then lets the simulator step, then calls ``evaluate``; for environments that
+    finished it calls ``reset_pose`` and ``begin`` and then ``observe``.
+    """
+
+    num_observations: int
+    num_actions: int
+    reward_names: Tuple[str, ...]
+    """Names of the reward terms, the order of axis T."""
+    success_names: Tuple[str, ...]
+    failure_names: Tuple[str, ...]
+
+    def dof_targets(self, actions: Tensor) -> Tensor:
+        """Turn actions (N, A) in [-1, 1] into joint targets (N, D), m or rad."""
+
+    def evaluate(self, state: SimState) -> Verdict:
+        """Judge the control step that has just ended. Called exactly once a step: timers advance here."""
+
+    def observe(self, state: SimState) -> Tensor:
+        """The observations (N, F) of ``state`` as it is, without advancing anything."""
+
+    def reset_pose(self, generator: Generator) -> ResetPose:
+        """Draw starting poses for all environments from a ``torch.Generator`` on the task's device."""
+
+    def begin(self, mask: Tensor, state: SimState) -> None:
+        """Start new episodes where ``mask`` (N,) is true; ``state`` already shows their starting poses."""
+
+    def state_dict(self) -> Dict[str, Tensor]:
+        """The memory, copied."""
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Continue with the memory of ``state_dict()``."""
+
+
+# --- what is trained on -----------------------------------------------------------------------------------------------
+
+
+class Space(Protocol):
+    """A box of real vectors; ``gymnasium.spaces.Box`` is one."""
+
+    shape: Tuple[int, ...]
+    low: Any
+    high: Any
+
+    def sample(self) -> Any:
+        """A random member."""
+
+
+class StepInfo(TypedDict):
+    """The fifth value of ``VecEnv.step``, a dictionary with these keys."""
+
+    final_observation: Tensor
+    """Last observation of the episode that ended in this step; elsewhere equal to the observation. Shape (N, F)."""
+    outcome: Tensor
+    """Index into ``VecEnv.outcome_names`` of how the episode ended, -1 where it goes on, int64. Shape (N,)."""
+    reward_terms: Tensor
+    """Weighted reward terms of this step; their sum is the reward. Shape (N, T)."""
+
+
+class VecEnv(Protocol):
+    """N independent episodes of one task. Signatures and auto-reset follow Gymnasium's vector environments:
+
+    an environment that finishes is reset within the same ``step``, which returns the first observation of the new
+    episode; the last one of the old is in ``info["final_observation"]``. Every returned tensor is the caller's: a later
+    step never changes it.
+    """
+
+    num_envs: int
+    device: device
+    single_observation_space: Space
+    """Shape (F,)."""
+    single_action_space: Space
+    """Shape (A,), bounds -1 and 1."""
+    reward_names: Tuple[str, ...]
+    outcome_names: Tuple[str, ...]
+    """Ways an episode can end, each ``success:<name>``, ``failure:<name>`` or ``timeout``."""
+
+    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+        """Start new episodes everywhere; returns observations (N, F) and an empty dictionary.
+
+        With a seed, everything random that follows is determined by it.
+        """
+
+    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+        """One control step. ``actions`` (N, A) are clamped to [-1, 1].
+
+        Returns observations (N, F), rewards (N,), terminated (N,) bool: the task ended it, truncated (N,) bool: time
+        ended it (never both), and the info. Raises ``RuntimeError`` before the first ``reset`` and ``ValueError`` for
+        actions of another shape or not finite.
+        """
+
+    def render(self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        """Draw one environment. See ``Simulator.render``."""
+
+    def state_dict(self) -> Dict[str, Any]:
+        """Simulation, task memory, episode counters and random state, copied."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue exactly where ``state_dict()`` was taken: the same actions give the same bits."""
+
+    def close(self) -> None:
+        """Free what is held. Calling it again does nothing."""
+
+
+# --- what learns ------------------------------------------------------------------------------------------------------
+
+
+class Policy(Protocol):
+    """Observations in, actions out."""
+
+    def act(self, observations: Tensor) -> Tensor:
+        """Actions (N, A) in [-1, 1] for observations (N, F). Deterministic; touches no random state."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the weights of an ``Algorithm.state_dict()``; all of them, or raise ``ValueError`` and change nothing."""
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """What one training iteration did."""
+
+    iterations_done: int
+    """Iterations behind us, this one included."""
+    frames_done: int
+    """Environment steps behind us, all environments counted."""
+    mean_return: Optional[float]
+    """Mean return of the newest finished episodes; ``None`` before the first has finished."""
+    metrics: Metrics = field(default_factory=dict)
+    """Scalars of this iteration by name (``losses/actor``, ``rewards/alive`` ...)."""
+
+
+class Algorithm(Protocol):
+    """A learner that is driven one iteration at a time."""
+
+    iterations_done: int
+    frames_done: int
+
+    def iterate(self) -> Iteration:
+        """Collect one rollout and learn from it."""
+
+    def state_dict(self) -> Dict[str, Any]:
+        """Everything a resumed run needs: nested dictionaries, lists, tensors and plain values only."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from ``state_dict()``. Raises ``ValueError`` naming what does not fit, and changes nothing then."""
+
+    def policy(self) -> Policy:
+        """The policy as it is now; later iterations do not change it."""
+
+    def close(self) -> None:
+        """Free what is held."""
+
+
+# --- around it --------------------------------------------------------------------------------------------------------
+
+
+class MetricSink(Protocol):
+    """Where numbers and pictures go."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Record ``values`` at ``step`` (environment frames)."""
+
+    def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """Record pictures, uint8 (H, W, 3). A sink that cannot show pictures ignores them."""
+
+    def close(self) -> None:
+        """Write out what is pending. Calling it again does nothing."""
+
+
+class Clock(Protocol):
+    """Time, as something a test can hold in its hand."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow; for durations."""
+
+    def now(self) -> float:
+        """Seconds since 1970-01-01 UTC; for names and records."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
