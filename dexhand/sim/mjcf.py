@@ -1,0 +1,214 @@
+"""A ``Scene`` as a compiled MuJoCo model. Shared by every back-end that runs MJCF."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterable, Tuple
+
+import numpy as np
+
+from dexhand.core import hand
+from dexhand.core.interfaces import Box, Camera, Gains, Scene
+from dexhand.sim.gl import choose_gl_backend
+
+choose_gl_backend()
+
+import mujoco  # noqa: E402  (MUJOCO_GL must be set first)
+
+
+@dataclass(frozen=True)
+class SolverSettings:
+    """How MuJoCo solves; see MuJoCo's ``option`` element."""
+
+    timestep: float
+    """Seconds per MuJoCo step."""
+    iterations: int = 20
+    ls_iterations: int = 20
+    tolerance: float = 1e-8
+
+
+HAND_PREFIX = "hand/"
+"""Stands before the names of the hand's joints, bodies and actuators in the compiled model."""
+
+BODY_SENSORS = (
+    (mujoco.mjtSensor.mjSENS_FRAMEPOS, 3),
+    (mujoco.mjtSensor.mjSENS_FRAMEQUAT, 4),
+    (mujoco.mjtSensor.mjSENS_FRAMELINVEL, 3),
+    (mujoco.mjtSensor.mjSENS_FRAMEANGVEL, 3),
+)
+"""Sensors of each tracked body, with their sizes, in the order in which ``compile_scene`` lays them out."""
+
+# data = force, reduce = net force, one slot: the sum of all contacts of a body, in world axes
+_NET_FORCE = [1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3, 1]
+
+
+def compile_scene(scene: Scene, solver: SolverSettings) -> mujoco.MjModel:
+    """Build the model of one environment.
+
+    Its sensors are, in this order: for each kind of ``BODY_SENSORS`` all tracked bodies, then all objects; then the
+    net contact force of all contact bodies and of all objects. MuJoCo reports the force a body exerts on the others,
+    the opposite of ``SimState``.
+
+    Raises ``ValueError`` where the hand's file cannot be used, naming what it lacks.
+    """
+    spec = mujoco.MjSpec()
+    spec.modelname = "dexhand"
+    hand_spec = _load_hand(scene.hand_asset)
+    for each in (spec, hand_spec):  # the same in both, or MuJoCo warns that they differ
+        _set_options(each, solver)
+    _add_surroundings(spec, scene)
+    spec.attach(hand_spec, frame=spec.worldbody.add_frame(pos=scene.hand_position), prefix=HAND_PREFIX)
+    for box in scene.objects:
+        _add_box(spec, box)
+    for camera in scene.cameras:
+        _add_camera(spec, camera)
+    _add_sensors(spec, scene)
+    try:
+        model = spec.compile()
+    except ValueError as error:
+        raise ValueError(f"The scene with hand {scene.hand_asset or hand.ASSET.name} does not compile: {error}") from None
+    _apply_gains(model, scene)
+    return model
+
+
+def _set_options(spec: mujoco.MjSpec, solver: SolverSettings) -> None:
+    spec.option.timestep = solver.timestep
+    spec.option.iterations = solver.iterations
+    spec.option.ls_iterations = solver.ls_iterations
+    spec.option.tolerance = solver.tolerance
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.njmax = spec.nconmax = -1  # as many as there are
+
+
+def _load_hand(asset: "str | None") -> mujoco.MjSpec:
+    path = Path(asset) if asset else hand.ASSET
+    try:
+        spec = mujoco.MjSpec.from_file(str(path))
+    except ValueError as error:
+        raise ValueError(f"env.handAsset={path} is not a usable MJCF: {error}") from None
+    needed = {hand.HAND_BODY, *hand.FINGERTIPS, *hand.FINGERPADS, *hand.CONTACT_BODIES}
+    joints = {joint.name for joint in spec.joints}
+    driven = {actuator.target for actuator in spec.actuators}
+    for what, missing in (
+        ("bodies", needed - {body.name for body in spec.bodies}),
+        ("joints", set(hand.DOF_NAMES) - joints),
+        ("actuators of joints", set(hand.DOF_NAMES) - driven),
+    ):
+        if missing:
+            raise ValueError(f"env.handAsset={path} lacks {what} {', '.join(sorted(missing))}")
+    if extra := joints - set(hand.DOF_NAMES):
+        raise ValueError(f"env.handAsset={path} has unknown joints {', '.join(sorted(extra))}")
+    # a hand's own sensors would be evaluated in every step and read by nobody
+    for sensor in list(spec.sensors):
+        spec.delete(sensor)
+    for key in list(spec.keys):
+        spec.delete(key)
+    return spec
+
+
+def _add_surroundings(spec: mujoco.MjSpec, scene: Scene) -> None:
+    spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
+    spec.visual.headlight.diffuse = [0.4, 0.4, 0.4]
+    spec.visual.quality.shadowsize = 2048
+    # spec.visual.global is a keyword in Python
+    getattr(spec.visual, "global_").offwidth = 1920
+    getattr(spec.visual, "global_").offheight = 1080
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.78, 0.85, 0.93],
+        rgb2=[0.97, 0.98, 1.0],
+        width=256,
+        height=256,
+    )
+    spec.add_texture(
+        name="ground",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        rgb1=[0.86, 0.87, 0.88],
+        rgb2=[0.80, 0.81, 0.83],
+        width=256,
+        height=256,
+    )
+    material = spec.add_material(name="ground", texrepeat=[20, 20], texuniform=False)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "ground"
+    world = spec.worldbody
+    world.add_light(pos=[0.4, -0.6, 2.0], dir=[-0.2, 0.3, -1.0], diffuse=[0.6, 0.6, 0.6], castshadow=True)
+    world.add_geom(
+        name="ground",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[2.0, 2.0, 0.1],
+        friction=[scene.ground_friction, 0.005, 0.0001],
+        material="ground",
+    )
+
+
+def _add_box(spec: mujoco.MjSpec, box: Box) -> None:
+    body = spec.worldbody.add_body(name=box.name, pos=[0.0, 0.0, box.size[2] / 2])
+    body.add_freejoint(name=box.name)
+    body.add_geom(
+        name=box.name,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[edge / 2 for edge in box.size],
+        mass=box.mass,
+        friction=[box.friction, 0.005, 0.0001],
+        rgba=box.rgba,
+    )
+
+
+def _add_camera(spec: mujoco.MjSpec, camera: Camera) -> None:
+    position = np.array(camera.position)
+    backward = position - np.array(camera.target)
+    backward = backward / np.linalg.norm(backward)
+    right = np.cross([0.0, 0.0, 1.0], backward)
+    if np.linalg.norm(right) < 1e-6:  # straight down: image up = world x
+        right = np.array([0.0, -1.0, 0.0])
+    right = right / np.linalg.norm(right)
+    matrix = np.stack([right, np.cross(backward, right), backward], axis=1)
+    quat = np.empty(4)
+    mujoco.mju_mat2Quat(quat, matrix.flatten())
+    spec.worldbody.add_camera(name=camera.name, pos=position, quat=quat, fovy=camera.fovy)
+
+
+def _add_sensors(spec: mujoco.MjSpec, scene: Scene) -> None:
+    objects = tuple(box.name for box in scene.objects)
+    bodies = tuple(HAND_PREFIX + name for name in scene.bodies)
+    contact_bodies = tuple(HAND_PREFIX + name for name in scene.contact_bodies)
+    for kind, _ in BODY_SENSORS:
+        for body in bodies + objects:
+            spec.add_sensor(
+                name=f"{kind.name}:{body}", type=kind, objtype=mujoco.mjtObj.mjOBJ_XBODY, objname=body
+            )
+    for body in contact_bodies + objects:
+        spec.add_sensor(
+            name=f"net_force:{body}",
+            type=mujoco.mjtSensor.mjSENS_CONTACT,
+            objtype=mujoco.mjtObj.mjOBJ_BODY,
+            objname=body,
+            intprm=_NET_FORCE,
+        )
+
+
+def _apply_gains(model: mujoco.MjModel, scene: Scene) -> None:
+    groups: Iterable[Tuple[Tuple[str, ...], Gains]] = (
+        (hand.BASE_JOINTS[:3], scene.base_translation_gains),
+        (hand.BASE_JOINTS[3:], scene.base_rotation_gains),
+        (hand.FINGER_JOINTS, scene.finger_gains),
+    )
+    for joints, gains in groups:
+        ids = {model.joint(HAND_PREFIX + name).id for name in joints}
+        for actuator in range(model.nu):
+            if model.actuator_trnid[actuator, 0] in ids:
+                _set_servo(model, actuator, gains)
+
+
+def _set_servo(model: mujoco.MjModel, actuator: int, gains: Gains) -> None:
+    # MuJoCo's position servo: force = gainprm[0] * ctrl + biasprm[1] * position + biasprm[2] * velocity
+    if gains.stiffness is not None:
+        model.actuator_gainprm[actuator, 0] = gains.stiffness
+        model.actuator_biasprm[actuator, 1] = -gains.stiffness
+    if gains.damping is not None:
+        model.actuator_biasprm[actuator, 2] = -gains.damping
+    if gains.force_limit is not None:
+        model.actuator_forcelimited[actuator] = True
+        model.actuator_forcerange[actuator] = (-gains.force_limit, gains.force_limit)
