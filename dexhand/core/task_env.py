@@ -1,0 +1,123 @@
+"""``VecEnv`` made of a ``Simulator`` and a ``Task``."""
+
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from gymnasium.vector.utils import batch_space
+from torch import Tensor
+
+from dexhand.core.interfaces import Simulator, StepInfo, Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class TaskEnv:
+    """See ``VecEnv``. Everything random comes from one generator, which ``state_dict`` carries."""
+
+    def __init__(self, simulator: Simulator, task: Task, seed: int = 0) -> None:
+        self.simulator = simulator
+        self.task = task
+        self.num_envs = simulator.num_envs
+        self.device = simulator.device
+        self.single_observation_space = Box(-np.inf, np.inf, (task.num_observations,), np.float32)
+        self.single_action_space = Box(-1.0, 1.0, (task.num_actions,), np.float32)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.reward_names = task.reward_names
+        self.outcome_names = (
+            *(f"success:{name}" for name in task.success_names),
+            *(f"failure:{name}" for name in task.failure_names),
+            "timeout",
+        )
+        self._generator = torch.Generator(device=self.device)
+        self._generator.manual_seed(seed)
+        self._everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self._started = False
+
+    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+        """See ``VecEnv.reset``."""
+        if seed is not None:
+            self._generator.manual_seed(seed)
+        self._begin_episodes(self._everyone)
+        self._started = True
+        return self.task.observe(self.simulator.state), {}
+
+    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+        """See ``VecEnv.step``."""
+        if not self._started:
+            raise RuntimeError("step() before reset(): call reset() once first")
+        actions = self._checked(actions)
+        self.simulator.step(self.task.dof_targets(actions))
+        verdict = self.task.evaluate(self.simulator.state)
+
+        terminated = torch.cat((verdict.success, verdict.failure), dim=1).any(dim=1)
+        truncated = verdict.timeout & ~terminated
+        info: StepInfo = {
+            "final_observation": verdict.observations,
+            "outcome": self._outcome(verdict.success, verdict.failure, truncated),
+            "reward_terms": verdict.reward_terms,
+        }
+        observations = self._restart(terminated | truncated, verdict.observations)
+        return observations, verdict.reward_terms.sum(dim=1), terminated, truncated, info
+
+    def _checked(self, actions: Tensor) -> Tensor:
+        actions = torch.as_tensor(actions, dtype=torch.float32, device=self.device)
+        expected = (self.num_envs, self.task.num_actions)
+        if actions.shape != expected:
+            raise ValueError(f"actions have shape {tuple(actions.shape)}, expected {expected}")
+        # on a GPU this question would make the host wait for the device in every step
+        if self.device.type == "cpu" and not bool(torch.isfinite(actions).all()):
+            bad = (~torch.isfinite(actions)).any(dim=1).nonzero().flatten().tolist()
+            raise ValueError(f"actions of environments {bad[:8]} are not finite")
+        return actions.clamp(-1.0, 1.0)
+
+    def _outcome(self, success: Tensor, failure: Tensor, truncated: Tensor) -> Tensor:
+        """Index of the first criterion that holds, -1 where none does."""
+        holds = torch.cat((success, failure, truncated[:, None]), dim=1)
+        first = holds.to(torch.int8).argmax(dim=1)
+        return torch.where(holds.any(dim=1), first, torch.full_like(first, -1))
+
+    def _restart(self, done: Tensor, observations: Tensor) -> Tensor:
+        """Begin new episodes where ``done`` and return what every environment sees now."""
+        if self.device.type == "cpu" and not bool(done.any()):
+            return observations
+        self._begin_episodes(done)
+        return torch.where(done[:, None], self.task.observe(self.simulator.state), observations)
+
+    def _begin_episodes(self, mask: Tensor) -> None:
+        pose = self.task.reset_pose(self._generator)
+        self.simulator.reset(mask, pose.dof_pos, pose.object_pose)
+        self.task.begin(mask, self.simulator.state)
+
+    def render(
+        self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480
+    ) -> "NDArray[np.uint8]":
+        """See ``VecEnv.render``."""
+        return self.simulator.render(env_id, camera, width, height)
+
+    def state_dict(self) -> Dict[str, Any]:
+        """See ``VecEnv.state_dict``."""
+        return {
+            "simulator": self.simulator.state_dict(),
+            "task": self.task.state_dict(),
+            "generator": self._generator.get_state(),
+            "started": self._started,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``VecEnv.load_state_dict``."""
+        self.simulator.load_state_dict(state["simulator"])
+        self.task.load_state_dict(state["task"])
+        self._generator.set_state(state["generator"].cpu())
+        self._started = state["started"]
+
+    def observe(self) -> Tensor:
+        """What the policy sees now; for a learner that resumes between two steps. Shape (N, F)."""
+        return self.task.observe(self.simulator.state)
+
+    def close(self) -> None:
+        """See ``VecEnv.close``."""
+        self.simulator.close()
