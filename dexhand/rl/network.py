@@ -1,0 +1,107 @@
+"""The actor-critic network, built by rl_games."""
+
+import contextlib
+import io
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Iterator, Mapping, Tuple
+
+from rl_games.algos_torch.model_builder import ModelBuilder
+from torch import nn
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that the network's shape depends on; a checkpoint carries it."""
+
+    num_observations: int
+    num_actions: int
+    units: Tuple[int, ...]
+    activation: str = "elu"
+    separate_critic: bool = False
+    sigma_init: float = 0.0
+    normalize_input: bool = True
+    normalize_value: bool = True
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "units": list(self.units)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "NetworkSpec":
+        """The inverse of ``to_dict``."""
+        return cls(**{**values, "units": tuple(values["units"])})
+
+    def model_params(self) -> Dict[str, Any]:
+        """``params`` of rl_games's model builder."""
+        return {
+            "model": {"name": "continuous_a2c_logstd"},
+            "network": {
+                "name": "actor_critic",
+                "separate": self.separate_critic,
+                "space": {
+                    "continuous": {
+                        "mu_activation": "None",
+                        "sigma_activation": "None",
+                        "mu_init": {"name": "default"},
+                        "sigma_init": {"name": "const_initializer", "val": self.sigma_init},
+                        "fixed_sigma": True,
+                    }
+                },
+                "mlp": {
+                    "units": list(self.units),
+                    "activation": self.activation,
+                    "d2rl": False,
+                    "initializer": {"name": "default"},
+                    "regularizer": {"name": "None"},
+                },
+            },
+        }
+
+
+def build_network(spec: NetworkSpec) -> nn.Module:
+    """An untrained network."""
+    with quiet():
+        network: nn.Module = (
+            ModelBuilder()
+            .load(spec.model_params())
+            .build(
+                {
+                    "actions_num": spec.num_actions,
+                    "input_shape": (spec.num_observations,),
+                    "num_seqs": 1,
+                    "value_size": 1,
+                    "normalize_value": spec.normalize_value,
+                    "normalize_input": spec.normalize_input,
+                }
+            )
+        )
+    return network
+
+
+def check_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` naming the first tensors of ``weights`` that do not fit ``network``."""
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    misfits = [
+        f"{name}: checkpoint {given.get(name, 'lacks it')}, needed {expected.get(name, 'nothing of this name')}"
+        for name in sorted({*expected, *given})
+        if expected.get(name) != given.get(name)
+    ]
+    if misfits:
+        more = f" and {len(misfits) - 3} more" if len(misfits) > 3 else ""
+        raise ValueError(f"The checkpoint's network does not fit this task and train.network: {'; '.join(misfits[:3])}{more}")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Send what rl_games prints to the debug log."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        for line in printed.getvalue().splitlines():
+            log.debug("rl_games: %s", line)

@@ -1,0 +1,37 @@
+"""``Policy`` on an rl_games actor-critic network."""
+
+from typing import Any, Dict, Mapping
+
+import torch
+from torch import Tensor
+
+from dexhand.rl.network import NetworkSpec, build_network, check_weights
+
+
+class RlGamesPolicy:
+    """Acts with the mean of the action distribution, clamped to [-1, 1]."""
+
+    def __init__(self, spec: NetworkSpec, device: torch.device) -> None:
+        self.spec = spec
+        self.device = device
+        self._network = build_network(spec).to(device).eval()
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], device: torch.device) -> "RlGamesPolicy":
+        """The policy of an ``Algorithm.state_dict()``, network sizes included."""
+        policy = cls(NetworkSpec.from_dict(state["dexhand"]["network"]), device)
+        policy.load_state_dict(state)
+        return policy
+
+    @torch.no_grad()
+    def act(self, observations: Tensor) -> Tensor:
+        """See ``Policy.act``."""
+        # not network.forward: it samples, which would touch the random state
+        inputs: Dict[str, Any] = {"obs": self._network.norm_obs(observations)}
+        mean: Tensor = self._network.a2c_network(inputs)[0]
+        return mean.clamp(-1.0, 1.0)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Policy.load_state_dict``."""
+        check_weights(self._network, state["model"])
+        self._network.load_state_dict(state["model"])

@@ -1,0 +1,258 @@
+"""``Algorithm`` on rl_games's PPO, one ``train_epoch`` at a time. The only file that drives the agent.
+
+Read for rl_games 1.6.5. Its own ``train`` loop, ``Runner``, writer and saving are not used; the public attributes of
+the agent that stand in for them here are ``obs``, ``frame``, ``dones``, ``current_*``, ``game_*``, ``last_lr`` and
+``entropy_coef``.
+"""
+
+import tempfile
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import torch
+from rl_games.algos_torch.a2c_continuous import A2CAgent
+from rl_games.common.algo_observer import AlgoObserver
+from rl_games.common.ivecenv import IVecEnv
+from rl_games.common.tr_helpers import DefaultRewardsShaper
+from torch import Tensor
+
+from dexhand.config.schema import NetworkConfig, PpoConfig
+from dexhand.core.interfaces import Iteration, Metrics, VecEnv
+from dexhand.rl.network import NetworkSpec, check_weights, quiet
+from dexhand.rl.policy import RlGamesPolicy
+
+_RUNNING = ("obs", "dones", "current_rewards", "current_shaped_rewards", "current_lengths")
+"""Tensors the agent carries from one rollout to the next."""
+_METERS = ("game_rewards", "game_shaped_rewards", "game_lengths")
+
+
+class RlGamesPpo:
+    """PPO on a ``VecEnv``. ``env_kind`` says what the environment is, so that its state is restored only into its like."""
+
+    def __init__(
+        self,
+        env: VecEnv,
+        ppo: PpoConfig,
+        network: NetworkConfig,
+        *,
+        max_iterations: int,
+        env_kind: str,
+    ) -> None:
+        self.spec = NetworkSpec(
+            num_observations=env.single_observation_space.shape[0],
+            num_actions=env.single_action_space.shape[0],
+            units=tuple(network.units),
+            activation=network.activation,
+            separate_critic=network.separate_critic,
+            sigma_init=network.sigma_init,
+            normalize_input=ppo.normalize_input,
+            normalize_value=ppo.normalize_value,
+        )
+        self.env = env
+        self.env_kind = env_kind
+        self._rollout_env = _RolloutEnv(env)
+        # A2CBase's constructor makes folders and opens a writer; both are thrown away
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            self._agent = A2CAgent("dexhand", self._params(ppo, max_iterations, folder))
+            self._agent.writer.close()
+            self._agent.init_tensors()
+        self._agent.obs = None
+
+    def _params(self, ppo: PpoConfig, max_iterations: int, folder: str) -> Dict[str, Any]:
+        env = self.env
+        config = {
+            "name": "dexhand",
+            "env_name": "dexhand",
+            "full_experiment_name": "run",
+            "train_dir": folder,
+            "device": str(env.device),
+            "num_actors": env.num_envs,
+            "vec_env": self._rollout_env,
+            "env_info": self._rollout_env.get_env_info(),
+            "reward_shaper": DefaultRewardsShaper(scale_value=ppo.reward_scale),
+            "features": {"observer": AlgoObserver()},
+            "max_epochs": max_iterations,
+            "horizon_length": ppo.horizon_length,
+            "minibatch_size": ppo.minibatch_size,
+            "mini_epochs": ppo.mini_epochs,
+            "learning_rate": ppo.learning_rate,
+            "lr_schedule": ppo.lr_schedule,
+            "schedule_type": ppo.schedule_type,
+            "kl_threshold": ppo.kl_threshold,
+            "gamma": ppo.gamma,
+            "tau": ppo.tau,
+            "e_clip": ppo.e_clip,
+            "clip_value": ppo.clip_value,
+            "critic_coef": ppo.critic_coef,
+            "entropy_coef": ppo.entropy_coef,
+            "bounds_loss_coef": ppo.bounds_loss_coef,
+            "grad_norm": ppo.grad_norm,
+            "truncate_grads": ppo.truncate_grads,
+            "normalize_input": ppo.normalize_input,
+            "normalize_value": ppo.normalize_value,
+            "normalize_advantage": ppo.normalize_advantage,
+            "value_bootstrap": ppo.value_bootstrap,
+            "print_stats": False,
+        }
+        return {**self.spec.model_params(), "config": config}
+
+    @property
+    def iterations_done(self) -> int:
+        """See ``Algorithm``."""
+        return int(self._agent.epoch_num)
+
+    @property
+    def frames_done(self) -> int:
+        """See ``Algorithm``."""
+        return int(self._agent.frame)
+
+    def iterate(self) -> Iteration:
+        """See ``Algorithm.iterate``."""
+        agent = self._agent
+        if agent.obs is None:
+            agent.obs = agent.env_reset()
+        agent.update_epoch()
+        (step_time, play_time, update_time, total_time, actor, critic, bounds, entropies, kls, lr, _) = (
+            agent.train_epoch()
+        )
+        agent.dataset.update_values_dict(None)
+        agent.frame += agent.curr_frames
+        metrics = {
+            "losses/actor": _mean(actor),
+            "losses/critic": _mean(critic),
+            "losses/bounds": _mean(bounds),
+            "losses/entropy": _mean(entropies),
+            "info/kl": _mean(kls),
+            "info/learning_rate": float(lr),
+            "performance/frames_per_second": agent.curr_frames / total_time,
+            "performance/step_seconds": step_time,
+            "performance/rollout_seconds": play_time,
+            "performance/update_seconds": update_time,
+            **self._rollout_env.pop_metrics(),
+        }
+        mean_return = None
+        if agent.game_rewards.current_size > 0:
+            mean_return = metrics["episodes/return"] = float(agent.game_rewards.get_mean())
+            metrics["episodes/length"] = float(agent.game_lengths.get_mean())
+        return Iteration(self.iterations_done, self.frames_done, mean_return, metrics)
+
+    def state_dict(self) -> Dict[str, Any]:
+        """See ``Algorithm.state_dict``: what rl_games's own player reads, and beside it what it leaves out."""
+        agent = self._agent
+        if agent.obs is None:
+            agent.obs = agent.env_reset()
+        running = {name: getattr(agent, name) for name in _RUNNING}
+        running["obs"] = agent.obs["obs"]
+        return {
+            **agent.get_full_state_weights(),
+            "dexhand": {
+                "network": self.spec.to_dict(),
+                "learning_rate": float(agent.last_lr),
+                "entropy_coef": float(agent.entropy_coef),
+                "meters": {name: _meter_state(getattr(agent, name)) for name in _METERS},
+                "env_kind": self.env_kind,
+                "env": self.env.state_dict(),
+                "running": {name: tensor.clone() for name, tensor in running.items()},
+                "random": _random_state(),
+            },
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Algorithm.load_state_dict``.
+
+        Episodes under way go on only in an environment of the same kind and number; elsewhere they start anew.
+        """
+        agent, ours = self._agent, state["dexhand"]
+        check_weights(agent.model, state["model"])
+        agent.set_full_state_weights(state)
+        agent.last_lr, agent.entropy_coef = ours["learning_rate"], ours["entropy_coef"]
+        agent.update_lr(agent.last_lr)
+        for name in _METERS:
+            _load_meter(getattr(agent, name), ours["meters"][name])
+        if ours["env_kind"] == self.env_kind:
+            self.env.load_state_dict(ours["env"])
+            for name in _RUNNING[1:]:
+                getattr(agent, name).copy_(ours["running"][name])
+            agent.obs = agent.obs_to_tensors(ours["running"]["obs"].to(agent.ppo_device))
+        else:
+            agent.obs = agent.env_reset()
+        _set_random_state(ours["random"])
+
+    def policy(self) -> RlGamesPolicy:
+        """See ``Algorithm.policy``."""
+        policy = RlGamesPolicy(self.spec, self.env.device)
+        policy.load_state_dict({"model": self._agent.model.state_dict()})
+        return policy
+
+    def close(self) -> None:
+        """See ``Algorithm.close``."""
+        self.env.close()
+
+
+class _RolloutEnv(IVecEnv):  # type: ignore[misc]
+    """A ``VecEnv`` as rl_games wants it, counting on the way what rl_games does not."""
+
+    def __init__(self, env: VecEnv) -> None:
+        self._env = env
+        self._clear()
+
+    def _clear(self) -> None:
+        env = self._env
+        self._steps = 0
+        self._terms = torch.zeros(len(env.reward_names), device=env.device)
+        self._outcomes = torch.zeros(len(env.outcome_names) + 1, dtype=torch.int64, device=env.device)
+
+    def get_env_info(self) -> Dict[str, Any]:
+        return {
+            "observation_space": self._env.single_observation_space,
+            "action_space": self._env.single_action_space,
+        }
+
+    def reset(self) -> Tensor:
+        return self._env.reset()[0]
+
+    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Dict[str, Tensor]]:
+        observations, rewards, terminated, truncated, info = self._env.step(actions)
+        self._steps += 1
+        self._terms += info["reward_terms"].mean(dim=0)
+        self._outcomes += torch.bincount(info["outcome"] + 1, minlength=len(self._outcomes))
+        return observations, rewards, (terminated | truncated).to(torch.uint8), {"time_outs": truncated}
+
+    def pop_metrics(self) -> Metrics:
+        """Means per step of each reward term and the share of each way to end, since the last call."""
+        terms = (self._terms / max(self._steps, 1)).tolist()
+        _, *endings = self._outcomes.tolist()
+        metrics = {f"rewards/{name}": value for name, value in zip(self._env.reward_names, terms)}
+        metrics["rewards/total"] = sum(terms)
+        metrics["episodes/finished"] = float(sum(endings))
+        if sum(endings):
+            metrics.update(
+                {f"episodes/{name}": count / sum(endings) for name, count in zip(self._env.outcome_names, endings)}
+            )
+        self._clear()
+        return metrics
+
+
+def _mean(values: List[Tensor]) -> float:
+    return float(torch.stack([value.detach().mean() for value in values]).mean()) if values else 0.0
+
+
+def _meter_state(meter: Any) -> Dict[str, Any]:
+    return {"mean": meter.mean.clone(), "size": int(meter.current_size)}
+
+
+def _load_meter(meter: Any, state: Mapping[str, Any]) -> None:
+    meter.mean = state["mean"].to(meter.mean.device)
+    meter.current_size = state["size"]
+
+
+def _random_state() -> Dict[str, Optional[Tensor]]:
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def _set_random_state(state: Mapping[str, Optional[Tensor]]) -> None:
+    cpu, cuda = state["cpu"], state["cuda"]
+    assert cpu is not None
+    torch.set_rng_state(cpu.cpu())
+    if cuda is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(cuda.cpu())
