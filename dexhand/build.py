@@ -1,0 +1,164 @@
+"""From a validated configuration to working parts. The only place that knows every implementation by name.
+
+Imports are lazy: a part that is not asked for need not be installed.
+"""
+
+import importlib.util
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Type
+
+import torch
+
+from dexhand.config.errors import ConfigError
+from dexhand.config.schema import Config, GainsConfig
+from dexhand.core import hand
+from dexhand.core.interfaces import Gains, MetricSink, Scene, Simulator
+from dexhand.core.task_env import TaskEnv
+from dexhand.tasks.base_task import BaseTask
+from dexhand.tasks.hand_state import BODIES
+
+TASKS: Dict[str, Type[BaseTask]] = {"BaseTask": BaseTask}
+
+
+def backend_of(config: Config) -> str:
+    """The simulator to use. Raises ``ConfigError`` where it is not installed, with the command that installs it."""
+    backend = "mujoco" if config.sim.backend == "auto" else config.sim.backend
+    if backend == "mujoco" and importlib.util.find_spec("mujoco") is None:
+        raise ConfigError(
+            f"sim.backend={config.sim.backend}: MuJoCo is not installed. Python 3.11 or newer: pip install 'mujoco>=4.0'. "
+            "On an older Python only sim.backend=mock works, which has no physics"
+        )
+    return backend
+
+
+def device_of(config: Config) -> torch.device:
+    """Where tensors live. Raises ``ConfigError`` for a device this machine or the simulator does not have."""
+    backend, wanted = backend_of(config), config.env.device
+    if wanted == "auto":
+        return torch.device("cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise ConfigError(
+                f"env.device={wanted}: torch finds {count} NVIDIA GPUs here. Use env.device=auto or env.device=cpu"
+            )
+        if backend == "mujoco":
+            raise ConfigError(f"env.device={wanted}: sim.backend=mujoco works on the CPU. Use env.device=cpu")
+    return device
+
+
+def build_env(config: Config) -> TaskEnv:
+    """The environments, seeded. Raises ``ConfigError`` where the configuration cannot be built on this machine."""
+    task_class = TASKS[config.task.name]
+    simulator = _SIMULATORS[backend_of(config)](config, _scene(config, task_class))
+    task = task_class(
+        config.task,
+        num_envs=simulator.num_envs,
+        device=simulator.device,
+        control_dt=simulator.control_dt,
+        dof_limits=simulator.dof_limits,
+    )
+    return TaskEnv(simulator, task, seed=config.train.seed)
+
+
+def _scene(config: Config, task_class: Type[BaseTask]) -> Scene:
+    env = config.env
+    x, y, z = env.initialHandPos
+    return Scene(
+        hand_asset=env.handAsset,
+        hand_position=(x, y, z),
+        bodies=BODIES,
+        contact_bodies=hand.CONTACT_BODIES,
+        objects=task_class.objects(config.task),
+        base_translation_gains=_gains(env.actuators.baseTranslation),
+        base_rotation_gains=_gains(env.actuators.baseRotation),
+        finger_gains=_gains(env.actuators.fingers),
+    )
+
+
+def _gains(config: GainsConfig) -> Gains:
+    return Gains(config.stiffness, config.damping, config.forceLimit)
+
+
+def _mujoco(config: Config, scene: Scene) -> Simulator:
+    from dexhand.sim.mjcf import SolverSettings
+    from dexhand.sim.mujoco import MujocoSimulator
+
+    device_of(config)
+    sim = config.sim
+    substeps = sim.substeps or sim.mujoco.substeps
+    solver = SolverSettings(
+        timestep=sim.dt / substeps,
+        iterations=sim.mujoco.iterations,
+        ls_iterations=sim.mujoco.ls_iterations,
+        tolerance=sim.mujoco.tolerance,
+    )
+    try:
+        return MujocoSimulator(
+            scene,
+            _num_envs(config),
+            solver=solver,
+            steps_per_control=substeps * config.env.controlDecimation,
+            num_threads=sim.mujoco.threads,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _mock(config: Config, scene: Scene) -> Simulator:
+    from dexhand.mock.simulator import MockSimulator
+
+    try:
+        return MockSimulator(
+            scene,
+            _num_envs(config),
+            control_dt=config.sim.dt * config.env.controlDecimation,
+            device=device_of(config),
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _num_envs(config: Config) -> int:
+    assert config.env.numEnvs is not None  # validation has filled it in
+    return config.env.numEnvs
+
+
+_SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {"mujoco": _mujoco, "mock": _mock}
+
+
+def build_algorithm(config: Config, env: TaskEnv) -> "Any":
+    """The learner."""
+    from dexhand.rl.rl_games import RlGamesPpo
+
+    return RlGamesPpo(
+        env,
+        config.train.ppo,
+        config.train.network,
+        max_iterations=config.train.maxIterations,
+        env_kind=f"{backend_of(config)}:{asdict(config.task)['name']}:{env.num_envs}",
+    )
+
+
+def build_policy(state: Mapping[str, Any], env: TaskEnv) -> "Any":
+    """The policy of a checkpoint. Raises ``ConfigError`` where it was trained for other observations or actions."""
+    from dexhand.rl.policy import RlGamesPolicy
+
+    policy = RlGamesPolicy.from_state(state, env.device)
+    trained = (policy.spec.num_observations, policy.spec.num_actions)
+    needed = (env.single_observation_space.shape[0], env.single_action_space.shape[0])
+    if trained != needed:
+        raise ConfigError(
+            f"train.checkpoint was trained with {trained[0]} observations and {trained[1]} actions, this task has "
+            f"{needed[0]} and {needed[1]}. Give the task and the task.* settings it was trained with"
+        )
+    return policy
+
+
+def build_sinks(summaries: Path) -> List[MetricSink]:
+    """Sinks that write into a run folder."""
+    from dexhand.sinks.tensorboard import TensorBoardSink
+
+    return [TensorBoardSink(summaries)]

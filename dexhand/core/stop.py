@@ -1,0 +1,41 @@
+"""Stopping a loop from outside, in good order."""
+
+import logging
+import os
+import signal
+from types import FrameType, TracebackType
+from typing import Any, Dict, Optional, Type
+
+log = logging.getLogger(__name__)
+
+
+class StopRequest:
+    """While entered, the first SIGINT or SIGTERM asks the loop to stop after the step it is in; a second one ends the
+    process at once with exit code 128 + signal number.
+
+    Enter it in the main thread; Python delivers signals only there.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: Dict[int, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: Optional[FrameType]) -> None:
+        if self.requested:
+            os._exit(128 + number)
+        self.requested = True
+        log.warning("%s: stopping after this iteration; once more to stop at once", signal.Signals(number).name)
