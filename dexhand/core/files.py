@@ -1,0 +1,61 @@
+"""Files and links that change in one step: a reader sees the old one or the new one, never anything between."""
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any, BinaryIO, Callable
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it.
+
+    When ``write`` or the file system raises, ``path`` stands as it was or is complete, and no temporary file is left.
+    """
+    temporary = _temporary(path)
+    try:
+        with open(temporary, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def link_atomically(source: Path, path: Path) -> None:
+    """Give the file ``source`` a second name; where the file system has no hard links, copy it."""
+    temporary = _temporary(path)
+    try:
+        os.link(source, temporary)
+        os.replace(temporary, path)
+    except OSError:
+        with open(source, "rb") as original:
+            write_atomically(path, lambda file: shutil.copyfileobj(original, file))
+    finally:
+        # a rename between two names of one file does nothing, so the temporary name can still be there
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def symlink_atomically(target: str, path: Path) -> None:
+    """Point the symbolic link ``path`` to ``target``, replacing the link that is there."""
+    temporary = _temporary(path)
+    try:
+        os.symlink(target, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
