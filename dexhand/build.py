@@ -49,6 +49,18 @@ def device_of(config: Config) -> torch.device:
     return device
 
 
+def check_machine(config: Config) -> None:
+    """Raise ``ConfigError`` where this machine lacks what the configuration asks for; builds nothing."""
+    device_of(config)
+
+
+def set_up_torch(config: Config) -> None:
+    """All of torch's process-wide settings: threads, determinism, seed."""
+    torch.set_num_threads(config.train.torchThreads)
+    torch.use_deterministic_algorithms(config.train.torchDeterministic)
+    torch.manual_seed(config.train.seed)
+
+
 def build_env(config: Config) -> TaskEnv:
     """The environments, seeded. Raises ``ConfigError`` where the configuration cannot be built on this machine."""
     task_class = TASKS[config.task.name]
@@ -86,7 +98,6 @@ def _mujoco(config: Config, scene: Scene) -> Simulator:
     from dexhand.sim.mjcf import SolverSettings
     from dexhand.sim.mujoco import MujocoSimulator
 
-    device_of(config)
     sim = config.sim
     substeps = sim.substeps or sim.mujoco.substeps
     solver = SolverSettings(

@@ -24,6 +24,10 @@ class Game:
     outcome: str
     """``success:<criterion>``, ``failure:<criterion>`` or ``timeout``."""
 
+    def to_dict(self) -> Dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
 
 @dataclass(frozen=True)
 class Summary:

@@ -24,6 +24,12 @@ class TrainResult:
     """The last one saved."""
 
 
+def best_return_of(state: Mapping[str, Any]) -> Optional[float]:
+    """The best mean return so far, from a checkpoint that a ``TrainLoop`` wrote."""
+    best: Optional[float] = state["train_loop"]["best_return"]
+    return best
+
+
 class TrainLoop:
     """Drives an ``Algorithm``.
 
@@ -42,7 +48,9 @@ class TrainLoop:
         save_frequency: int,
         save_interval: float,
         target_score: Optional[float] = None,
+        best_return: Optional[float] = None,
     ) -> None:
+        """``best_return`` is the mark to beat of the run that is continued; see ``best_return_of``."""
         self.algorithm = algorithm
         self.store = store
         self.sinks = sinks
@@ -51,7 +59,7 @@ class TrainLoop:
         self.save_frequency = save_frequency
         self.save_interval = save_interval
         self.target_score = target_score
-        self.best_return: Optional[float] = None
+        self.best_return = best_return
         self._last_save = clock.monotonic()
 
     def run(self, stop: StopRequest) -> TrainResult:
@@ -66,11 +74,6 @@ class TrainLoop:
         if checkpoint is None:
             checkpoint = self._save(self.algorithm.iterations_done, numbered=False, best=False)
         return TrainResult(reason, self.algorithm.iterations_done, self.best_return, checkpoint)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a checkpoint of this loop."""
-        self.algorithm.load_state_dict(state)
-        self.best_return = state["train_loop"]["best_return"]
 
     def _state_dict(self) -> Dict[str, Any]:
         return {**self.algorithm.state_dict(), "train_loop": {"best_return": self.best_return}}
