@@ -257,6 +257,7 @@ class TrainConfig:
         None, "start from: latest, latest_train, latest_test, a run folder, a .pth file or part of a run's name"
     )
     saveFrequency: int = option(100, "iterations between numbered checkpoints", low=1)
+    saveInterval: float = option(30.0, "a checkpoint is written at the latest after this time", unit="s", low=0)
     torchThreads: int = option(1, "torch's CPU threads; more than 1 slows down small networks", low=1)
     runsDir: str = option("runs", "workspace of links to the newest runs; the runs themselves lie in <runsDir>_all")
     logLevel: str = option("info", "how much is said", choices=("debug", "info", "warning", "error"))

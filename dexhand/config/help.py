@@ -1,0 +1,87 @@
+"""The page that ``--help`` prints, made from the schema and the alias table."""
+
+from typing import Iterator, List
+
+from dexhand.config.aliases import ALIASES
+from dexhand.config.compose import names_of
+from dexhand.config.keys import Key, all_keys, keys_of
+from dexhand.config.schema import TASKS
+
+_INTRODUCTION = """\
+Train a policy for the DexHand, or play one.
+
+usage: python scripts/train.py [key=value ...] [options]
+
+examples:
+  python scripts/train.py task=BaseTask maxIter=20           train for 20 iterations
+  python scripts/train.py checkpoint=latest maxIter=40       continue from the newest run, up to iteration 40
+  python scripts/train.py test=true checkpoint=latest testGamesNum=20
+                                                             play 20 games with the newest policy
+  python scripts/train.py physics=fast numEnvs=64 --dry-run  show the whole configuration, start nothing
+
+options:
+  -h, --help             this page
+  --dry-run              compose, check, find the checkpoint, print the plan and stop
+  config=NAME, -cn NAME  start from a whole configuration (below), or from a run's own config.yaml
+  --config-dir DIR       a folder of your own with task/, train/, physics/ ... laid out like dexhand/config/cfg/
+
+exit codes: 0 done, 2 the configuration cannot work (one line on standard error says why)"""
+
+
+def help_text() -> str:
+    """The page."""
+    return "\n".join([_INTRODUCTION, "", *_choices(), "", *_keys(), "", *_aliases(), ""])
+
+
+def _choices() -> Iterator[str]:
+    yield "choices:"
+    for label, group in (
+        ("task=", "task"),
+        ("physics=", "physics"),
+        ("actuators=", "actuators"),
+        ("train=", "train"),
+        ("config=", ""),
+    ):
+        yield f"  {label:<11}{', '.join(names_of(group))}"
+
+
+def _keys() -> Iterator[str]:
+    yield "keys (name = default: meaning; what is allowed):"
+    section = ""
+    tasks_of = {name: _tasks_with(name) for name in all_keys()}
+    for name, key in all_keys().items():
+        if name.partition(".")[0] != section:
+            section = name.partition(".")[0]
+            yield ""
+        only = "" if len(tasks_of[name]) == len(TASKS) else f" [{', '.join(tasks_of[name])} only]"
+        yield f"  {name} = {_shown(key.default)}: {key.help}; {_allowed(key)}{only}"
+
+
+def _tasks_with(name: str) -> List[str]:
+    if not name.startswith("task."):
+        return list(TASKS)
+    return [task for task, schema in TASKS.items() if name in {key.name for key in keys_of(schema, "task.")}]
+
+
+def _allowed(key: Key) -> str:
+    words = key.allowed()
+    if key.choices and key.is_list:
+        words += " out of " + ", ".join(str(choice) for choice in key.choices)
+    return f"{words}, {key.unit}" if key.unit else words
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ",".join(_shown(element) for element in value) + "]"
+    return str(value)
+
+
+def _aliases() -> Iterator[str]:
+    yield "other spellings:"
+    width = max(map(len, ALIASES))
+    for alias, key in ALIASES.items():
+        yield f"  {alias:<{width}}  {key}"

@@ -1,0 +1,76 @@
+"""Checks that types alone do not make: ranges, choices, and what must fit together."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from dexhand.config.errors import ConfigError, did_you_mean
+from dexhand.config.keys import Key, keys_of
+from dexhand.config.schema import Config
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+def validate(config: Config) -> None:
+    """Raise ``ConfigError`` for the first value that cannot work."""
+    for section in ("sim", "env", "task", "train"):
+        values = getattr(config, section)
+        for key in keys_of(type(values), f"{section}."):
+            _check(key, _value_of(config, key.name))
+    _check_env(config)
+    _check_train(config)
+
+
+def _value_of(config: Config, name: str) -> Any:
+    value: Any = config
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _check(key: Key, value: Any) -> None:
+    if value is None:
+        return
+    for element in value if key.is_list else [value]:
+        if key.choices and element not in key.choices:
+            choices = ", ".join(str(choice) for choice in key.choices)
+            raise ConfigError(
+                f"{key.name}={element} is unknown. Known: {choices}."
+                + did_you_mean(str(element), [str(choice) for choice in key.choices])
+            )
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        too_low = (key.low is not None and value < key.low) or (key.above is not None and value <= key.above)
+        too_high = key.high is not None and value > key.high
+        if too_low or too_high or value != value:
+            unit = f", {key.unit}" if key.unit else ""
+            raise ConfigError(f"{key.name}={value} is out of range: {key.allowed()}{unit} ({key.help})")
+
+
+def _check_env(config: Config) -> None:
+    env = config.env
+    if not _DEVICE.fullmatch(env.device):
+        raise ConfigError(f"env.device={env.device} is unknown. Allowed: auto, cpu, cuda, cuda:<index>")
+    if len(env.initialHandPos) != 3:
+        raise ConfigError(f"env.initialHandPos={env.initialHandPos} must be three numbers x, y, z in metres")
+    if env.handAsset is not None and not Path(env.handAsset).is_file():
+        raise ConfigError(f"env.handAsset={env.handAsset}: there is no such file. Give the path of an MJCF, or null")
+
+
+def _check_train(config: Config) -> None:
+    train, ppo = config.train, config.train.ppo
+    if not train.network.units or min(train.network.units) < 1:
+        raise ConfigError(f"train.network.units={train.network.units} must be sizes of at least one layer, such as [256,128]")
+    if not config.task.policy_observation_keys:
+        raise ConfigError("task.policy_observation_keys=[] leaves the policy nothing to see. Name at least one key")
+    if not (config.task.policy_controls_hand_base or config.task.policy_controls_fingers):
+        raise ConfigError(
+            "task.policy_controls_hand_base=false and task.policy_controls_fingers=false leave the policy nothing to do. "
+            "Set one of them to true"
+        )
+    batch = ppo.horizon_length * (config.env.numEnvs or 0)
+    if not train.test and batch % ppo.minibatch_size:
+        raise ConfigError(
+            f"train.ppo.minibatch_size={ppo.minibatch_size} does not divide the rollout of {batch} samples "
+            f"(train.ppo.horizon_length={ppo.horizon_length} x env.numEnvs={config.env.numEnvs}). "
+            "Choose a divisor, or 0 for a quarter of the rollout"
+        )
