@@ -1,0 +1,72 @@
+"""The command line."""
+
+import subprocess
+import sys
+from typing import List
+
+import pytest
+
+from dexhand.config.aliases import ALIASES
+from dexhand.config.cli import parse
+from dexhand.config.keys import all_keys
+from dexhand.config.schema import BASE_OBSERVATIONS
+
+
+def test_help_names_every_key_alias_and_choice(capsys: pytest.CaptureFixture) -> None:
+    """The page is complete and exits 0."""
+    with pytest.raises(SystemExit) as end:
+        parse(["--help"])
+    page = capsys.readouterr().out
+    assert end.value.code == 0
+    missing = [word for word in [*all_keys(), *ALIASES, *BASE_OBSERVATIONS, "physics=", "--dry-run"] if word not in page]
+    assert missing == []
+
+
+def test_every_key_is_explained() -> None:
+    """No key without a meaning."""
+    assert [name for name, key in all_keys().items() if len(key.help) < 5] == []
+
+
+@pytest.mark.parametrize(
+    "argv", [["config=test", "checkpoint=x"], ["-cn", "test", "checkpoint=x"], ["--config-name=test", "checkpoint=x"]]
+)
+def test_a_whole_configuration_is_chosen_in_each_way(argv: List[str]) -> None:
+    """As in the user documents."""
+    assert parse(argv).config.train.testGamesNum == 50
+
+
+def test_dry_run_is_noted() -> None:
+    """It is a flag, not a key."""
+    assert parse(["--dry-run"]).dry_run
+    assert not parse([]).dry_run
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["env.numEnvs=abc"], "env.numEnvs=abc"),
+        (["--dryrun"], "Did you mean '--dry-run'?"),
+        (["-cn"], "-cn needs a value"),
+        (["--config-dir", "/nowhere"], "no such folder"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_2(argv: List[str], words: str, capsys: pytest.CaptureFixture) -> None:
+    """Nothing on standard output."""
+    with pytest.raises(SystemExit) as end:
+        parse(argv)
+    printed = capsys.readouterr()
+    assert end.value.code == 2
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    assert words in printed.err
+
+
+def test_no_slow_import_is_needed() -> None:
+    """Neither composing nor refusing imports torch, numpy or a simulator."""
+    code = (
+        "import sys; from dexhand.config.cli import parse; parse(['--dry-run'])\n"
+        "print([name for name in ('torch', 'numpy', 'mujoco', 'rl_games', 'gymnasium') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

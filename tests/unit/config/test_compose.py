@@ -1,0 +1,155 @@
+"""From overrides to a checked configuration."""
+
+from pathlib import Path
+from typing import List
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dexhand.config.compose import compose, names_of, to_yaml
+from dexhand.config.errors import ConfigError
+from dexhand.config.keys import all_keys
+from dexhand.config.schema import TASKS, BaseTaskConfig
+
+
+def refused(overrides: List[str], **kwargs: str) -> str:
+    """The one line with which ``overrides`` are refused."""
+    with pytest.raises(ConfigError) as error:
+        compose(overrides, **kwargs)
+    line = str(error.value)
+    assert "\n" not in line
+    return line
+
+
+class TestChoices:
+    @pytest.mark.parametrize("name", names_of(""))
+    def test_every_whole_configuration_composes(self, name: str) -> None:
+        """None of the shipped ones is broken."""
+        compose(config=name)
+
+    @pytest.mark.parametrize("name", names_of("physics"))
+    def test_every_physics_preset_composes(self, name: str) -> None:
+        """Each says how MuJoCo steps."""
+        assert compose([f"physics={name}"]).sim.mujoco.substeps >= 1
+
+    def test_every_task_has_a_schema_and_a_file(self) -> None:
+        """The two lists of tasks agree."""
+        assert names_of("task") == sorted(TASKS)
+
+    def test_the_task_section_has_its_own_type(self) -> None:
+        """A task is read into the class that the schema names for it."""
+        assert type(compose(["task=BaseTask"]).task) is BaseTaskConfig
+
+    def test_the_command_line_wins_over_presets(self) -> None:
+        """Whatever a group file says."""
+        config = compose(["physics=fast", "sim.mujoco.substeps=7", "task=BaseTask", "sim.dt=0.01"])
+        assert (config.sim.mujoco.substeps, config.sim.dt) == (7, 0.01)
+
+    @pytest.mark.parametrize("spelling", ["physics=fast", "+physics=fast", "+defaults=[config,/physics/fast]"])
+    def test_a_preset_can_be_chosen_in_each_documented_way(self, spelling: str) -> None:
+        """``+defaults=[...]`` selects, too."""
+        assert compose([spelling]).sim.physx.substeps == 2
+
+    def test_the_manufacturers_gains_are_a_preset(self) -> None:
+        """null leaves what the hand's file says."""
+        assert compose(["actuators=manufacturer"]).env.actuators.fingers.stiffness is None
+        assert compose().env.actuators.fingers.stiffness == 50.0
+
+    def test_a_folder_of_the_users_own_offers_more_choices(self, tmp_path: Path) -> None:
+        """``--config-dir`` adds to the groups."""
+        (tmp_path / "train").mkdir()
+        (tmp_path / "train" / "MinePPO.yaml").write_text("# @package train\nppo:\n  gamma: 0.5\n")
+        assert compose(["train=MinePPO"], config_dir=str(tmp_path)).train.ppo.gamma == 0.5
+        assert "MinePPO" in refused(["train=MinePO"], config_dir=str(tmp_path))
+
+
+class TestFilledIn:
+    def test_the_number_of_environments_depends_on_the_mode(self) -> None:
+        """Many for training, a few for testing."""
+        assert compose().env.numEnvs == 1024
+        assert compose(["test=true"]).env.numEnvs == 4
+        assert compose(["test=true", "numEnvs=9"]).env.numEnvs == 9
+
+    @settings(max_examples=20, deadline=None)
+    @given(num_envs=st.integers(1, 3000), horizon=st.integers(1, 64))
+    def test_the_automatic_minibatch_divides_the_rollout(self, num_envs: int, horizon: int) -> None:
+        """Whatever the sizes."""
+        ppo = compose([f"numEnvs={num_envs}", f"train.ppo.horizon_length={horizon}"]).train.ppo
+        assert (num_envs * horizon) % ppo.minibatch_size == 0
+
+    def test_a_seed_of_minus_one_is_drawn(self) -> None:
+        """And differs from time to time."""
+        assert compose(["seed=-1"]).train.seed != compose(["seed=-1"]).train.seed
+
+    def test_what_is_written_down_reads_back_equal(self, tmp_path: Path) -> None:
+        """A saved configuration is complete."""
+        config = compose(["physics=accurate", "numEnvs=8", "seed=-1", "task.reward_weights.alive=0.25"])
+        saved = tmp_path / "config.yaml"
+        saved.write_text(to_yaml(config))
+        assert compose(config=str(saved)) == config
+        assert compose(["numEnvs=16", "train.ppo.minibatch_size=0"], config=str(saved)).env.numEnvs == 16
+
+    def test_composing_twice_gives_independent_configurations(self) -> None:
+        """No state is shared between two."""
+        first = compose()
+        first.task.policy_observation_keys.append("episode_time")
+        assert "episode_time" not in compose().task.policy_observation_keys
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("override", "parts"),
+        [
+            ("env.numEnvs=abc", ["env.numEnvs=abc", "whole number"]),
+            ("env.numEnvs=2.5", ["env.numEnvs=2.5", "whole number"]),
+            ("env.numEnvs=0", ["env.numEnvs=0", ">= 1"]),
+            ("env.numEnv=1", ["env.numEnv", "Did you mean 'env.numEnvs'?"]),
+            ("numEnv=1", ["numEnv", "Did you mean 'numEnvs'?"]),
+            ("train.test=maybe", ["train.test=maybe", "true or false"]),
+            ("sim.dt=0", ["sim.dt=0", "> 0"]),
+            ("sim.dt=nan", ["sim.dt=nan"]),
+            ("sim.dt=null", ["sim.dt=null", "a number"]),
+            ("sim.backend=mujco", ["sim.backend=mujco", "auto, mujoco, mock", "Did you mean 'mujoco'?"]),
+            ("task=BaseTsk", ["task=BaseTsk", "Known: BaseTask", "Did you mean 'BaseTask'?"]),
+            ("physics=slow", ["physics=slow", "accurate, default, fast"]),
+            ("task.policy_observation_keys=[hand_poze]", ["hand_poze", "Did you mean 'hand_pose'?"]),
+            ("task.policy_observation_keys=[]", ["task.policy_observation_keys", "at least one"]),
+            ("task.reward_weights.aliv=1", ["Did you mean 'task.reward_weights.alive'?"]),
+            ("env.device=gpu", ["env.device=gpu", "cuda:<index>"]),
+            ("env.handAsset=/nowhere.xml", ["env.handAsset=/nowhere.xml", "no such file"]),
+            ("env.initialHandPos=[1,2]", ["env.initialHandPos", "three numbers"]),
+            ("env.initialHandPos=[a,2,3]", ["env.initialHandPos=[a,2,3]", "numbers"]),
+            ("train.network.units=[]", ["train.network.units", "at least one layer"]),
+            ("train.ppo.minibatch_size=7", ["minibatch_size=7", "16384", "divisor"]),
+            ("sim={dt:1}", ["sim is a section"]),
+            ("foo", ["'foo'", "key=value"]),
+            ("a==b", ["a==b", "key=value"]),
+            ("=3", ["=3", "key=value"]),
+            ("~env.numEnvs", ["cannot be removed"]),
+        ],
+    )
+    def test_the_line_names_key_value_and_what_is_allowed(self, override: str, parts: List[str]) -> None:
+        """One line that can be acted on."""
+        line = refused([override])
+        assert all(part in line for part in parts), line
+
+    def test_a_policy_must_control_something(self) -> None:
+        """Both switches off is an error."""
+        assert "nothing to do" in refused(["task.policy_controls_hand_base=false", "task.policy_controls_fingers=false"])
+
+    def test_an_unknown_whole_configuration_lists_the_known(self) -> None:
+        """And suggests the nearest."""
+        assert "Did you mean 'train_headless'?" in refused([], config="train_headles")
+
+    def test_a_damaged_saved_configuration_is_explained(self, tmp_path: Path) -> None:
+        """A file is checked like a command line."""
+        saved = tmp_path / "config.yaml"
+        saved.write_text(to_yaml(compose()).replace("numEnvs: 1024", "numEnvs: many"))
+        assert "env.numEnvs" in refused([], config=str(saved))
+
+    @settings(max_examples=20, deadline=None)
+    @given(name=st.sampled_from(sorted(all_keys())), letter=st.sampled_from("qxz"))
+    def test_a_mistyped_key_never_passes(self, name: str, letter: str) -> None:
+        """Whatever the key."""
+        assert "there is no key" in refused([f"{name}{letter}=1"])
