@@ -223,9 +223,13 @@ class TestWhatCannotBeSaved:
     ) -> None:
         """Should torch ever lay records out in another order, saving fails instead of mixing tensors up."""
         original = torch.save
+        state = {"a": torch.zeros(2), "b": torch.ones(2)}
         monkeypatch.setattr(torch, "save", lambda tree, file: original(dict(reversed(list(tree.items()))), file))
         with pytest.raises(RuntimeError, match="did not write tensor 0"):
-            save_checkpoint(tmp_path / "x.pth", {"a": torch.zeros(2), "b": torch.ones(2)})
+            save_checkpoint(tmp_path / "x.pth", state)
+        monkeypatch.setattr(torch, "save", lambda tree, file: original({**tree, "c": torch.ones(3)}, file))
+        with pytest.raises(RuntimeError, match="wrote 3 records for 2 tensors"):
+            save_checkpoint(tmp_path / "x.pth", state)
 
 
 SMALL = {"t": torch.tensor([1.5, -2.0]), "n": 3, "empty": torch.empty(0)}
@@ -357,6 +361,14 @@ class TestRefusals:
         """An index with right checksums and wrong content is malformed, whatever is wrong in it."""
         save_checkpoint(tmp_path / "x.pth", SMALL)
         change_index(tmp_path / "x.pth", change)
+        with pytest.raises(CheckpointError, match="malformed index"):
+            load_checkpoint(tmp_path / "x.pth")
+
+    @pytest.mark.parametrize("index", [b"", b"{", b"\xff", b"3", b"[" * 100_000])
+    def test_index_that_is_no_json_object(self, tmp_path: Path, index: bytes) -> None:
+        """An index that does not even parse is malformed."""
+        with zipfile.ZipFile(tmp_path / "x.pth", "w") as archive:
+            archive.writestr(INDEX_RECORD, index)
         with pytest.raises(CheckpointError, match="malformed index"):
             load_checkpoint(tmp_path / "x.pth")
 
