@@ -1,0 +1,222 @@
+"""Every way of naming a checkpoint, and what is said when there is none."""
+
+import os
+from pathlib import Path
+from typing import Any, Tuple
+
+import pytest
+
+from dexhand.core.resolve import CheckpointNotFound, resolve_checkpoint
+from dexhand.core.workspace import Run, Workspace, WorkspaceError, record
+
+OLD, NEW, TEST = "BaseTask_train_20260101_000000", "BaseTask_train_20260102_000000", "BaseTask_test_20260103_000000"
+RUNS = Path("runs")
+
+
+def make_run(name: str, *checkpoints: str) -> Run:
+    run = Run(Path("runs_all", name))
+    run.path.mkdir(parents=True)
+    for checkpoint in checkpoints:
+        run.checkpoints.mkdir(exist_ok=True)
+        (run.checkpoints / checkpoint).touch()
+    return run
+
+
+def publish(run: Run) -> None:
+    Workspace(RUNS).publish(Run(run.path.resolve()))
+
+
+def meaning(spec: str) -> Tuple[str, str]:
+    """Run and file that a spec leads to."""
+    path = resolve_checkpoint(spec, RUNS).resolve()
+    assert path.is_file()
+    return path.parent.parent.name, path.name
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace in the working directory: two training runs, then a test run that played the older."""
+    monkeypatch.chdir(tmp_path)
+    publish(make_run(OLD, "latest.pth", "checkpoint_best.pth", "checkpoint_100.pth"))
+    publish(make_run(NEW, "latest.pth", "checkpoint_best.pth", "checkpoint_100.pth"))
+    test = make_run(TEST)
+    record(test, "", [], played=Path("runs_all", OLD, "nn", "checkpoint_best.pth"))
+    publish(test)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("spec", "run", "file"),
+    [
+        ("latest", NEW, "latest.pth"),
+        ("latest_train", NEW, "latest.pth"),
+        ("runs/latest_train", NEW, "latest.pth"),
+        ("latest_test", OLD, "checkpoint_best.pth"),
+        (f"runs_all/{OLD}/nn/checkpoint_100.pth", OLD, "checkpoint_100.pth"),
+        (f"runs/{OLD}/nn/checkpoint_100.pth", OLD, "checkpoint_100.pth"),
+        (f"runs/{OLD}/nn", OLD, "latest.pth"),
+        (f"runs/{OLD}", OLD, "latest.pth"),
+        (f"runs/{OLD}/", OLD, "latest.pth"),
+        (f"runs_all/{OLD}", OLD, "latest.pth"),
+        (f"./runs_all/{OLD}", OLD, "latest.pth"),
+        (OLD, OLD, "latest.pth"),
+        (f" {OLD} ", OLD, "latest.pth"),
+        (TEST, OLD, "checkpoint_best.pth"),
+        (f"runs/{OLD}/checkpoint.pth", OLD, "latest.pth"),
+        ("runs/latest_train/checkpoint.pth", NEW, "latest.pth"),
+        (f"{OLD}/checkpoint_100.pth", OLD, "checkpoint_100.pth"),
+        (f"runs/{OLD}.pth", OLD, "latest.pth"),
+        ("BaseTask", NEW, "latest.pth"),
+        ("20260101", OLD, "latest.pth"),
+        ("_test_", OLD, "checkpoint_best.pth"),
+    ],
+)
+def test_what_a_name_means(workspace: Path, spec: str, run: str, file: str) -> None:
+    """Every spelling leads to one file."""
+    assert meaning(spec) == (run, file)
+
+
+def test_absolute_paths_and_the_home_folder(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full paths and ~ are understood, wherever the program was started."""
+    monkeypatch.setenv("HOME", str(workspace))
+    monkeypatch.chdir("/")
+    runs = workspace / "runs"
+    for spec in (str(runs / OLD), f"~/runs/{OLD}", f"runs/{OLD}", OLD):
+        assert resolve_checkpoint(spec, runs).resolve().parent.parent.name == OLD
+
+
+def test_the_result_does_not_follow_a_later_latest(workspace: Path) -> None:
+    """Latest is looked up once: a run that begins afterwards does not change which file was meant."""
+    path = resolve_checkpoint("latest", RUNS)
+    publish(make_run("BaseTask_train_20260104_000000", "latest.pth"))
+    assert path.parent.parent.name == NEW
+    assert meaning("latest")[0] == "BaseTask_train_20260104_000000"
+
+
+def test_a_run_that_is_no_longer_linked_is_found_in_the_archive(workspace: Path) -> None:
+    """runs/NAME still works after its link was removed."""
+    os.unlink(f"runs/{OLD}")
+    assert meaning(f"runs/{OLD}") == (OLD, "latest.pth")
+
+
+def test_latest_without_its_link_is_the_newest_run(workspace: Path) -> None:
+    """Where the link is missing, the names say which run is the newest."""
+    os.unlink("runs/latest_train")
+    os.unlink("runs/latest_test")
+    assert meaning("latest") == (NEW, "latest.pth")
+    assert meaning("latest_test") == (OLD, "checkpoint_best.pth")
+
+
+def test_a_moved_workspace_keeps_what_a_test_played(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """latest_test leads to the played checkpoint after both folders were moved."""
+    (workspace / "moved").mkdir()
+    for name in ("runs", "runs_all"):
+        (workspace / name).rename(workspace / "moved" / name)
+    monkeypatch.chdir(workspace / "moved")
+    assert meaning("latest_test") == (OLD, "checkpoint_best.pth")
+
+
+@pytest.mark.parametrize(
+    ("files", "preferred"),
+    [
+        (["latest.pth", "checkpoint_best.pth", "checkpoint_9.pth", "z.pth"], "latest.pth"),
+        (["checkpoint_best.pth", "checkpoint_9.pth", "z.pth"], "checkpoint_best.pth"),
+        (["checkpoint_9.pth", "checkpoint_10.pth", "z.pth"], "checkpoint_10.pth"),
+        (["y.pth", "z.pth", "notes.txt"], "y.pth"),
+    ],
+)
+def test_which_file_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Any, preferred: str) -> None:
+    """Latest before best before the highest number before the newest file."""
+    monkeypatch.chdir(tmp_path)
+    make_run(OLD, *files)
+    if "y.pth" in files:
+        os.utime(f"runs_all/{OLD}/nn/z.pth", (1, 1))
+    assert meaning(OLD) == (OLD, preferred)
+
+
+def test_part_of_a_name_prefers_runs_with_checkpoints(workspace: Path) -> None:
+    """A newer run that saved nothing does not hide an older one that did."""
+    publish(make_run("BaseTask_train_20260105_000000"))
+    assert meaning("BaseTask_train") == (NEW, "latest.pth")
+
+
+def test_runs_of_other_programs_are_found_by_part_of_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders called otherwise are ordered by their age on disk."""
+    monkeypatch.chdir(tmp_path)
+    for seconds, name in ((2, "Ant_2025-01-14_10-30-45"), (1, "Ant_2025-01-15_10-30-45")):
+        make_run(name, "Ant.pth")
+        os.utime(f"runs_all/{name}", (seconds, seconds))
+    assert meaning("Ant") == ("Ant_2025-01-14_10-30-45", "Ant.pth")
+
+
+class TestMisses:
+    def message(self, spec: str) -> str:
+        with pytest.raises(CheckpointNotFound) as caught:
+            resolve_checkpoint(spec, RUNS)
+        message = str(caught.value)
+        assert isinstance(caught.value, WorkspaceError)
+        assert "\n" not in message
+        assert message.startswith(f"train.checkpoint={spec!r}: ")
+        return message
+
+    def test_a_typing_error_is_answered_with_the_nearest_run(self, workspace: Path) -> None:
+        """The message names what was looked for, where, what is near and what can be given."""
+        publish(make_run("Other_train_20260109_000000", "latest.pth"))
+        message = self.message("BaseTsk_train")
+        assert "no file, folder or run is called so" in message
+        assert f"runs_all: {NEW}, {OLD}" in message
+        assert "Other" not in message
+        assert message.endswith("Give latest, a run's name or a part of it, a run folder or a .pth file")
+
+    def test_nothing_near(self, workspace: Path) -> None:
+        """Where nothing is near, the newest runs are shown."""
+        assert f"{TEST}, {NEW}, {OLD}" in self.message("xyz.pth")
+
+    @pytest.mark.parametrize("spec", ["anything", "", "runs/x", "a/b/c.pth"])
+    def test_an_empty_workspace(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
+        """Before the first run, that is what is said."""
+        monkeypatch.chdir(tmp_path)
+        assert "hold no runs" in self.message(spec)
+
+    @pytest.mark.parametrize(("spec", "kind"), [("latest", "training"), ("latest_test", "testing")])
+    def test_no_latest(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, kind: str) -> None:
+        """Latest before the first run says which kind of run is missing."""
+        monkeypatch.chdir(tmp_path)
+        assert f"there is no {kind} run in" in self.message(spec)
+
+    def test_latest_has_not_saved_yet(self, workspace: Path) -> None:
+        """Latest never quietly means an older run."""
+        publish(make_run("BaseTask_train_20260105_000000"))
+        assert "BaseTask_train_20260105_000000 has not saved a checkpoint yet" in self.message("latest")
+
+    def test_a_test_run_without_a_pointer(self, workspace: Path) -> None:
+        """Test runs hold no checkpoints, and one that names none leads nowhere."""
+        os.unlink(f"runs_all/{TEST}/checkpoint.txt")
+        assert "holds no checkpoint and names none in checkpoint.txt" in self.message("latest_test")
+
+    def test_the_played_checkpoint_is_gone(self, workspace: Path) -> None:
+        """A test run whose checkpoint was deleted says which it was."""
+        os.unlink(f"runs_all/{OLD}/nn/checkpoint_best.pth")
+        assert f"{OLD}/nn/checkpoint_best.pth, which is not there any more" in self.message("latest_test")
+
+    def test_a_folder_without_checkpoints(self, workspace: Path) -> None:
+        """A folder that exists is named with what it lacks."""
+        (workspace / "empty").mkdir()
+        assert "there is no checkpoint in empty" in self.message("empty")
+
+    @pytest.mark.parametrize("spec", ["latest", f"runs/{NEW}", f"runs/{NEW}/nn/latest.pth", f"runs/{NEW}.pth"])
+    def test_a_link_to_nowhere_is_explained(self, workspace: Path, spec: str) -> None:
+        """Copying runs/ without runs_all/ leaves links that lead nowhere; the message says so."""
+        (workspace / "runs_all").rename(workspace / "elsewhere")
+        message = self.message(spec)
+        assert f"points to ../runs_all/{NEW}, which is not there" in message
+        assert "copy the folder that holds them too" in message
+
+    def test_a_name_no_file_system_takes(self, workspace: Path) -> None:
+        """An impossible path is a miss like any other."""
+        assert "cannot be looked for: File name too long" in self.message("x" * 5000)
+
+    def test_checkpoint_pth_alone_means_no_other_file(self, workspace: Path) -> None:
+        """A missing checkpoint.pth beside other .pth files is a miss."""
+        (workspace / "other.pth").touch()
+        assert "no file, folder or run is called so" in self.message("checkpoint.pth")
