@@ -161,5 +161,5 @@ class MockSimulator:
         for camera in self.scene.cameras:
             if camera.name == name:
                 return camera
-        known = ", ".join(camera.name for camera in self.scene.cameras)
-        raise ValueError(f"camera={name} is not in the scene. Known: {known}")
+        cameras = ", ".join(camera.name for camera in self.scene.cameras)
+        raise ValueError(f"camera={name!r} is not in the scene. Cameras: {cameras}")
