@@ -1,0 +1,51 @@
+"""Quaternion algebra on tensors: (x, y, z, w), unit length, shape (..., 4)."""
+
+import torch
+from torch import Tensor
+
+
+def multiply(left: Tensor, right: Tensor) -> Tensor:
+    """The rotation ``right`` followed by the rotation ``left``."""
+    x1, y1, z1, w1 = left.unbind(-1)
+    x2, y2, z2, w2 = right.unbind(-1)
+    return torch.stack(
+        (
+            w1 * x2 + x1 * w2 + y1 * z2 - z1 * y2,
+            w1 * y2 - x1 * z2 + y1 * w2 + z1 * x2,
+            w1 * z2 + x1 * y2 - y1 * x2 + z1 * w2,
+            w1 * w2 - x1 * x2 - y1 * y2 - z1 * z2,
+        ),
+        dim=-1,
+    )
+
+
+def conjugate(quat: Tensor) -> Tensor:
+    """The inverse rotation."""
+    return torch.cat((-quat[..., :3], quat[..., 3:]), dim=-1)
+
+
+def rotate(quat: Tensor, vector: Tensor) -> Tensor:
+    """``vector`` (..., 3) turned by ``quat``."""
+    axis = quat[..., :3]
+    across = 2 * cross(axis, vector)
+    return vector + quat[..., 3:] * across + cross(axis, across)
+
+
+def cross(left: Tensor, right: Tensor) -> Tensor:
+    """The vector product of two (..., 3) tensors, broadcast against each other."""
+    return torch.linalg.cross(*torch.broadcast_tensors(left, right), dim=-1)
+
+
+def from_rotation_vector(vector: Tensor) -> Tensor:
+    """The rotation about ``vector`` (..., 3) by its length in radians."""
+    half = vector.norm(dim=-1, keepdim=True) / 2
+    # sin(half) / (2 half) without dividing by zero: torch.sinc(x) = sin(pi x) / (pi x)
+    return torch.cat((vector * torch.sinc(half / torch.pi) / 2, torch.cos(half)), dim=-1)
+
+
+def to_rotation_vector(quat: Tensor) -> Tensor:
+    """The shortest rotation vector of ``quat``, shape (..., 3), radians."""
+    quat = torch.where(quat[..., 3:] < 0, -quat, quat)
+    sine = quat[..., :3].norm(dim=-1, keepdim=True)
+    angle = 2 * torch.atan2(sine, quat[..., 3:])
+    return torch.where(sine > 0, angle / sine.clamp(min=torch.finfo(quat.dtype).tiny), 2 * torch.ones_like(sine)) * quat[..., :3]

@@ -1,0 +1,128 @@
+"""Boxes that fall, rest on the ground and are carried by the hand: rigid motions, no dynamics of contact."""
+
+from typing import Dict, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from dexhand.core import quaternions as quat
+from dexhand.core.interfaces import Box
+from dexhand.mock.kinematics import BodyPoses
+
+GRAVITY = 9.81
+"""m/s^2, downwards."""
+
+CONTACT_STIFFNESS = 1000.0
+"""Newtons per metre that a fingerpad has sunk into the ground or the skin of a box."""
+
+SKIN = 0.003
+"""A box is touched this far outside its faces, metres."""
+
+
+class Boxes:
+    """The objects of N environments. Its tensors are changed in place.
+
+    A free box flies exactly ballistically and keeps spinning as it does. The ground stops it dead, in the orientation
+    in which it arrives, with its lowest corner on the ground. A held box moves as one body with the hand.
+    """
+
+    def __init__(self, boxes: Sequence[Box], num_envs: int, device: torch.device) -> None:
+        count = len(boxes)
+        self._half_sizes = torch.tensor([box.size for box in boxes], device=device).reshape(count, 3) / 2
+        self._weights = torch.tensor([box.mass * GRAVITY for box in boxes], device=device)
+        self.pos = torch.zeros(num_envs, count, 3, device=device)
+        self.quat = torch.zeros(num_envs, count, 4, device=device)
+        self.quat[..., 3] = 1
+        self.linvel = torch.zeros_like(self.pos)
+        self.angvel = torch.zeros_like(self.pos)
+        self.contact_force = torch.zeros_like(self.pos)
+        self.held = torch.zeros(num_envs, count, dtype=torch.bool, device=device)
+        """Which boxes the hand carries. Shape (N, O)."""
+        self.grip_pos = torch.zeros_like(self.pos)
+        """Where in the hand's frame a held box is. Shape (N, O, 3)."""
+        self.grip_quat = torch.zeros_like(self.quat)
+        """How it is turned there. Shape (N, O, 4)."""
+        for index, box in enumerate(boxes):
+            self.pos[:, index, 2] = box.size[2] / 2
+
+    def tensors(self) -> Dict[str, Tensor]:
+        """Everything the future of the boxes depends on, by name, not copied."""
+        return {
+            "object_pos": self.pos,
+            "object_quat": self.quat,
+            "object_linvel": self.linvel,
+            "object_angvel": self.angvel,
+            "object_contact_force": self.contact_force,
+            "held": self.held,
+            "grip_pos": self.grip_pos,
+            "grip_quat": self.grip_quat,
+        }
+
+    def reset(self, mask: Tensor, pose: Tensor) -> None:
+        """Where ``mask`` (N,) is true: at rest at ``pose`` (N, O, 7), held by nobody."""
+        rows = mask[:, None, None]
+        self.pos.copy_(torch.where(rows, pose[..., :3], self.pos))
+        self.quat.copy_(torch.where(rows, pose[..., 3:], self.quat))
+        for tensor in (self.linvel, self.angvel, self.contact_force):
+            tensor.masked_fill_(rows, 0)
+        self.held.masked_fill_(mask[:, None], False)
+
+    def advance(self, seconds: float, hand_base: BodyPoses) -> Tensor:
+        """Move on by ``seconds``; ``hand_base`` (N, 1, ...) is the hand at their end.
+
+        Returns which boxes rest on the ground, bool (N, O).
+        """
+        pos, rotation, linvel, angvel, grounded = self._free_motion(seconds)
+        arm = quat.rotate(hand_base.quat, self.grip_pos)
+        held = self.held[..., None]
+        self.pos.copy_(torch.where(held, hand_base.pos + arm, pos))
+        self.quat.copy_(torch.where(held, quat.multiply(hand_base.quat, self.grip_quat), rotation))
+        self.linvel.copy_(torch.where(held, hand_base.linvel + quat.cross(hand_base.angvel, arm), linvel))
+        self.angvel.copy_(torch.where(held, hand_base.angvel, angvel))
+        return grounded & ~self.held
+
+    def _free_motion(self, seconds: float) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        pos = self.pos + self.linvel * seconds
+        pos[..., 2] -= GRAVITY * seconds**2 / 2
+        linvel = self.linvel.clone()
+        linvel[..., 2] -= GRAVITY * seconds
+        rotation = quat.multiply(quat.from_rotation_vector(self.angvel * seconds), self.quat)
+        lowest = self._lowest_corner(rotation)
+        grounded = pos[..., 2] <= lowest
+        pos[..., 2] = torch.maximum(pos[..., 2], lowest)
+        moving = ~grounded[..., None]
+        return pos, rotation, linvel * moving, self.angvel * moving, grounded
+
+    def _lowest_corner(self, rotation: Tensor) -> Tensor:
+        """How far below its centre a box so turned has its lowest corner, metres. Shape (N, O)."""
+        up = torch.zeros_like(self._half_sizes)
+        up[:, 2] = 1
+        return (quat.rotate(quat.conjugate(rotation), up).abs() * self._half_sizes).sum(-1)
+
+    def touch(self, pads: Tensor, grounded: Tensor, hand_base: BodyPoses) -> Tensor:
+        """Let the fingerpads (N, 5, 3), thumb first, take hold and let go; returns the forces on them (N, 5, 3).
+
+        A pad in the ground, or less than ``SKIN`` outside a box, is pushed out through the nearest face by a spring;
+        the box feels the opposite, and its weight where it rests on the ground. A box that the thumb and another pad
+        touch is held.
+        """
+        from_centre = pads[:, :, None] - self.pos[:, None]
+        local = quat.rotate(quat.conjugate(self.quat)[:, None], from_centre)
+        depth, face = (self._half_sizes + SKIN - local.abs()).min(dim=-1, keepdim=True)
+        normal = torch.zeros_like(local).scatter_(-1, face, torch.sign(local.gather(-1, face)))
+        from_boxes = quat.rotate(self.quat[:, None], normal) * CONTACT_STIFFNESS * depth.clamp(min=0)
+        self.contact_force.copy_(-from_boxes.sum(dim=1))
+        self.contact_force[..., 2] += self._weights * grounded
+        touching = depth[..., 0] > 0
+        self._take_hold(touching[:, 0] & touching[:, 1:].any(dim=1), hand_base)
+        forces = from_boxes.sum(dim=2)
+        forces[..., 2] += CONTACT_STIFFNESS * (-pads[..., 2]).clamp(min=0)
+        return forces
+
+    def _take_hold(self, held: Tensor, hand_base: BodyPoses) -> None:
+        newly = (held & ~self.held)[..., None]
+        to_hand = quat.conjugate(hand_base.quat)
+        grip_pos = quat.rotate(to_hand, self.pos - hand_base.pos)
+        self.grip_pos.copy_(torch.where(newly, grip_pos, self.grip_pos))
+        self.grip_quat.copy_(torch.where(newly, quat.multiply(to_hand, self.quat), self.grip_quat))
+        self.held.copy_(held)

@@ -1,0 +1,165 @@
+"""A ``Simulator`` without physics: exact, deterministic, fast, on any device torch has."""
+
+import math
+from typing import Dict, Mapping, Tuple, Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexhand.core import hand
+from dexhand.core.interfaces import Camera, Scene, SimState
+from dexhand.mock.boxes import Boxes
+from dexhand.mock.kinematics import BodyPoses, HandKinematics
+from dexhand.mock.picture import Picture
+
+
+class MockSimulator:
+    """The built-in hand as pure kinematics.
+
+    Joints follow their clamped targets as a first-order lag. Boxes fall, rest on the ground and are carried while the
+    thumb and another fingerpad touch them; see ``Boxes``. Contact is felt by fingerpads alone and reported on their
+    distal links. Servo gains and friction mean nothing here.
+    """
+
+    time_constant = 0.03
+    """Seconds in which a joint covers all but 1/e of the way to its target."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        num_envs: int,
+        control_dt: float,
+        substeps: int = 1,
+        device: Union[str, torch.device] = "cpu",
+    ) -> None:
+        """``substeps`` is how often within a control step contact is looked at; the motion is exact for any number."""
+        if scene.hand_asset is not None:
+            raise ValueError(
+                f"env.handAsset={scene.hand_asset} cannot be simulated by the mock, which knows only the built-in hand."
+                " Leave env.handAsset unset, or choose another sim.backend."
+            )
+        self.scene = scene
+        self.num_envs = num_envs
+        self.control_dt = control_dt
+        self.substeps = substeps
+        self.device = torch.device(device)
+        self.dof_names: Tuple[str, ...] = hand.DOF_NAMES
+        self._kinematics = HandKinematics(scene.hand_position, self.device)
+        self.dof_limits = self._kinematics.dof_limits
+        self._boxes = Boxes(scene.objects, num_envs, self.device)
+        self._tracked = self._indices(scene.bodies)
+        self._hand_base = self._indices((hand.HAND_BODY,))
+        self._pads = self._indices(hand.FINGERPADS)
+        self._fingers, self._has_pad = self._pads_of_contact_bodies()
+        self._bones = self._kinematics.bones_below(hand.HAND_BODY)
+        self.state = self._new_state()
+        self._show_bodies(self._hand_poses(), torch.ones(num_envs, dtype=torch.bool, device=self.device))
+
+    def step(self, dof_targets: Tensor) -> None:
+        """See ``Simulator.step``."""
+        targets = torch.clamp(dof_targets, self.dof_limits[:, 0], self.dof_limits[:, 1])
+        for _ in range(self.substeps):
+            self._follow(targets, self.control_dt / self.substeps)
+            poses = self._hand_poses()
+            self._touch(poses, self.control_dt / self.substeps)
+        self._show_bodies(poses, torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
+
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        """See ``Simulator.reset``."""
+        self.state.dof_pos.copy_(torch.where(mask[:, None], dof_pos, self.state.dof_pos))
+        self.state.dof_vel.masked_fill_(mask[:, None], 0)
+        self.state.contact_force.masked_fill_(mask[:, None, None], 0)
+        self._boxes.reset(mask, object_pose)
+        self._show_bodies(self._hand_poses(), mask)
+
+    def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        """See ``Simulator.render``; needs nothing but numpy. Raises ``ValueError`` for an unknown camera."""
+        pos = self._hand_poses().pos[env_id].cpu().numpy()
+        picture = Picture(self._camera(camera), width, height)
+        for parent, body in self._bones:
+            picture.bone(pos[parent], pos[body])
+        for index, box in enumerate(self.scene.objects):
+            centre = self.state.object_pos[env_id, index].cpu().numpy()
+            rotation = self.state.object_quat[env_id, index].cpu().numpy()
+            picture.box(centre, rotation, box.size, box.rgba)
+        return picture.draw()
+
+    def state_dict(self) -> Dict[str, Tensor]:
+        """See ``Simulator.state_dict``."""
+        return {name: tensor.clone() for name, tensor in self._memory().items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See ``Simulator.load_state_dict``."""
+        for name, tensor in self._memory().items():
+            tensor.copy_(state[name])
+
+    def close(self) -> None:
+        """See ``Simulator.close``; nothing is held."""
+
+    def _memory(self) -> Dict[str, Tensor]:
+        return {**vars(self.state), **self._boxes.tensors()}
+
+    def _new_state(self) -> SimState:
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(self.num_envs, *shape, device=self.device)
+
+        bodies = len(self.scene.bodies)
+        return SimState(
+            dof_pos=zeros(len(hand.DOF_NAMES)),
+            dof_vel=zeros(len(hand.DOF_NAMES)),
+            body_pos=zeros(bodies, 3),
+            body_quat=zeros(bodies, 4),
+            body_linvel=zeros(bodies, 3),
+            body_angvel=zeros(bodies, 3),
+            contact_force=zeros(len(self.scene.contact_bodies), 3),
+            object_pos=self._boxes.pos,
+            object_quat=self._boxes.quat,
+            object_linvel=self._boxes.linvel,
+            object_angvel=self._boxes.angvel,
+            object_contact_force=self._boxes.contact_force,
+        )
+
+    def _follow(self, targets: Tensor, seconds: float) -> None:
+        behind = (self.state.dof_pos - targets) * math.exp(-seconds / self.time_constant)
+        self.state.dof_pos.copy_(targets + behind)
+        self.state.dof_vel.copy_(-behind / self.time_constant)
+
+    def _touch(self, poses: BodyPoses, seconds: float) -> None:
+        hand_base = poses.select(self._hand_base)
+        grounded = self._boxes.advance(seconds, hand_base)
+        forces = self._boxes.touch(poses.pos[:, self._pads], grounded, hand_base)
+        self.state.contact_force.copy_(forces[:, self._fingers] * self._has_pad)
+
+    def _hand_poses(self) -> BodyPoses:
+        return self._kinematics.poses(self.state.dof_pos, self.state.dof_vel)
+
+    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+        tracked = poses.select(self._tracked)
+        state, rows = self.state, mask[:, None, None]
+        state.body_pos.copy_(torch.where(rows, tracked.pos, state.body_pos))
+        state.body_quat.copy_(torch.where(rows, tracked.quat, state.body_quat))
+        state.body_linvel.copy_(torch.where(rows, tracked.linvel, state.body_linvel))
+        state.body_angvel.copy_(torch.where(rows, tracked.angvel, state.body_angvel))
+
+    def _indices(self, bodies: Tuple[str, ...]) -> Tensor:
+        indices = [self._kinematics.index(body) for body in bodies]
+        return torch.tensor(indices, dtype=torch.long, device=self.device)
+
+    def _pads_of_contact_bodies(self) -> Tuple[Tensor, Tensor]:
+        """For each contact body the number of its pad, and 1 where it has one, 0 where it feels nothing."""
+        self._indices(self.scene.contact_bodies)
+        is_distal = [body in hand.CONTACT_BODIES for body in self.scene.contact_bodies]
+        fingers = [
+            hand.CONTACT_BODIES.index(body) if distal else 0
+            for body, distal in zip(self.scene.contact_bodies, is_distal)
+        ]
+        has_pad = torch.tensor(is_distal, dtype=torch.float32, device=self.device)
+        return torch.tensor(fingers, dtype=torch.long, device=self.device), has_pad[:, None]
+
+    def _camera(self, name: str) -> Camera:
+        for camera in self.scene.cameras:
+            if camera.name == name:
+                return camera
+        cameras = ", ".join(camera.name for camera in self.scene.cameras)
+        raise ValueError(f"camera={name!r} is not in the scene. Cameras: {cameras}")

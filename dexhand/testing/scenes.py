@@ -1,0 +1,112 @@
+"""The scene, the poses and the reference kinematics that the simulator's suite works with."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Tuple
+
+import torch
+from torch import Tensor
+
+from dexhand.core import hand
+from dexhand.core.interfaces import Box, Camera, Scene, Simulator
+
+DATA = Path(__file__).parent / "data" / "forward_kinematics.json"
+
+NUM_ENVS = 4
+
+SMALL_BOX = Box("small_box", size=(0.05, 0.04, 0.06), mass=0.1)
+LARGE_BOX = Box("large_box", size=(0.2, 0.2, 0.2), mass=0.4)
+BOX_PLACES = ((-0.5, 0.3), (-0.5, -0.3))
+"""Where the boxes stand, x and y, out of the hand's way, metres."""
+
+# not the order of the hand's file, so that a simulator which follows the file instead of the scene is found out
+SCENE = Scene(
+    hand_position=(0.1, -0.05, 0.5),
+    bodies=(*hand.FINGERPADS, *hand.CONTACT_BODIES, hand.HAND_BODY, *reversed(hand.FINGERTIPS)),
+    contact_bodies=tuple(reversed(hand.CONTACT_BODIES)),
+    objects=(LARGE_BOX, SMALL_BOX),
+    cameras=(
+        Camera("default", position=(0.9, -0.7, 0.8), target=(0.2, 0.0, 0.4)),
+        Camera("above", position=(0.2, 0.01, 1.6), target=(0.2, 0.0, 0.0), fovy=50.0),
+    ),
+)
+"""The hand and two boxes of different size and mass."""
+
+DOF_LIMITS: Dict[str, Tuple[float, float]] = {
+    **{name: (-1.0, 1.0) for name in hand.BASE_JOINTS[:3]},
+    **{name: (-3.14, 3.14) for name in hand.BASE_JOINTS[3:]},
+    **{name: (0.0, 1.3) for name in hand.FINGER_JOINTS},
+    "r_f_joint1_1": (0.0, 2.2),
+    "r_f_joint2_1": (0.0, 0.3),
+    "r_f_joint3_1": (-0.001, 0.001),
+    "r_f_joint4_1": (0.0, 0.3),
+    "r_f_joint5_1": (0.0, 0.6),
+}
+"""Lower and upper limit of every joint of the built-in hand, m or rad."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Body poses known from the hand's joint table, with the root of the hand at the origin."""
+
+    bodies: Tuple[str, ...]
+    dof_pos: Tensor
+    """Joint positions, m or rad. Shape (cases, D)."""
+    body_pos: Tensor
+    """Metres. Shape (cases, bodies, 3)."""
+    body_quat: Tensor
+    """Shape (cases, bodies, 4)."""
+
+    @classmethod
+    def load(cls, device: torch.device) -> "Reference":
+        """Read the table that comes with this package."""
+        table = json.loads(DATA.read_text(encoding="utf-8"))
+
+        def column(key: str) -> Tensor:
+            return torch.tensor([case[key] for case in table["cases"]], dtype=torch.float32, device=device)
+
+        return cls(tuple(table["bodies"]), column("dof_pos"), column("body_pos"), column("body_quat_xyzw"))
+
+
+def dof_rows(sim: Simulator, **joints: float) -> Tensor:
+    """Joint positions (N, D), the same in every environment: zero but for the joints named."""
+    row = torch.zeros(len(hand.DOF_NAMES), device=sim.device)
+    for name, value in joints.items():
+        row[hand.DOF_NAMES.index(name)] = value
+    return row.repeat(sim.num_envs, 1)
+
+
+def boxes_at(sim: Simulator, height: float = 0.0, quat: Tuple[float, float, float, float] = (0, 0, 0, 1)) -> Tensor:
+    """Object poses (N, O, 7): at their places, each with its underside ``height`` above the ground if it is upright."""
+    rows = [
+        (x, y, height + box.size[2] / 2, *quat) for box, (x, y) in zip(sim.scene.objects, BOX_PLACES)
+    ]
+    return torch.tensor(rows, dtype=torch.float32, device=sim.device).reshape(-1, 7).repeat(sim.num_envs, 1, 1)
+
+
+def pointing_down(sim: Simulator, depth: float) -> Tensor:
+    """Joint positions (N, D) in which environment i points finger 2 + i at the ground, the other fingers curled.
+
+    The fingerpad of that finger ends ``depth`` metres below the ground.
+    """
+    reference = Reference.load(sim.device)
+    dof_pos = dof_rows(sim, ARRy=math.pi / 2)
+    for env, finger in enumerate(range(2, 6)):
+        reach = reference.body_pos[0, reference.bodies.index(f"r_f_link{finger}_pad"), 0]
+        dof_pos[env, hand.DOF_NAMES.index("ARTz")] = reach - depth - sim.scene.hand_position[2]
+        for other in range(2, 6):
+            if other != finger:
+                for joint in (2, 3, 4):
+                    dof_pos[env, hand.DOF_NAMES.index(f"r_f_joint{other}_{joint}")] = 1.2
+    return dof_pos
+
+
+def random_targets(sim: Simulator, steps: int, seed: int = 0) -> Tensor:
+    """Joint targets (steps, N, D), different in every environment, that bring fingers to the ground now and then."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.rand(steps, NUM_ENVS, len(hand.DOF_NAMES), generator=generator).to(sim.device)
+    centre = pointing_down(sim, depth=0.0)
+    lower, upper = torch.tensor([DOF_LIMITS[name] for name in hand.DOF_NAMES], device=sim.device).unbind(-1)
+    return torch.minimum(torch.maximum(centre + 0.1 * (noise - 0.5), lower), upper)

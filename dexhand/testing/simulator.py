@@ -1,0 +1,107 @@
+"""What every ``Simulator`` must do, as tests: subclass ``SimulatorConformance`` and give it a factory.
+
+    class TestMySimulator(SimulatorConformance):
+        def make_simulator(self, scene, num_envs):
+            return MySimulator(scene, num_envs)
+
+pytest collects the checks; each can also be called as an ordinary method. Where a physics engine is coarser than the
+tolerances of ``SimulatorHarness``, the subclass states its own.
+"""
+
+from unittest import SkipTest
+
+import numpy as np
+
+from dexhand.core.interfaces import RenderingUnavailable, Simulator
+from dexhand.testing.scenes import SCENE, boxes_at, dof_rows, random_targets
+from dexhand.testing.simulator_harness import (
+    SimulatorHarness,
+    changed,
+    mask_of,
+    play,
+    put,
+    rough_start,
+    snapshot,
+)
+from dexhand.testing.simulator_motion import ContactClauses, MotionClauses
+from dexhand.testing.simulator_repeat import RepeatClauses, SavingClauses
+from dexhand.testing.simulator_state import ResetClauses, StateClauses
+
+
+class DrawingClauses(SimulatorHarness):
+    """``render``; skipped, with the simulator's own reason, where it cannot draw."""
+
+    def test_render_gives_an_rgb_picture(self) -> None:
+        """render returns a uint8 picture of the size asked for, on which something can be seen."""
+        with self.simulator() as sim:
+            picture = _draw(sim, 0, width=120, height=80)
+            assert picture.dtype == np.uint8, f"The picture is {picture.dtype} instead of uint8."
+            assert picture.shape == (80, 120, 3), f"The picture has shape {picture.shape} instead of (80, 120, 3)."
+            assert picture.min() != picture.max(), "The picture has only one colour."
+
+    def test_render_draws_the_environment_asked_for(self) -> None:
+        """Environments in different poses give different pictures, drawn as they are now."""
+        with self.simulator() as sim:
+            before = _draw(sim, 0), _draw(sim, 1)
+            sim.reset(mask_of(sim, 1), dof_rows(sim, ARTz=0.2, ARRz=0.5), boxes_at(sim))
+            assert (_draw(sim, 1) != before[1]).any(), "Environment 1 moved and its picture stayed the same."
+            same = np.abs(_draw(sim, 0).astype(int) - before[0]).max()
+            assert same <= 2, "Environment 1 moved and the picture of environment 0 changed."
+
+    def test_render_draws_through_the_camera_asked_for(self) -> None:
+        """Each camera of the scene sees something else."""
+        with self.simulator() as sim:
+            assert (_draw(sim, 0, "default") != _draw(sim, 0, "above")).any(), "Two cameras give the same picture."
+
+    def test_render_refuses_an_unknown_camera(self) -> None:
+        """An unknown camera is a ValueError that lists the cameras there are."""
+        with self.simulator() as sim:
+            _draw(sim, 0)
+            try:
+                sim.render(0, camera="nowhere")
+            except ValueError as error:
+                missing = [camera.name for camera in SCENE.cameras if camera.name not in str(error)]
+                assert not missing, f"The error for an unknown camera does not name {missing}: {error}"
+                assert "nowhere" in str(error), f"The error does not name the unknown camera: {error}"
+            else:
+                raise AssertionError("render accepted a camera that the scene does not have.")
+
+    def test_render_changes_nothing(self) -> None:
+        """A picture in between, or a failed attempt at one, changes no bit of what follows."""
+        with self.simulator() as sim, self.simulator() as unseen:
+            rough_start(sim)
+            rough_start(unseen)
+            before = snapshot(sim.state)
+            try:
+                sim.render(0, width=64, height=48)
+            except RenderingUnavailable as error:
+                assert len(str(error)) > 20, f"RenderingUnavailable does not say what to install: {error}"
+            names = changed(before, snapshot(sim.state))
+            assert not names, f"Drawing changed {names}."
+            targets = random_targets(sim, steps=5)
+            names = changed(play(unseen, targets), play(sim, targets))
+            assert not names, f"After drawing, {names} take another course."
+
+
+class ClosingClauses(SimulatorHarness):
+    """``close``."""
+
+    def test_close_can_be_called_again(self) -> None:
+        """Closing a closed simulator does nothing."""
+        sim = self.make_simulator(SCENE, 2)
+        put(sim)
+        sim.close()
+        sim.close()
+
+
+class SimulatorConformance(
+    StateClauses, ResetClauses, MotionClauses, ContactClauses, RepeatClauses, SavingClauses, DrawingClauses, ClosingClauses
+):
+    """Every clause of ``Simulator`` and ``SimState``."""
+
+
+def _draw(sim: Simulator, env_id: int, camera: str = "default", width: int = 160, height: int = 120) -> np.ndarray:
+    try:
+        return sim.render(env_id, camera, width, height)
+    except RenderingUnavailable as error:
+        raise SkipTest(f"This simulator cannot draw here: {error}") from None

@@ -1,0 +1,116 @@
+"""What the clauses of the simulator's suite share."""
+
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Dict, Iterator, Optional
+
+import torch
+from torch import Tensor
+
+from dexhand.core import hand
+from dexhand.core.interfaces import Scene, Simulator, SimState
+from dexhand.testing.scenes import NUM_ENVS, SCENE, boxes_at, dof_rows, pointing_down, random_targets
+
+Snapshot = Dict[str, Tensor]
+"""A copy of every tensor of a ``SimState``, by name."""
+
+
+class SimulatorHarness:
+    """The factory a subclass gives, the tolerances it may widen with a reason, and ways to drive a simulator."""
+
+    pose_tolerance = 1e-5
+    """Metres, and the same number for quaternion components: float32 kinematics."""
+    settling_time = 0.5
+    """Seconds after which a target 0.1 away is reached and a box on the ground lies still."""
+    dof_tolerance = 0.005
+    """How far from its target a settled joint may be, m or rad."""
+    velocity_tolerance = 0.05
+    """Velocities against finite differences, relative to the fastest body."""
+    fall_tolerance = 0.03
+    """Height fallen and velocity gained against the exact parabola, relative."""
+    weight_tolerance = 0.05
+    """Contact force on a resting box against its weight, relative."""
+
+    def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
+        """Build the simulator under test with the built-in hand. The suite closes it."""
+        raise NotImplementedError("A conformance suite needs make_simulator(scene, num_envs)")
+
+    @contextmanager
+    def simulator(self, scene: Scene = SCENE, num_envs: int = NUM_ENVS) -> Iterator[Simulator]:
+        """A simulator that is closed in the end, at the zero pose with its boxes on the ground."""
+        sim = self.make_simulator(scene, num_envs)
+        try:
+            put(sim)
+            yield sim
+        finally:
+            sim.close()
+
+    def settle(self, sim: Simulator, targets: Tensor) -> None:
+        """Hold the targets for ``settling_time``."""
+        for _ in range(steps_in(sim, self.settling_time)):
+            sim.step(targets)
+
+    def press(self, sim: Simulator) -> None:
+        """Press finger 2 + i to the ground in environment i, coming from 1 cm above it."""
+        put(sim, pointing_down(sim, depth=-0.02))
+        self.settle(sim, pointing_down(sim, depth=0.003))
+
+
+def put(sim: Simulator, dof_pos: Optional[Tensor] = None, object_pose: Optional[Tensor] = None) -> None:
+    """Reset all environments; without arguments to the zero pose with the boxes on the ground."""
+    everywhere = torch.ones(sim.num_envs, dtype=torch.bool, device=sim.device)
+    sim.reset(
+        everywhere,
+        dof_rows(sim) if dof_pos is None else dof_pos,
+        boxes_at(sim) if object_pose is None else object_pose,
+    )
+
+
+def mask_of(sim: Simulator, *envs: int) -> Tensor:
+    """A reset mask (N,) that is true for these environments."""
+    mask = torch.zeros(sim.num_envs, dtype=torch.bool, device=sim.device)
+    mask[list(envs)] = True
+    return mask
+
+
+def steps_in(sim: Simulator, seconds: float) -> int:
+    """How many control steps come closest to ``seconds``."""
+    return max(1, round(seconds / sim.control_dt))
+
+
+def snapshot(state: SimState) -> Snapshot:
+    """Copy a state."""
+    return {field.name: getattr(state, field.name).clone() for field in fields(SimState)}
+
+
+def play(sim: Simulator, targets: Tensor) -> Snapshot:
+    """Step through ``targets`` (steps, N, D); returns a copy of the last state."""
+    for row in targets:
+        sim.step(row)
+    return snapshot(sim.state)
+
+
+def rough_start(sim: Simulator, steps: int = 12) -> None:
+    """Bring the simulator into a lively state: fingers on the ground, boxes in the air, everything moving."""
+    put(sim, pointing_down(sim, depth=-0.015), boxes_at(sim, height=0.3))
+    play(sim, random_targets(sim, steps, seed=1))
+
+
+def changed(before: Snapshot, after: Snapshot, *envs: int) -> str:
+    """Names of the tensors that differ in any bit, in these environments or in all; empty if there are none."""
+    rows = list(envs) if envs else slice(None)
+    names = []
+    for name, tensor in before.items():
+        if not torch.equal(tensor[rows].contiguous().view(torch.int32), after[name][rows].contiguous().view(torch.int32)):
+            names.append(name)
+    return ", ".join(names)
+
+
+def dof(name: str) -> int:
+    """Index of a joint."""
+    return hand.DOF_NAMES.index(name)
+
+
+def worst(error: Tensor) -> float:
+    """The largest absolute value; infinite if anything is not a number."""
+    return float(error.abs().nan_to_num(nan=float("inf")).max())
