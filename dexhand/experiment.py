@@ -13,7 +13,8 @@ from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
-from dexhand.core.workspace import Run, Workspace, WorkspaceError, record, resolve_checkpoint
+from dexhand.core.resolve import resolve_checkpoint
+from dexhand.core.workspace import Run, RunKind, Workspace, WorkspaceError, record
 from dexhand.logs import log_to_console, log_to_file
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def run(invocation: Invocation) -> int:
     config = invocation.config
     console = Console(highlight=False)
     log_to_console(console, config.train.logLevel)
+    for remark in invocation.remarks:
+        log.info("%s", remark)
     try:
         checkpoint = _find_checkpoint(config)
         if invocation.dry_run:
@@ -157,7 +160,7 @@ def _load(checkpoint: Path) -> Dict[str, Any]:
         raise ConfigError(f"train.checkpoint: {error}") from None
 
 
-def _begin(kind: str, invocation: Invocation, played: Optional[Path] = None) -> Run:
+def _begin(kind: RunKind, invocation: Invocation, played: Optional[Path] = None) -> Run:
     """Make the run folder, write down how the run came about, and show it in the workspace."""
     workspace = Workspace(Path(invocation.config.train.runsDir))
     begun = workspace.create_run(invocation.config.task.name, kind, SystemClock())

@@ -131,8 +131,8 @@ class RlGamesPpo:
         }
         mean_return = None
         if agent.game_rewards.current_size > 0:
-            mean_return = metrics["episodes/return"] = float(agent.game_rewards.get_mean())
-            metrics["episodes/length"] = float(agent.game_lengths.get_mean())
+            mean_return = metrics["episodes/return"] = agent.game_rewards.mean.item()
+            metrics["episodes/length"] = agent.game_lengths.mean.item()
         return Iteration(self.iterations_done, self.frames_done, mean_return, metrics)
 
     def state_dict(self) -> Dict[str, Any]:

@@ -19,9 +19,9 @@ def _loads(*libraries: str) -> bool:
 def choose_gl_backend() -> None:
     """Set ``MUJOCO_GL``, which MuJoCo reads once when it is imported: EGL, else OSMesa, else a display, else nothing.
 
-    A value that the user has set stays.
+    A value that the user has set stays, and so does the choice of a program that imported MuJoCo before.
     """
-    if "MUJOCO_GL" in os.environ or not sys.platform.startswith("linux"):
+    if "MUJOCO_GL" in os.environ or "mujoco" in sys.modules or not sys.platform.startswith("linux"):
         return
     if _loads("libEGL.so.1", "libGL.so.1"):
         os.environ["MUJOCO_GL"] = "egl"

@@ -121,7 +121,7 @@ class MujocoSimulator:
         self._qpos[rows, self._qpos_columns] = pose
         if self.scene.objects:
             poses = object_pose[ids][..., [0, 1, 2, 6, 3, 4, 5]]
-            self._qpos[rows, self._object_qpos_columns] = poses.reshape(len(ids), -1).double()
+            self._qpos[rows, self._object_qpos_columns] = poses.flatten(1).double()
         self._ctrl[ids] = pose[:, self._dof_of_actuator]
         self._batch.forward(ids.numpy(), stage=_VELOCITY_STAGE)
         self._refresh()
