@@ -1,0 +1,421 @@
+"""Simulators with one fault each, and the checks of the conformance suite that must find it."""
+
+from dataclasses import replace
+from typing import Any, Callable, Dict, Mapping, Tuple, Type
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexhand.core import quaternions as quat
+from dexhand.core.interfaces import Scene, SimState
+from dexhand.mock.kinematics import BodyPoses
+from dexhand.mock.simulator import MockSimulator
+
+FAULTS: Dict[Type[MockSimulator], Tuple[str, ...]] = {}
+
+
+def found_by(*checks: str) -> Callable[[Type[MockSimulator]], Type[MockSimulator]]:
+    """Register a faulty simulator with the names of the checks that must fail on it, without ``test_``."""
+
+    def register(fault: Type[MockSimulator]) -> Type[MockSimulator]:
+        FAULTS[fault] = tuple(f"test_{check}" for check in checks)
+        return fault
+
+    return register
+
+
+# --- attributes and layout --------------------------------------------------------------------------------------------
+
+
+@found_by("attributes_say_what_was_asked_for")
+class OtherScene(MockSimulator):
+    def __init__(self, scene: Scene, num_envs: int, control_dt: float) -> None:
+        super().__init__(scene, num_envs, control_dt)
+        self.scene = replace(scene, ground_friction=0.1)
+
+
+@found_by("state_has_the_stated_shapes")
+class ForceMagnitudes(MockSimulator):
+    def __init__(self, scene: Scene, num_envs: int, control_dt: float) -> None:
+        super().__init__(scene, num_envs, control_dt)
+        self.state = replace(self.state, object_contact_force=torch.zeros(num_envs, len(scene.objects)))
+
+
+@found_by("state_of_an_empty_scene_is_empty")
+class NeedsObjects(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        if self.scene.objects:
+            super().reset(mask, dof_pos, object_pose)
+
+
+@found_by("state_is_float32_on_the_device")
+class DoublePrecisionLimits(MockSimulator):
+    def __init__(self, scene: Scene, num_envs: int, control_dt: float) -> None:
+        super().__init__(scene, num_envs, control_dt)
+        self.dof_limits = self.dof_limits.double()
+
+
+@found_by("joints_are_named_in_the_agreed_order")
+class AlphabeticJoints(MockSimulator):
+    def __init__(self, scene: Scene, num_envs: int, control_dt: float) -> None:
+        super().__init__(scene, num_envs, control_dt)
+        self.dof_names = tuple(sorted(self.dof_names))
+
+
+@found_by("joint_limits_are_those_of_the_hand")
+class WideLimits(MockSimulator):
+    def __init__(self, scene: Scene, num_envs: int, control_dt: float) -> None:
+        super().__init__(scene, num_envs, control_dt)
+        self.dof_limits = self.dof_limits * 1.1
+
+
+@found_by("state_is_refreshed_in_place")
+class NewTensorsEveryStep(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state = replace(self.state, dof_pos=self.state.dof_pos.clone())
+
+
+# --- reset ------------------------------------------------------------------------------------------------------------
+
+
+@found_by("zero_pose_has_the_hand_at_its_position", "forward_kinematics_match_the_reference")
+class HandPositionIgnored(MockSimulator):
+    def __init__(self, scene: Scene, num_envs: int, control_dt: float) -> None:
+        super().__init__(replace(scene, hand_position=(0.0, 0.0, 0.5)), num_envs, control_dt)
+        self.scene = scene
+
+
+@found_by("zero_pose_has_the_hand_at_its_position", "forward_kinematics_match_the_reference")
+class RealPartFirst(MockSimulator):
+    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+        super()._show_bodies(replace(poses, quat=poses.quat.roll(1, dims=-1)), mask)
+
+
+@found_by("forward_kinematics_match_the_reference")
+class BodiesInFileOrder(MockSimulator):
+    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+        self._tracked = self._tracked.sort().values
+        super()._show_bodies(poses, mask)
+
+
+@found_by("forward_kinematics_match_the_reference")
+class JointsOneOff(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        super().reset(mask, dof_pos.roll(1, dims=-1), object_pose)
+
+
+@found_by("reset_places_joints_and_objects_exactly")
+class HalfPrecisionPoses(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        super().reset(mask, dof_pos.half().float(), object_pose)
+
+
+@found_by("reset_leaves_everything_at_rest")
+class StaleContactForces(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        before = self.state.contact_force.clone()
+        super().reset(mask, dof_pos, object_pose)
+        self.state.contact_force.copy_(before)
+
+
+@found_by("reset_leaves_everything_at_rest")
+class StaleVelocities(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        before = self.state.dof_vel.clone()
+        super().reset(mask, dof_pos, object_pose)
+        self.state.dof_vel.copy_(before)
+
+
+@found_by("reset_changes_no_other_environment")
+class ResetStopsAll(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        super().reset(mask, dof_pos, object_pose)
+        self.state.object_linvel.zero_()
+
+
+@found_by("reset_of_nobody_changes_nothing")
+class NobodyMeansEverybody(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        super().reset(mask if mask.any() else ~mask, dof_pos, object_pose)
+
+
+@found_by("reset_ignores_rows_outside_the_mask")
+class ArithmeticReset(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        super().reset(mask, dof_pos, object_pose)
+        chosen = mask[:, None].float()
+        self.state.dof_pos.copy_(chosen * dof_pos + (1 - chosen) * self.state.dof_pos)
+
+
+@found_by("reset_forgets_the_past")
+class WearingJoints(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        self.time_constant *= 1.001
+        super().step(dof_targets)
+
+
+@found_by("arguments_are_left_alone")
+class ClampsInPlace(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets.clamp_(-1, 1))
+
+
+# --- motion -----------------------------------------------------------------------------------------------------------
+
+
+@found_by("quaternions_are_unit_length")
+class GrowingQuaternions(MockSimulator):
+    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+        super()._show_bodies(replace(poses, quat=poses.quat * 1.0001), mask)
+
+
+@found_by("dof_velocities_match_finite_differences")
+class BackwardJointVelocities(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state.dof_vel.neg_()
+
+
+@found_by("body_linear_velocities_match_finite_differences")
+class BackwardBodyVelocities(MockSimulator):
+    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+        super()._show_bodies(replace(poses, linvel=-poses.linvel), mask)
+
+
+@found_by("body_angular_velocities_match_finite_differences")
+class AngularVelocityInBodyFrame(MockSimulator):
+    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+        angvel = quat.rotate(quat.conjugate(poses.quat), poses.angvel)
+        super()._show_bodies(replace(poses, angvel=angvel), mask)
+
+
+@found_by("object_velocities_match_finite_differences", "resting_boxes_stay_where_they_are")
+class VelocityBeforeTheGround(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state.object_linvel[..., 2] -= 9.81 * self.control_dt
+
+
+@found_by("body_poses_belong_to_the_joint_positions")
+class BodiesOneStepBehind(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        before = self.state.body_pos.clone()
+        super().step(dof_targets)
+        self.state.body_pos.copy_(before)
+
+
+@found_by("targets_are_reached_and_held")
+class Sluggish(MockSimulator):
+    time_constant = 0.5
+
+
+@found_by("targets_beyond_the_limits_are_clamped")
+class UnclampedTargets(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        self._asked = dof_targets
+        super().step(dof_targets)
+
+    def _follow(self, targets: Tensor, seconds: float) -> None:
+        super()._follow(self._asked, seconds)
+
+
+@found_by("each_target_moves_its_own_joint")
+class TargetsOneOff(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets.roll(1, dims=-1))
+
+
+@found_by("each_target_moves_its_own_joint", "targets_are_reached_and_held")
+class OneJointBackwards(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(torch.cat((dof_targets[:, :5], -dof_targets[:, 5:6], dof_targets[:, 6:]), dim=1))
+
+
+# --- gravity and contact ----------------------------------------------------------------------------------------------
+
+
+@found_by("a_step_takes_control_dt", "falling_boxes_gain_downward_velocity")
+class TwoStepsInOne(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        super().step(dof_targets)
+
+
+@found_by("a_step_takes_control_dt", "falling_boxes_gain_downward_velocity")
+class HalfGravity(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        falling = self.state.object_linvel[..., 2] < 0
+        self.state.object_linvel[..., 2] += falling * 9.81 / 2 * self.control_dt
+
+
+@found_by("falling_boxes_gain_downward_velocity")
+class FallingUpwards(MockSimulator):
+    def __init__(self, scene: Scene, num_envs: int, control_dt: float) -> None:
+        super().__init__(scene, num_envs, control_dt)
+        self.state = replace(self.state, object_linvel=self.state.object_linvel.clone())
+
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state.object_linvel.copy_(-self._boxes.linvel)
+
+
+@found_by("falling_boxes_feel_no_contact")
+class GravityAsContact(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        falling = self.state.object_linvel[..., 2] < 0
+        self.state.object_contact_force[..., 2] -= falling * 0.981
+
+
+@found_by("resting_boxes_stay_where_they_are")
+class SinkingBoxes(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state.object_pos[..., 2] -= 0.003
+
+
+@found_by("resting_boxes_feel_their_weight")
+class WeightDownwards(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state.object_contact_force.neg_()
+
+
+@found_by("fingers_in_the_air_feel_nothing")
+class NoisyForces(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state.contact_force.add_(1e-3)
+
+
+@found_by("the_ground_pushes_fingers_upwards")
+class ForceOfTheLink(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state.contact_force.neg_()
+
+
+@found_by("contact_is_reported_for_the_link_that_touches")
+class ContactsInFileOrder(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state.contact_force.copy_(self.state.contact_force.flip(1))
+
+
+# --- repeating and saving ---------------------------------------------------------------------------------------------
+
+
+@found_by("same_targets_give_equal_bits")
+class RandomTremor(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets + 1e-5 * torch.rand_like(dof_targets))
+
+
+@found_by("environments_do_not_influence_each_other")
+class SharedTremor(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets + 1e-4 * dof_targets.mean())
+
+
+@found_by("simulators_do_not_influence_each_other")
+class SharedClass(MockSimulator):
+    last_targets = torch.zeros(())
+
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets + 1e-4 * SharedClass.last_targets.mean())
+        SharedClass.last_targets = dof_targets
+
+
+@found_by("state_dict_holds_tensors")
+class SavesItsClock(MockSimulator):
+    def state_dict(self) -> Dict[str, Any]:
+        return {**super().state_dict(), "time": 0.0}
+
+
+@found_by("resumed_steps_give_equal_bits", "load_state_dict_shows_the_saved_state")
+class ForgetsVelocities(MockSimulator):
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        super().load_state_dict({**state, "object_linvel": torch.zeros_like(state["object_linvel"])})
+
+
+@found_by("another_simulator_can_resume")
+class ResumesItselfOnly(MockSimulator):
+    def state_dict(self) -> Dict[str, Tensor]:
+        self._saved = super().state_dict()
+        return dict(self._saved)
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        super().load_state_dict(getattr(self, "_saved", self._memory()))
+
+
+@found_by("load_state_dict_shows_the_saved_state")
+class LoadsLate(MockSimulator):
+    _pending: Mapping[str, Tensor] = {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self._pending = state
+
+    def step(self, dof_targets: Tensor) -> None:
+        if self._pending:
+            super().load_state_dict(self._pending)
+            self._pending = {}
+        super().step(dof_targets)
+
+
+@found_by("state_dict_is_a_copy", "saving_changes_nothing")
+class LendsItsState(MockSimulator):
+    def state_dict(self) -> Dict[str, Tensor]:
+        return self._memory()
+
+
+@found_by("state_dict_is_a_copy")
+class KeepsWhatItLoads(MockSimulator):
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        super().load_state_dict(state)
+        self.state = SimState(**{name: state[name] for name in vars(self.state)})
+
+
+# --- drawing and closing ----------------------------------------------------------------------------------------------
+
+
+@found_by("render_gives_an_rgb_picture")
+class ColumnsFirst(MockSimulator):
+    def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        return super().render(env_id, camera, width, height).swapaxes(0, 1)
+
+
+@found_by("render_gives_an_rgb_picture")
+class BlackPicture(MockSimulator):
+    def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        return np.zeros_like(super().render(env_id, camera, width, height))
+
+
+@found_by("render_draws_the_environment_asked_for")
+class DrawsTheFirst(MockSimulator):
+    def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        return super().render(0, camera, width, height)
+
+
+@found_by("render_draws_through_the_camera_asked_for", "render_refuses_an_unknown_camera")
+class OneCamera(MockSimulator):
+    def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        return super().render(env_id, "default", width, height)
+
+
+@found_by("render_changes_nothing")
+class PosesForThePicture(MockSimulator):
+    def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        self.state.dof_pos.add_(1e-6)
+        return super().render(env_id, camera, width, height)
+
+
+@found_by("close_can_be_called_again")
+class ClosesOnce(MockSimulator):
+    closed = False
+
+    def close(self) -> None:
+        assert not self.closed, "closed twice"
+        self.closed = True
