@@ -86,7 +86,7 @@ class Scene:
     base_translation_gains: Gains = Gains()
     base_rotation_gains: Gains = Gains()
     finger_gains: Gains = Gains()
-    cameras: Tuple[Camera, ...] = (Camera("default", position=(0.75, -0.55, 0.75), target=(0.12, 0.0, 0.35)),)
+    cameras: Tuple[Camera, ...] = (Camera("default", position=(0.72, -0.55, 0.62), target=(0.12, 0.0, 0.32)),)
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,9 @@ from torch import Tensor
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:
     """The rotation ``right`` followed by the rotation ``left``."""
-    x1, y1, z1, w1 = left.unbind(-1)
-    x2, y2, z2, w2 = right.unbind(-1)
-    return torch.stack(
-        (
-            w1 * x2 + x1 * w2 + y1 * z2 - z1 * y2,
-            w1 * y2 - x1 * z2 + y1 * w2 + z1 * x2,
-            w1 * z2 + x1 * y2 - y1 * x2 + z1 * w2,
-            w1 * w2 - x1 * x2 - y1 * y2 - z1 * z2,
-        ),
-        dim=-1,
-    )
+    u, s = left[..., :3], left[..., 3:]
+    v, t = right[..., :3], right[..., 3:]
+    return torch.cat((s * v + t * u + cross(u, v), s * t - (u * v).sum(-1, keepdim=True)), dim=-1)
 
 
 def conjugate(quat: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Dict, Mapping, Tuple
 import torch
 from torch import Tensor
 
-from dexhand.core import hand, rotations
+from dexhand.core import hand, quaternions
 from dexhand.core.interfaces import SimState
 
 BODIES: Tuple[str, ...] = (hand.HAND_BODY, *hand.FINGERTIPS, *hand.FINGERPADS)
@@ -154,9 +154,9 @@ class HandState:
     @cached_property
     def finger_poses_hand(self) -> Tensor:
         """Positions and quaternions of five tips, then five pads, in the wrist's own frame. Shape (N, 10, 7)."""
-        inverse = rotations.conjugate(self.hand_quat)[:, None].expand(-1, 10, -1)
-        positions = rotations.rotate(inverse, self.sim.body_pos[:, 1:] - self.hand_pos[:, None])
-        return torch.cat((positions, rotations.multiply(inverse, self.sim.body_quat[:, 1:])), dim=2)
+        inverse = quaternions.conjugate(self.hand_quat)[:, None].expand(-1, 10, -1)
+        positions = quaternions.rotate(inverse, self.sim.body_pos[:, 1:] - self.hand_pos[:, None])
+        return torch.cat((positions, quaternions.multiply(inverse, self.sim.body_quat[:, 1:])), dim=2)
 
     # --- contact
 

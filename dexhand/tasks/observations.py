@@ -5,7 +5,7 @@ from typing import Callable, Dict
 import torch
 from torch import Tensor
 
-from dexhand.core import hand, rotations
+from dexhand.core import hand, quaternions
 from dexhand.tasks.action_map import FIRST_JOINTS
 from dexhand.tasks.hand_state import HandState
 
@@ -27,7 +27,7 @@ def hand_pose(s: HandState) -> Tensor:
 
 def hand_pose_arr_aligned(s: HandState) -> Tensor:
     """The same position; the quaternion relative to that at zero joints, so identity there."""
-    aligned = rotations.multiply(s.hand_quat, rotations.conjugate(s.hand_quat.new_tensor(_ZERO_POSE)).expand(len(s.hand_quat), 4))
+    aligned = quaternions.multiply(s.hand_quat, quaternions.conjugate(s.hand_quat.new_tensor(_ZERO_POSE)))
     return torch.cat((s.hand_pos, aligned), dim=1)
 
 

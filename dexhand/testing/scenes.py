@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dexhand.core import hand
-from dexhand.core.interfaces import Box, Camera, Scene, Simulator
+from dexhand.core.interfaces import Box, Camera, Gains, Scene, Simulator
 
 DATA = Path(__file__).parent / "data" / "forward_kinematics.json"
 
@@ -27,6 +27,9 @@ SCENE = Scene(
     bodies=(*hand.FINGERPADS, *hand.CONTACT_BODIES, hand.HAND_BODY, *reversed(hand.FINGERTIPS)),
     contact_bodies=tuple(reversed(hand.CONTACT_BODIES)),
     objects=(LARGE_BOX, SMALL_BOX),
+    # the file's own gains ask for more force than the limits allow, and a servo at its limit chatters
+    base_rotation_gains=Gains(stiffness=1000.0, damping=40.0),
+    finger_gains=Gains(stiffness=50.0, damping=1.0, force_limit=2.0),
     cameras=(
         Camera("default", position=(0.9, -0.7, 0.8), target=(0.2, 0.0, 0.4)),
         Camera("above", position=(0.2, 0.01, 1.6), target=(0.2, 0.0, 0.0), fovy=50.0),

@@ -121,7 +121,7 @@ class TestRefusals:
             ("env.initialHandPos=[1,2]", ["env.initialHandPos", "three numbers"]),
             ("env.initialHandPos=[a,2,3]", ["env.initialHandPos=[a,2,3]", "numbers"]),
             ("train.network.units=[]", ["train.network.units", "at least one layer"]),
-            ("train.ppo.minibatch_size=7", ["minibatch_size=7", "16384", "divisor"]),
+            ("train.ppo.minibatch_size=7", ["minibatch_size=7", "32768", "divisor"]),
             ("sim={dt:1}", ["sim is a section"]),
             ("foo", ["'foo'", "key=value"]),
             ("a==b", ["a==b", "key=value"]),
