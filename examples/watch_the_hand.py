@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Move the hand by scripted actions and save a strip of pictures: the environment without any learning."""
+
+import argparse
+
+import numpy as np
+import torch
+from PIL import Image
+
+import dexhand
+
+FINGER_CONTROLS = slice(6, 18)
+MOVES = (
+    {"fingers": 0.6},  # close
+    {"roll": 0.7, "fingers": 0.4},  # turn the wrist
+    {"roll": -0.3, "fingers": -0.8},  # open again
+)
+STEPS = 70
+
+
+def action(move: dict) -> torch.Tensor:
+    """One environment's action, shape (1, 18): changes of wrist and finger targets, 1 = as fast as allowed."""
+    actions = torch.zeros(1, 18)
+    actions[0, 3] = move.get("roll", 0.0)
+    actions[0, FINGER_CONTROLS] = move.get("fingers", 0.0)
+    return actions
+
+
+def main() -> None:
+    """Play the moves and draw before, between and after them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", default="hand.png", help="where the picture goes (default %(default)s)")
+    arguments = parser.parse_args()
+
+    env = dexhand.make("BaseTask", num_envs=1)
+    env.reset(seed=0)
+    pictures = [env.render(width=320, height=280)]
+    for move in MOVES:
+        for _ in range(STEPS):
+            env.step(action(move))
+        pictures.append(env.render(width=320, height=280))
+    env.close()
+    Image.fromarray(np.concatenate(pictures, axis=1)).save(arguments.output)
+    print(f"Wrote {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""The real commands, as real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Iterator, List
+
+import pytest
+
+from dexhand.core.checkpoints import load_checkpoint
+
+TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
+BACKEND = "mujoco" if find_spec("mujoco") else "mock"
+SMALL = [f"sim.backend={BACKEND}", "numEnvs=4", "train.network.units=[16]", "train.ppo.horizon_length=8"]
+
+
+def start(arguments: List[str], folder: Path) -> "subprocess.Popen[str]":
+    """Start the training script in ``folder``."""
+    return subprocess.Popen(
+        [sys.executable, str(TRAIN), *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def run(arguments: List[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the training script in ``folder`` to its end."""
+    process = start(arguments, folder)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]", seconds: float = 60.0) -> None:
+    """Wait until a file is there."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, f"the process ended early: {process.communicate()}"
+        assert time.monotonic() < end, f"{path} did not appear within {seconds} s"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which one short training has run."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = run([*SMALL, "task=BaseTask", "maxIter=3", "training.seed=7", "task.episodeLength=20"], folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "output.txt").write_text(done.stdout)
+    return folder
+
+
+class TestTraining:
+    def test_the_run_folder_is_complete(self, trained: Path) -> None:
+        """Configuration, command, log, event file and checkpoints, reachable through the workspace."""
+        run_folder = trained / "runs" / "latest_train"
+        for name in ("config.yaml", "command.txt", "train.log", "nn/latest.pth", "nn/checkpoint_best.pth"):
+            assert (run_folder / name).is_file(), name
+        assert list((run_folder / "summaries").glob("events.*"))
+        assert os.readlink(run_folder).startswith("..")
+
+    def test_progress_is_printed(self, trained: Path) -> None:
+        """Where it stands, how fast it is, what it earns, when it is done."""
+        output = (trained / "output.txt").read_text()
+        assert "iteration 3/3" in output
+        for part in ("frames/s", "return", "length", "actor", "critic", "lr", "ETA"):
+            assert part in output
+
+    def test_an_old_spelling_is_remarked_upon(self, trained: Path) -> None:
+        """In one line with the new one."""
+        assert "training.seed is an old spelling of train.seed" in (trained / "output.txt").read_text()
+
+    def test_every_reward_term_is_in_the_event_file(self, trained: Path) -> None:
+        """From the first iteration on."""
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(trained / "runs" / "latest_train" / "summaries"))
+        events.Reload()
+        for term in ("alive", "height_safety", "joint_limit", "contact_stability", "termination_failure_penalty"):
+            assert len(events.Scalars(f"rewards/{term}")) == 3
+
+    def test_a_saved_configuration_runs_again(self, trained: Path, tmp_path: Path) -> None:
+        """The same first losses come out."""
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        saved = trained / "runs" / "latest_train" / "config.yaml"
+        done = run([f"config={saved}", "maxIter=1"], tmp_path)
+        assert done.returncode == 0, done.stderr
+        losses = []
+        for folder in (trained, tmp_path):
+            events = EventAccumulator(str(folder / "runs" / "latest_train" / "summaries"))
+            events.Reload()
+            losses.append(events.Scalars("losses/actor")[0].value)
+        assert losses[0] == losses[1]
+
+    def test_training_continues_from_the_latest_run(self, trained: Path) -> None:
+        """Iterations, frames and best score go on; the new run is a folder of its own."""
+        done = run([*SMALL, "checkpoint=latest", "maxIter=5", "task.episodeLength=20", "train.runsDir=runs"], trained)
+        assert done.returncode == 0, done.stderr
+        assert "at iteration 3" in done.stdout
+        state = load_checkpoint(trained / "runs" / "latest_train" / "nn" / "latest.pth")
+        assert state["epoch"] == 5
+        assert state["frame"] == 5 * 4 * 8
+
+    def test_nothing_left_to_do_is_an_error(self, trained: Path) -> None:
+        """maxIterations counts from the very beginning."""
+        done = run([*SMALL, "checkpoint=latest", "maxIter=1"], trained)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: train.maxIterations=1")
+
+
+class TestStopping:
+    @pytest.fixture()
+    def training(self, tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
+        """A training without end whose first checkpoint is there."""
+        process = start([*SMALL, "train.saveFrequency=1"], tmp_path)
+        try:
+            wait_for(tmp_path / "runs" / "latest_train" / "nn" / "checkpoint_2.pth", process)
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_training_in_good_order(
+        self, training: "subprocess.Popen[str]", tmp_path: Path, number: signal.Signals
+    ) -> None:
+        """The iteration is finished and saved, its place is said, the exit code is 0."""
+        training.send_signal(number)
+        out, err = training.communicate(timeout=60)
+        assert training.returncode == 0, err
+        assert "stop requested" in out
+        assert "Saved" in out
+        load_checkpoint(tmp_path / "runs" / "latest_train" / "nn" / "latest.pth")
+
+    def test_a_killed_training_leaves_a_checkpoint_that_loads(
+        self, training: "subprocess.Popen[str]", tmp_path: Path
+    ) -> None:
+        """kill -9 at any time."""
+        training.kill()
+        training.communicate()
+        assert load_checkpoint(tmp_path / "runs" / "latest_train" / "nn" / "latest.pth")["epoch"] >= 2
+
+
+class TestTesting:
+    @pytest.fixture(scope="class")
+    def tested(self, trained: Path) -> "subprocess.CompletedProcess[str]":
+        """Seven games of the trained policy."""
+        arguments = [f"sim.backend={BACKEND}", "test=true", "checkpoint=latest", "testGamesNum=7", "numEnvs=3"]
+        return run([*arguments, "task.episodeLength=12"], trained)
+
+    def test_exactly_the_games_asked_for_are_played(
+        self, tested: "subprocess.CompletedProcess[str]", trained: Path
+    ) -> None:
+        """Shared out evenly, each with return, length and how it ended."""
+        assert tested.returncode == 0, tested.stderr
+        results = json.loads((trained / "runs" / "latest_test" / "results.json").read_text())
+        assert [game["number"] for game in results["games"]] == list(range(1, 8))
+        assert sorted(game["env_id"] for game in results["games"]) == [0, 0, 0, 1, 1, 2, 2]
+        assert {game["length"] for game in results["games"]} == {11}
+        assert {game["outcome"] for game in results["games"]} == {"timeout"}
+        assert results["summary"]["games"] == 7
+        assert "game 7/7" in tested.stdout
+        assert "7 games: return" in tested.stdout
+
+    def test_a_test_run_has_a_folder_of_its_own(
+        self, tested: "subprocess.CompletedProcess[str]", trained: Path
+    ) -> None:
+        """latest_test leads to it, latest_train stays where it was."""
+        assert "_test_" in (trained / "runs" / "latest_test").resolve().name
+        assert "_train_" in (trained / "runs" / "latest_train").resolve().name
+
+    def test_another_network_than_the_default_is_played_as_it_was_trained(
+        self, tested: "subprocess.CompletedProcess[str]"
+    ) -> None:
+        """The checkpoint knows its sizes; they need not be given again."""
+        assert tested.returncode == 0
+
+    def test_other_observations_than_trained_for_are_refused(self, trained: Path) -> None:
+        """One line with both numbers."""
+        arguments = ["test=true", "checkpoint=latest", "task.policy_observation_keys=[hand_pose]"]
+        done = run([f"sim.backend={BACKEND}", *arguments], trained)
+        assert done.returncode == 2
+        assert "224 observations" in done.stderr
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["env.numEnv=3"], "Did you mean 'env.numEnvs'?"),
+            (["env.numEnvs=three"], "whole number"),
+            (["task=Juggling"], "Known: BaseTask"),
+            (["checkpoint=nowhere.pth"], "nowhere.pth"),
+            (["test=true"], "needs train.checkpoint"),
+        ],
+    )
+    def test_a_mistake_is_one_line_and_needs_no_torch(self, arguments: List[str], words: str, tmp_path: Path) -> None:
+        """Exit code 2, nothing written, torch not imported."""
+        code = (
+            "import runpy, sys\n"
+            f"sys.argv = ['train.py', *{arguments!r}]\n"
+            "try:\n"
+            f"    runpy.run_path({str(TRAIN)!r}, run_name='__main__')\n"
+            "finally:\n"
+            "    print('torch' in sys.modules)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stdout == "False\n"
+        assert done.stderr.count("\n") == 1
+        assert words in done.stderr
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_gpu_that_is_not_there_is_said_before_anything_is_built(self, tmp_path: Path) -> None:
+        """With what to use instead."""
+        done = run(["env.device=cuda:99", "sim.backend=mock"], tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: env.device=cuda:99")
+        assert done.stderr.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_dry_run_starts_nothing(self, tmp_path: Path) -> None:
+        """It prints the plan and leaves no file."""
+        done = run(["--dry-run", "numEnvs=3"], tmp_path)
+        assert done.returncode == 0
+        assert "numEnvs: 3" in done.stdout
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_file_that_is_no_checkpoint_is_refused(self, tmp_path: Path) -> None:
+        """In one line; no run is begun."""
+        (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 nothing")
+        done = run([*SMALL, "checkpoint=broken.pth"], tmp_path)
+        assert done.returncode == 2
+        assert "broken.pth" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert not (tmp_path / "runs").exists()

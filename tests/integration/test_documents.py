@@ -1,0 +1,104 @@
+"""Every command and every Python example in the documents works.
+
+Commands run one after the other, as a reader would type them, in a folder that looks like a clone; trainings are made
+small. They run in this process, which has the slow imports behind it; ``test_commands.py`` starts real processes.
+"""
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import List
+
+import pytest
+
+if find_spec("mujoco") is None:
+    pytest.skip("the documents describe an installation with MuJoCo, on Python 3.11 or newer", allow_module_level=True)
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/architecture.md"]
+
+DONE_BY_CI = (
+    "pip install -c constraints.txt -e .",
+    "pip install -c constraints.txt -e '.[test]'",
+    "pip install tox",
+    "tox",
+    'pytest -m "not gpu" -n 2',
+)
+"""CI's own script installs the package in fresh environments and runs the tests."""
+BUILT_IN_HAND = ROOT / "dexhand" / "assets" / "dexhand021_right.xml"
+
+
+def blocks(document: str, language: str) -> List[str]:
+    """The code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(document: str) -> List[str]:
+    """The shell commands of a document that CI does not run anyway."""
+    lines = [line for block in blocks(document, "bash") for line in block.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    return [part for part in parts if part and part not in DONE_BY_CI]
+
+
+def made_small(arguments: List[str]) -> List[str]:
+    """The same training with few environments, a small network and few iterations."""
+    keys = [argument.partition("=")[0] for argument in arguments]
+    small = [re.sub(r"^numEnvs=.*", "numEnvs=4", argument) for argument in arguments]
+    small = [re.sub(r"^env.handAsset=.*", f"env.handAsset={BUILT_IN_HAND}", argument) for argument in small]
+    defaults = {"numEnvs": "4", "train.network.units": "[16]", "maxIter": "2", "train.ppo.horizon_length": "8"}
+    if "test" in keys or "--dry-run" in arguments or "--help" in arguments:
+        defaults = {}
+    return small + [f"{key}={value}" for key, value in defaults.items() if key not in keys]
+
+
+def run(command: str) -> None:
+    """Run one documented command; fails where it does not exit with 0."""
+    words = shlex.split(command)
+    if words[0] == "tensorboard":
+        subprocess.run([sys.executable, "-m", "tensorboard.main", "--inspect", *words[1:]], check=True)
+    elif words[0] == "python":
+        arguments = made_small(words[2:]) if words[1] == "scripts/train.py" else words[2:]
+        if words[1].startswith("benchmarks/"):
+            arguments = ["--num-envs", "4", "--steps", "32", "--rounds", "1"]
+        sys.argv = [words[1], *arguments]
+        try:
+            runpy.run_path(words[1], run_name="__main__")
+        except SystemExit as end:
+            assert not end.code, f"{command!r} ended with exit code {end.code}"
+    else:
+        subprocess.run(words, check=True)
+
+
+@pytest.fixture()
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the repository's files in it."""
+    for name in ("dexhand", "scripts", "examples", "benchmarks", "constraints.txt"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    return tmp_path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_of_a_document_works(document: str, clone: Path) -> None:
+    """In the document's order."""
+    for command in commands(document):
+        run(command)
+
+
+def test_the_python_example_of_the_readme_works(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints the shape that its comments promise."""
+    (example,) = blocks("README.md", "python")
+    exec(compile(example, "README.md", "exec"), {})
+    assert "torch.Size([16, 224])" in capsys.readouterr().out
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """No link to a file that is not there."""
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text()):
+            assert ((ROOT / document).parent / target).exists(), f"{document} links to {target}, which does not exist"
