@@ -25,7 +25,9 @@ def rotate(quat: Tensor, vector: Tensor) -> Tensor:
 
 def cross(left: Tensor, right: Tensor) -> Tensor:
     """The vector product of two (..., 3) tensors, broadcast against each other."""
-    return torch.linalg.cross(*torch.broadcast_tensors(left, right), dim=-1)
+    left, right = torch.broadcast_tensors(left, right)  # type: ignore[no-untyped-call]
+    product: Tensor = torch.linalg.cross(left, right, dim=-1)
+    return product
 
 
 def from_rotation_vector(vector: Tensor) -> Tensor:
@@ -38,6 +40,7 @@ def from_rotation_vector(vector: Tensor) -> Tensor:
 def to_rotation_vector(quat: Tensor) -> Tensor:
     """The shortest rotation vector of ``quat``, shape (..., 3), radians."""
     quat = torch.where(quat[..., 3:] < 0, -quat, quat)
-    sine = quat[..., :3].norm(dim=-1, keepdim=True)
-    angle = 2 * torch.atan2(sine, quat[..., 3:])
-    return torch.where(sine > 0, angle / sine.clamp(min=torch.finfo(quat.dtype).tiny), 2 * torch.ones_like(sine)) * quat[..., :3]
+    axis = quat[..., :3]
+    sine = axis.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(quat.dtype).tiny)
+    vector: Tensor = axis * (2 * torch.atan2(sine, quat[..., 3:]) / sine)
+    return vector

@@ -108,7 +108,10 @@ class Boxes:
         """
         from_centre = pads[:, :, None] - self.pos[:, None]
         local = quat.rotate(quat.conjugate(self.quat)[:, None], from_centre)
-        depth, face = (self._half_sizes + SKIN - local.abs()).min(dim=-1, keepdim=True)
+        depths = self._half_sizes + SKIN - local.abs()
+        # not depths.min(dim=-1): it wakes torch's threads however small the tensor
+        face = depths.argmin(dim=-1, keepdim=True)
+        depth = depths.gather(-1, face)
         normal = torch.zeros_like(local).scatter_(-1, face, torch.sign(local.gather(-1, face)))
         from_boxes = quat.rotate(self.quat[:, None], normal) * CONTACT_STIFFNESS * depth.clamp(min=0)
         self.contact_force.copy_(-from_boxes.sum(dim=1))

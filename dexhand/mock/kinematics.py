@@ -1,7 +1,7 @@
 """Forward kinematics of the built-in hand for many environments at once."""
 
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -114,7 +114,11 @@ class _Body:
     joint: Optional[str] = None
     axis: Tuple[float, ...] = (0.0, 0.0, 0.0)
     is_slide: bool = False
-    limits: Tuple[float, ...] = field(default=(0.0, 0.0))
+    limits: Tuple[float, ...] = (0.0, 0.0)
+
+
+_Defaults = Dict[str, Dict[str, str]]
+"""Attributes of a joint, by its class."""
 
 
 def _parse(asset: Path) -> List[_Body]:
@@ -123,17 +127,11 @@ def _parse(asset: Path) -> List[_Body]:
         default.get("class", ""): joint.attrib for default in root.iter("default") for joint in default.findall("joint")
     }
     tree: List[_Body] = []
-    worldbody = root.find("worldbody")
-    if worldbody is None:
-        raise ValueError(f"{asset} has no worldbody")
-    for element in worldbody.findall("body"):
-        _add(tree, element, parent=-1, depth=0, childclass="", defaults=defaults)
+    _add(tree, root.findall("worldbody/body")[0], parent=-1, childclass="", defaults=defaults)
     return tree
 
 
-def _add(
-    tree: List[_Body], element: ET.Element, parent: int, depth: int, childclass: str, defaults: Dict[str, Dict[str, str]]
-) -> None:
+def _add(tree: List[_Body], element: ET.Element, parent: int, childclass: str, defaults: _Defaults) -> None:
     childclass = element.get("childclass", childclass)
     joint = element.find("joint")
     attributes = {} if joint is None else {**defaults.get(joint.get("class", childclass), {}), **joint.attrib}
@@ -143,7 +141,7 @@ def _add(
         _Body(
             name=element.attrib["name"],
             parent=parent,
-            depth=depth,
+            depth=tree[parent].depth + 1 if tree else 0,
             pos=_numbers(element.get("pos", "0 0 0")),
             quat=tuple((rotation / rotation.norm()).tolist()),
             joint=attributes.get("name"),
@@ -154,7 +152,7 @@ def _add(
     )
     index = len(tree) - 1
     for child in element.findall("body"):
-        _add(tree, child, index, depth + 1, childclass, defaults)
+        _add(tree, child, index, childclass, defaults)
 
 
 def _numbers(text: str) -> Tuple[float, ...]:

@@ -47,7 +47,7 @@ class Picture:
         for axis, side in _FACES:
             across, along = axes[:, (axis + 1) % 3], axes[:, (axis + 2) % 3]
             middle = centre + side * axes[:, axis]
-            corners = [middle + across + along, middle - across + along, middle - across - along, middle + across - along]
+            corners = [middle + a * across + b * along for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
             upwards = side * axes[2, axis] / max(float(np.linalg.norm(axes[:, axis])), 1e-9)
             self._polygon(corners, tuple(255 * c * (0.75 + 0.25 * upwards) for c in rgba[:3]))
 
@@ -67,7 +67,7 @@ class Picture:
         # rays that do not go down meet the ground nowhere
         reach = self._eye[2] / np.where(rays[..., 2] < -1e-6, -rays[..., 2], np.inf)
         tiles = np.floor((self._eye[:2] + reach[..., None] * rays[..., :2]) / TILE).astype(np.int64).sum(axis=-1)
-        image = np.array(GROUND, dtype=np.uint8)[tiles % 2]
+        image: np.ndarray = np.array(GROUND, dtype=np.uint8)[tiles % 2]
         image[reach <= 0] = SKY
         return image
 
@@ -86,7 +86,8 @@ class Picture:
 
         def covers(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             at = np.clip(((x - a[0]) * along[0] + (y - a[1]) * along[1]) / length_squared, 0, 1)
-            return (x - a[0] - at * along[0]) ** 2 + (y - a[1] - at * along[1]) ** 2 <= pixels**2
+            near: np.ndarray = (x - a[0] - at * along[0]) ** 2 + (y - a[1] - at * along[1]) ** 2 <= pixels**2
+            return near
 
         self._add(np.array((a, b)), depth, covers, colour, margin=pixels, lift=lift)
 
@@ -94,10 +95,10 @@ class Picture:
         points, depth = self._project(corners)
 
         def covers(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-            sides = [
-                (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) for a, b in zip(points, np.roll(points, -1, axis=0))
-            ]
-            return np.all(np.array(sides) >= 0, axis=0) | np.all(np.array(sides) <= 0, axis=0)
+            edges = zip(points, np.roll(points, -1, axis=0))
+            sides = np.array([(b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) for a, b in edges])
+            inside: np.ndarray = np.all(sides >= 0, axis=0) | np.all(sides <= 0, axis=0)
+            return inside
 
         self._add(points, depth, covers, colour)
 

@@ -38,9 +38,9 @@ SCENE = Scene(
 """The hand and two boxes of different size and mass."""
 
 DOF_LIMITS: Dict[str, Tuple[float, float]] = {
-    **{name: (-1.0, 1.0) for name in hand.BASE_JOINTS[:3]},
-    **{name: (-3.14, 3.14) for name in hand.BASE_JOINTS[3:]},
-    **{name: (0.0, 1.3) for name in hand.FINGER_JOINTS},
+    **dict.fromkeys(hand.BASE_JOINTS[:3], (-1.0, 1.0)),
+    **dict.fromkeys(hand.BASE_JOINTS[3:], (-3.14, 3.14)),
+    **dict.fromkeys(hand.FINGER_JOINTS, (0.0, 1.3)),
     "r_f_joint1_1": (0.0, 2.2),
     "r_f_joint2_1": (0.0, 0.3),
     "r_f_joint3_1": (-0.001, 0.001),
@@ -83,9 +83,7 @@ def dof_rows(sim: Simulator, **joints: float) -> Tensor:
 
 def boxes_at(sim: Simulator, height: float = 0.0, quat: Tuple[float, float, float, float] = (0, 0, 0, 1)) -> Tensor:
     """Object poses (N, O, 7): at their places, each with its underside ``height`` above the ground if it is upright."""
-    rows = [
-        (x, y, height + box.size[2] / 2, *quat) for box, (x, y) in zip(sim.scene.objects, BOX_PLACES)
-    ]
+    rows = [(x, y, height + box.size[2] / 2, *quat) for box, (x, y) in zip(sim.scene.objects, BOX_PLACES)]
     return torch.tensor(rows, dtype=torch.float32, device=sim.device).reshape(-1, 7).repeat(sim.num_envs, 1, 1)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dexhand.core import hand
-from dexhand.core.interfaces import Scene, Simulator, SimState
+from dexhand.core.interfaces import Scene, SimState, Simulator
 from dexhand.testing.scenes import NUM_ENVS, SCENE, boxes_at, dof_rows, pointing_down, random_targets
 
 Snapshot = Dict[str, Tensor]
@@ -101,7 +101,8 @@ def changed(before: Snapshot, after: Snapshot, *envs: int) -> str:
     rows = list(envs) if envs else slice(None)
     names = []
     for name, tensor in before.items():
-        if not torch.equal(tensor[rows].contiguous().view(torch.int32), after[name][rows].contiguous().view(torch.int32)):
+        bits, bits_after = (each[rows].contiguous().view(torch.int32) for each in (tensor, after[name]))
+        if not torch.equal(bits, bits_after):
             names.append(name)
     return ", ".join(names)
 

@@ -213,7 +213,7 @@ class ResetClauses(SimulatorHarness):
             assert not names, f"{names} after a reset depend on what happened before it."
 
     def test_arguments_are_left_alone(self) -> None:
-        """step and reset change neither their arguments nor, later, anything that shares memory with them."""
+        """Neither step nor reset changes the tensors it is given, at once or later."""
         with self.simulator() as sim:
             arguments = {"dof_pos": pointing_down(sim, depth=-0.015), "object_pose": boxes_at(sim, height=0.2)}
             arguments["targets"] = dof_rows(sim) + 5.0

@@ -41,5 +41,4 @@ def test_every_check_is_proven_by_a_fault() -> None:
 @pytest.mark.parametrize("check", sorted(CHECKS))
 def test_every_check_says_what_it_demands(check: str) -> None:
     """Each check states its clause as a sentence."""
-    sentence = getattr(SimulatorConformance, check).__doc__
-    assert sentence and sentence.strip().endswith(".")
+    assert (getattr(SimulatorConformance, check).__doc__ or "").strip().endswith(".")
