@@ -147,7 +147,8 @@ def benchmark(overrides: Sequence[str], control_steps: int, rounds: int, console
     env_steps["PPO training"] = iterations * config.train.ppo.horizon_length * num_envs
     console.print(
         f"{config.task.name}, {num_envs} environments, {substeps} physics steps of "
-        f"{env.simulator.control_dt / substeps * 1e3:.2f} ms per control step, {threads} simulation threads, {config.train.torchThreads} torch threads, "
+        f"{env.simulator.control_dt / substeps * 1e3:.2f} ms per control step, "
+        f"{threads} simulation threads, {config.train.torchThreads} torch threads, "
         f"MuJoCo {mujoco.__version__}, torch {torch.__version__}"
     )
     report(measure(rows, env_steps, rounds), console)

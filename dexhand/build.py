@@ -26,8 +26,8 @@ def backend_of(config: Config) -> str:
     backend = "mujoco" if config.sim.backend == "auto" else config.sim.backend
     if backend == "mujoco" and importlib.util.find_spec("mujoco") is None:
         raise ConfigError(
-            f"sim.backend={config.sim.backend}: MuJoCo is not installed. Python 3.11 or newer: pip install 'mujoco>=4.0'. "
-            "On an older Python only sim.backend=mock works, which has no physics"
+            f"sim.backend={config.sim.backend}: MuJoCo is not installed. On Python 3.11 or newer: "
+            "pip install 'mujoco>=4.0'. On an older one only sim.backend=mock works, which has no physics"
         )
     return backend
 

@@ -2,13 +2,12 @@
 
 import json
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from rich.console import Console
 
-from dexhand.config.cli import Invocation
+from dexhand.config.cli import Invocation, fail
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
@@ -39,8 +38,7 @@ def run(invocation: Invocation) -> int:
         play = _test if config.train.test else _train
         play(invocation, checkpoint, console)
     except (ConfigError, WorkspaceError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        fail(error)
     return 0
 
 

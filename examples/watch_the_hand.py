@@ -2,6 +2,7 @@
 """Move the hand by scripted actions and save a strip of pictures: the environment without any learning."""
 
 import argparse
+import sys
 
 import numpy as np
 import torch
@@ -45,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -134,7 +134,8 @@ def _locate(config: str) -> Tuple[Path, str]:
     if config not in names_of(""):
         known = names_of("")
         raise ConfigError(
-            f"config={config} is unknown. Known: {', '.join(known)}, or the path of a .yaml file.{did_you_mean(config, known)}"
+            f"config={config} is unknown. Known: {', '.join(known)}, or the path of a .yaml file."
+            + did_you_mean(config, known)
         )
     return CFG, config
 

@@ -59,7 +59,9 @@ def _check_env(config: Config) -> None:
 def _check_train(config: Config) -> None:
     train, ppo = config.train, config.train.ppo
     if not train.network.units or min(train.network.units) < 1:
-        raise ConfigError(f"train.network.units={train.network.units} must be sizes of at least one layer, such as [256,128]")
+        raise ConfigError(
+            f"train.network.units={train.network.units} must be sizes of at least one layer, such as [256,128]"
+        )
     if not config.task.policy_observation_keys:
         raise ConfigError("task.policy_observation_keys=[] leaves the policy nothing to see. Name at least one key")
     if not (config.task.policy_controls_hand_base or config.task.policy_controls_fingers):

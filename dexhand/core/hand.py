@@ -34,4 +34,7 @@ FINGER_CONTROLS: Dict[str, Tuple[Tuple[str, float], ...]] = {
     "lf_mcp": (("r_f_joint5_2", 1.0),),
     "lf_dip": (("r_f_joint5_3", 1.0), ("r_f_joint5_4", 1.0)),
 }
-"""Joint position = factor * control, for the joints each control drives; r_f_joint3_1 is driven by none and stays at 0."""
+"""The joints that each control drives, with factors: joint position = factor * control.
+
+r_f_joint3_1 is driven by none and stays at 0.
+"""

@@ -109,7 +109,7 @@ class SimState:
     body_angvel: Tensor
     """Angular velocities of the tracked bodies, rad/s. Shape (N, B, 3)."""
     contact_force: Tensor
-    """Net contact force on each contact body during the last physics step, newtons; 0 after a reset. Shape (N, C, 3)."""
+    """Net contact force on each contact body in the last physics step, newtons; 0 after a reset. Shape (N, C, 3)."""
     object_pos: Tensor
     """Object centres, metres. Shape (N, O, 3)."""
     object_quat: Tensor
@@ -140,7 +140,7 @@ class Simulator(Protocol):
         """Advance every environment by ``control_dt`` with the joint servos held at ``dof_targets`` (N, D), m or rad.
 
         Targets outside the joint limits are clamped. Environments never influence each other, and the same state and
-        targets give the same result, bit for bit, whatever the number of threads.
+        targets give the same result, bit for bit, whatever the number of threads. Never writes to ``dof_targets``.
         """
 
     def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
@@ -153,21 +153,24 @@ class Simulator(Protocol):
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """Draw one environment now. Returns uint8 (height, width, 3), RGB.
 
-        Raises ``RenderingUnavailable`` where nothing can draw, naming what to install; stepping goes on as before.
+        Raises ``ValueError`` for an unknown camera, listing those that exist, and ``RenderingUnavailable`` where nothing can draw, naming what to install; stepping goes on as before.
         """
 
     def state_dict(self) -> Dict[str, Tensor]:
         """Everything the future depends on, copied: after ``load_state_dict`` the same steps give the same bits."""
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from ``state_dict()`` of a simulator of the same scene and number of environments."""
+        """Continue from ``state_dict()`` of a simulator of the same scene and number of environments.
+
+        ``state`` shows the saved moment at once, contact forces included.
+        """
 
     def close(self) -> None:
         """Free what is held. Calling it again does nothing; nothing else may be called after it."""
 
 
 class RenderingUnavailable(RuntimeError):
-    """This machine or simulator cannot draw; the message says what to install."""
+    """Nothing here can draw; the message says what to install."""
 
 
 # --- what is asked of the hand ----------------------------------------------------------------------------------------
@@ -242,9 +245,9 @@ class Task(Protocol):
 class Space(Protocol):
     """A box of real vectors; ``gymnasium.spaces.Box`` is one."""
 
-    shape: Tuple[int, ...]
-    low: Any
-    high: Any
+    @property
+    def shape(self) -> Tuple[int, ...]:
+        """Of one member."""
 
     def sample(self) -> Any:
         """A random member."""
@@ -262,22 +265,26 @@ class StepInfo(TypedDict):
 
 
 class VecEnv(Protocol):
-    """N independent episodes of one task. Signatures and auto-reset follow Gymnasium's vector environments:
+    """N independent episodes of one task. Signatures and auto-reset follow Gymnasium's vector environments.
 
-    an environment that finishes is reset within the same ``step``, which returns the first observation of the new
+    An environment that finishes is reset within the same ``step``, which returns the first observation of the new
     episode; the last one of the old is in ``info["final_observation"]``. Every returned tensor is the caller's: a later
     step never changes it.
     """
 
     num_envs: int
     device: device
-    single_observation_space: Space
-    """Shape (F,)."""
-    single_action_space: Space
-    """Shape (A,), bounds -1 and 1."""
     reward_names: Tuple[str, ...]
     outcome_names: Tuple[str, ...]
     """Ways an episode can end, each ``success:<name>``, ``failure:<name>`` or ``timeout``."""
+
+    @property
+    def single_observation_space(self) -> Space:
+        """What one environment shows: shape (F,), unbounded."""
+
+    @property
+    def single_action_space(self) -> Space:
+        """What one environment takes: shape (A,), bounds -1 and 1."""
 
     def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
         """Start new episodes everywhere; returns observations (N, F) and an empty dictionary.
@@ -316,7 +323,7 @@ class Policy(Protocol):
         """Actions (N, A) in [-1, 1] for observations (N, F). Deterministic; touches no random state."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the weights of an ``Algorithm.state_dict()``; all of them, or raise ``ValueError`` and change nothing."""
+        """Take the weights of an ``Algorithm.state_dict()``: all of them, or ``ValueError`` and nothing has changed."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ _LATEST = {"latest": "train", "latest_train": "train", "latest_test": "test"}
 _ACCEPTED = "Give latest, a run's name or a part of it, a run folder or a .pth file"
 
 
-class CheckpointNotFound(WorkspaceError):  # noqa: N818
+class CheckpointNotFound(WorkspaceError):
     """Nothing fits what the user asked for; the message says what was looked for, what exists and what to do."""
 
     def __init__(self, spec: str, problem: str) -> None:

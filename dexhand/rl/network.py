@@ -92,7 +92,9 @@ def check_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
     ]
     if misfits:
         more = f" and {len(misfits) - 3} more" if len(misfits) > 3 else ""
-        raise ValueError(f"The checkpoint's network does not fit this task and train.network: {'; '.join(misfits[:3])}{more}")
+        raise ValueError(
+            f"The checkpoint's network does not fit this task and train.network: {'; '.join(misfits[:3])}{more}"
+        )
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ class RlGamesPolicy:
     def __init__(self, spec: NetworkSpec, device: torch.device) -> None:
         self.spec = spec
         self.device = device
-        self._network = build_network(spec).to(device).eval()
+        self._network: Any = build_network(spec).to(device).eval()
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], device: torch.device) -> "RlGamesPolicy":

@@ -26,7 +26,10 @@ _METERS = ("game_rewards", "game_shaped_rewards", "game_lengths")
 
 
 class RlGamesPpo:
-    """PPO on a ``VecEnv``. ``env_kind`` says what the environment is, so that its state is restored only into its like."""
+    """PPO on a ``VecEnv``.
+
+    ``env_kind`` says what the environment is, so that a checkpoint's episodes go on only in an environment of its kind.
+    """
 
     def __init__(
         self,

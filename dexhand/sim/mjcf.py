@@ -65,7 +65,9 @@ def compile_scene(scene: Scene, solver: SolverSettings) -> mujoco.MjModel:
     try:
         model = spec.compile()
     except ValueError as error:
-        raise ValueError(f"The scene with hand {scene.hand_asset or hand.ASSET.name} does not compile: {error}") from None
+        raise ValueError(
+            f"The scene with hand {scene.hand_asset or hand.ASSET.name} does not compile: {error}"
+        ) from None
     _apply_gains(model, scene)
     return model
 
@@ -110,8 +112,8 @@ def _add_surroundings(spec: mujoco.MjSpec, scene: Scene) -> None:
     spec.visual.headlight.diffuse = [0.4, 0.4, 0.4]
     spec.visual.quality.shadowsize = 2048
     # spec.visual.global is a keyword in Python
-    getattr(spec.visual, "global_").offwidth = 1920
-    getattr(spec.visual, "global_").offheight = 1080
+    spec.visual.global_.offwidth = 1920
+    spec.visual.global_.offheight = 1080
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -176,9 +178,7 @@ def _add_sensors(spec: mujoco.MjSpec, scene: Scene) -> None:
     contact_bodies = tuple(HAND_PREFIX + name for name in scene.contact_bodies)
     for kind, _ in BODY_SENSORS:
         for body in bodies + objects:
-            spec.add_sensor(
-                name=f"{kind.name}:{body}", type=kind, objtype=mujoco.mjtObj.mjOBJ_XBODY, objname=body
-            )
+            spec.add_sensor(name=f"{kind.name}:{body}", type=kind, objtype=mujoco.mjtObj.mjOBJ_XBODY, objname=body)
     for body in contact_bodies + objects:
         spec.add_sensor(
             name=f"net_force:{body}",

@@ -147,7 +147,9 @@ class MujocoSimulator:
                 self._renderers[width, height] = mujoco.Renderer(self.model, height, width)
             except Exception as error:  # each GL platform fails in its own way
                 gl = os.environ.get("MUJOCO_GL", "glfw")
-                raise RenderingUnavailable(f"MuJoCo cannot draw with MUJOCO_GL={gl}: {error}. {INSTALL_HINT}") from error
+                raise RenderingUnavailable(
+                    f"MuJoCo cannot draw with MUJOCO_GL={gl}: {error}. {INSTALL_HINT}"
+                ) from error
         return self._renderers[width, height]
 
     def state_dict(self) -> Dict[str, Tensor]:
@@ -175,4 +177,3 @@ class MujocoSimulator:
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
-

@@ -34,7 +34,8 @@ class ActionMap:
 
     def move(self, targets: Tensor, rule: Tensor, actions: Tensor) -> Tensor:
         """New control targets (N, 18) from the previous ones, the rule's for what the policy does not control (N, 18),
-        and actions (N, A)."""
+        and actions (N, A).
+        """
         part = self.controlled
         lower, upper, change = self.lower[part], self.upper[part], self.max_change[part]
         if self.mode == "position":

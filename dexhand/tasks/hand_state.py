@@ -163,7 +163,8 @@ class HandState:
     @cached_property
     def contact_magnitude(self) -> Tensor:
         """Net contact force of each contact body, N. Shape (N, 5)."""
-        return torch.linalg.vector_norm(self.sim.contact_force, dim=2)
+        magnitude: Tensor = torch.linalg.vector_norm(self.sim.contact_force, dim=2)
+        return magnitude
 
     @cached_property
     def in_contact(self) -> Tensor:

@@ -15,7 +15,8 @@ Reward = Callable[[HandState], Tensor]
 
 
 def _norm(vector: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(vector, dim=1)
+    length: Tensor = torch.linalg.vector_norm(vector, dim=1)
+    return length
 
 
 def _first_step(s: HandState) -> Tensor:

@@ -110,14 +110,14 @@ class TestTraining:
         assert state["frame"] == 5 * 4 * 8
 
     def test_nothing_left_to_do_is_an_error(self, trained: Path) -> None:
-        """maxIterations counts from the very beginning."""
+        """MaxIterations counts from the very beginning."""
         done = run([*SMALL, "checkpoint=latest", "maxIter=1"], trained)
         assert done.returncode == 2
         assert done.stderr.startswith("error: train.maxIterations=1")
 
 
 class TestStopping:
-    @pytest.fixture()
+    @pytest.fixture
     def training(self, tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
         """A training without end whose first checkpoint is there."""
         process = start([*SMALL, "train.saveFrequency=1"], tmp_path)
@@ -143,7 +143,7 @@ class TestStopping:
     def test_a_killed_training_leaves_a_checkpoint_that_loads(
         self, training: "subprocess.Popen[str]", tmp_path: Path
     ) -> None:
-        """kill -9 at any time."""
+        """Kill -9 at any time."""
         training.kill()
         training.communicate()
         assert load_checkpoint(tmp_path / "runs" / "latest_train" / "nn" / "latest.pth")["epoch"] >= 2

@@ -65,15 +65,14 @@ def run(command: str) -> None:
         if words[1].startswith("benchmarks/"):
             arguments = ["--num-envs", "4", "--steps", "32", "--rounds", "1"]
         sys.argv = [words[1], *arguments]
-        try:
+        with pytest.raises(SystemExit) as end:
             runpy.run_path(words[1], run_name="__main__")
-        except SystemExit as end:
-            assert not end.code, f"{command!r} ended with exit code {end.code}"
+        assert not end.value.code, f"{command!r} ended with exit code {end.value.code}"
     else:
         subprocess.run(words, check=True)
 
 
-@pytest.fixture()
+@pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the repository's files in it."""
     for name in ("dexhand", "scripts", "examples", "benchmarks", "constraints.txt"):

@@ -49,7 +49,7 @@ def test_two_spellings_of_one_key_must_agree(alias: str, first: str, second: str
 
 
 def test_an_alias_of_a_section_stands_for_the_keys_below_it() -> None:
-    """camelCase sections are translated at the front of longer keys."""
+    """CamelCase sections are translated at the front of longer keys."""
     assert canonical_key("task.rewardWeights.alive") == "task.reward_weights.alive"
 
 

@@ -18,7 +18,9 @@ def test_help_names_every_key_alias_and_choice(capsys: pytest.CaptureFixture) ->
         parse(["--help"])
     page = capsys.readouterr().out
     assert end.value.code == 0
-    missing = [word for word in [*all_keys(), *ALIASES, *BASE_OBSERVATIONS, "physics=", "--dry-run"] if word not in page]
+    missing = [
+        word for word in [*all_keys(), *ALIASES, *BASE_OBSERVATIONS, "physics=", "--dry-run"] if word not in page
+    ]
     assert missing == []
 
 

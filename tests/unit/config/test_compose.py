@@ -52,7 +52,7 @@ class TestChoices:
         assert compose([spelling]).sim.physx.substeps == 2
 
     def test_the_manufacturers_gains_are_a_preset(self) -> None:
-        """null leaves what the hand's file says."""
+        """Null leaves what the hand's file says."""
         assert compose(["actuators=manufacturer"]).env.actuators.fingers.stiffness is None
         assert compose().env.actuators.fingers.stiffness == 50.0
 
@@ -136,7 +136,9 @@ class TestRefusals:
 
     def test_a_policy_must_control_something(self) -> None:
         """Both switches off is an error."""
-        assert "nothing to do" in refused(["task.policy_controls_hand_base=false", "task.policy_controls_fingers=false"])
+        assert "nothing to do" in refused(
+            ["task.policy_controls_hand_base=false", "task.policy_controls_fingers=false"]
+        )
 
     def test_an_unknown_whole_configuration_lists_the_known(self) -> None:
         """And suggests the nearest."""

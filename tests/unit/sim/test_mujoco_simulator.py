@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("dexhand.sim.mjcf", reason="MuJoCo needs Python 3.11 or newer", exc_type=ImportError)
 
-from dexhand.core.interfaces import Gains, Scene, Simulator
+from dexhand.core.interfaces import Scene, Simulator
 from dexhand.sim.mjcf import SolverSettings
 from dexhand.sim.mujoco import MujocoSimulator
 from dexhand.testing.simulator import SimulatorConformance
