@@ -66,8 +66,8 @@ def _check_train(config: Config) -> None:
         raise ConfigError("task.policy_observation_keys=[] leaves the policy nothing to see. Name at least one key")
     if not (config.task.policy_controls_hand_base or config.task.policy_controls_fingers):
         raise ConfigError(
-            "task.policy_controls_hand_base=false and task.policy_controls_fingers=false leave the policy nothing to do. "
-            "Set one of them to true"
+            "task.policy_controls_hand_base=false and task.policy_controls_fingers=false leave the policy nothing to "
+            "do. Set one of them to true"
         )
     batch = ppo.horizon_length * (config.env.numEnvs or 0)
     if not train.test and batch % ppo.minibatch_size:

@@ -149,13 +149,14 @@ class TestStopping:
         assert load_checkpoint(tmp_path / "runs" / "latest_train" / "nn" / "latest.pth")["epoch"] >= 2
 
 
-class TestTesting:
-    @pytest.fixture(scope="class")
-    def tested(self, trained: Path) -> "subprocess.CompletedProcess[str]":
-        """Seven games of the trained policy."""
-        arguments = [f"sim.backend={BACKEND}", "test=true", "checkpoint=latest", "testGamesNum=7", "numEnvs=3"]
-        return run([*arguments, "task.episodeLength=12"], trained)
+@pytest.fixture(scope="module")
+def tested(trained: Path) -> "subprocess.CompletedProcess[str]":
+    """Seven games of the trained policy."""
+    arguments = [f"sim.backend={BACKEND}", "test=true", "checkpoint=latest", "testGamesNum=7", "numEnvs=3"]
+    return run([*arguments, "task.episodeLength=12"], trained)
 
+
+class TestTesting:
     def test_exactly_the_games_asked_for_are_played(
         self, tested: "subprocess.CompletedProcess[str]", trained: Path
     ) -> None:
