@@ -153,7 +153,7 @@ class Simulator(Protocol):
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """Draw one environment now. Returns uint8 (height, width, 3), RGB.
 
-        Raises ``ValueError`` for an unknown camera, listing those that exist, and ``RenderingUnavailable`` where nothing
+        Raises ``ValueError`` for an unknown camera, listing those there are, and ``RenderingUnavailable`` where nothing
         can draw, naming what to install; stepping goes on as before.
         """
 

@@ -1,0 +1,173 @@
+"""Simulator and task together keep the contract of an environment."""
+
+from importlib.util import find_spec
+from typing import Dict, Mapping, Tuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from dexhand.build import build_env
+from dexhand.config.compose import compose
+from dexhand.core.interfaces import ResetPose, Scene, SimState, VecEnv, Verdict
+from dexhand.core.task_env import TaskEnv
+from dexhand.testing.vec_env import VecEnvConformance
+
+
+class TestOnTheMock(VecEnvConformance):
+    def make_env(self, num_envs: int) -> VecEnv:
+        """BaseTask with short episodes."""
+        return build_env(compose(["sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=20"]))
+
+
+@pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo needs Python 3.11 or newer")
+class TestOnMujoco(VecEnvConformance):
+    def make_env(self, num_envs: int) -> VecEnv:
+        """BaseTask with short episodes."""
+        return build_env(compose(["sim.backend=mujoco", f"numEnvs={num_envs}", "task.episodeLength=20"]))
+
+
+class ScriptedSimulator:
+    """Nothing moves; counts what is asked of it."""
+
+    def __init__(self, num_envs: int) -> None:
+        self.num_envs = num_envs
+        self.device = torch.device("cpu")
+        self.scene = Scene()
+        self.control_dt = 0.01
+        self.dof_names: Tuple[str, ...] = ()
+        self.dof_limits = torch.zeros(0, 2)
+        empty = torch.zeros(num_envs, 0, 3)
+        self.state = SimState(*([empty] * 12))
+        self.resets: "list[list[bool]]" = []
+
+    def step(self, dof_targets: Tensor) -> None:
+        """Nothing."""
+
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        """Note who was reset."""
+        self.resets.append(mask.tolist())
+
+    def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        """Black."""
+        return np.zeros((height, width, 3), np.uint8)
+
+    def state_dict(self) -> Dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class ScriptedTask:
+    """Observations say where they come from: (environment, step in the episode, number of the episode).
+
+    Environment i fails after i + 2 steps; environment 0 succeeds in the same step, and times out, too.
+    """
+
+    num_observations = 3
+    num_actions = 2
+    reward_names = ("progress", "bonus")
+    success_names = ("arrived",)
+    failure_names = ("fell",)
+
+    def __init__(self, num_envs: int) -> None:
+        self.env_id = torch.arange(num_envs, dtype=torch.float32)
+        self.steps = torch.zeros(num_envs)
+        self.episode = torch.zeros(num_envs)
+
+    def dof_targets(self, actions: Tensor) -> Tensor:
+        """Remember the actions."""
+        self.actions = actions
+        return actions
+
+    def evaluate(self, state: SimState) -> Verdict:
+        """Advance by one step."""
+        self.steps += 1
+        over = self.steps >= self.env_id + 2
+        return Verdict(
+            observations=self.observe(state),
+            reward_terms=torch.stack((self.steps, self.actions.sum(1)), dim=1),
+            success=(over & (self.env_id == 0))[:, None],
+            failure=over[:, None],
+            timeout=over,
+        )
+
+    def observe(self, state: SimState) -> Tensor:
+        """Where and when."""
+        return torch.stack((self.env_id, self.steps, self.episode), dim=1)
+
+    def reset_pose(self, generator: Generator) -> ResetPose:
+        """Nowhere."""
+        return ResetPose(torch.zeros(len(self.env_id), 0), torch.zeros(len(self.env_id), 0, 7))
+
+    def begin(self, mask: Tensor, state: SimState) -> None:
+        """A new episode."""
+        self.steps[mask] = 0
+        self.episode[mask] += 1
+
+    def state_dict(self) -> Dict[str, Tensor]:
+        """Counters."""
+        return {"steps": self.steps.clone(), "episode": self.episode.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Counters."""
+        self.steps, self.episode = state["steps"].clone(), state["episode"].clone()
+
+
+@pytest.fixture()
+def scripted() -> TaskEnv:
+    """Two environments of the scripted task, reset."""
+    env = TaskEnv(ScriptedSimulator(2), ScriptedTask(2))
+    env.reset()
+    return env
+
+
+STILL = torch.zeros(2, 2)
+
+
+def test_an_ended_episode_gives_the_next_ones_first_observation(scripted: TaskEnv) -> None:
+    """And keeps its own last one in final_observation; nobody else is touched."""
+    scripted.step(STILL)
+    observations, _, terminated, truncated, info = scripted.step(STILL)
+    assert observations.tolist() == [[0, 0, 2], [1, 2, 1]]
+    assert info["final_observation"].tolist() == [[0, 2, 1], [1, 2, 1]]
+    assert terminated.tolist() == [True, False]
+    assert truncated.tolist() == [False, False]
+    assert scripted.simulator.resets[-1] == [True, False]
+
+
+def test_success_goes_before_failure_before_timeout(scripted: TaskEnv) -> None:
+    """The outcome names the first criterion that holds."""
+    outcomes = [scripted.step(STILL)[4]["outcome"].tolist() for _ in range(3)]
+    assert scripted.outcome_names == ("success:arrived", "failure:fell", "timeout")
+    assert outcomes == [[-1, -1], [0, -1], [-1, 1]]
+
+
+def test_nobody_is_reset_when_no_episode_ended(scripted: TaskEnv) -> None:
+    """A reset is asked for only where there is something to reset."""
+    scripted.step(STILL)
+    assert len(scripted.simulator.resets) == 1
+
+
+def test_the_reward_adds_up_the_terms(scripted: TaskEnv) -> None:
+    """Step 1, actions 0.25 + 0.5."""
+    rewards = scripted.step(torch.tensor([[0.25, 0.5], [0.0, 0.0]]))[1]
+    assert rewards.tolist() == [1.75, 1.0]
+
+
+def test_numpy_actions_are_taken(scripted: TaskEnv) -> None:
+    """As Gymnasium's ``action_space.sample()`` gives them."""
+    scripted.step(scripted.action_space.sample())
+    assert scripted.task.actions.shape == (2, 2)
+
+
+def test_the_environments_of_bad_actions_are_named(scripted: TaskEnv) -> None:
+    """By their indices."""
+    with pytest.raises(ValueError, match=r"environments \[1\]"):
+        scripted.step(torch.tensor([[0.0, 0.0], [0.0, float("inf")]]))
