@@ -11,7 +11,7 @@ from dexhand.core.task_env import TaskEnv
 MakeEnv = Callable[..., TaskEnv]
 
 
-@pytest.fixture()
+@pytest.fixture
 def make_env() -> MakeEnv:
     """``make_env(num_envs, *overrides)``: BaseTask on the mock, with episodes of 19 steps."""
 

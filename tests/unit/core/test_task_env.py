@@ -120,7 +120,7 @@ class ScriptedTask:
         self.steps, self.episode = state["steps"].clone(), state["episode"].clone()
 
 
-@pytest.fixture()
+@pytest.fixture
 def scripted() -> TaskEnv:
     """Two environments of the scripted task, reset."""
     env = TaskEnv(ScriptedSimulator(2), ScriptedTask(2))
