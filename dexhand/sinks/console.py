@@ -1,10 +1,11 @@
-"""Training progress on the console: a live line in a terminal, plain lines elsewhere."""
+"""Training progress on the console: two live lines in a terminal, plain lines elsewhere."""
 
 import datetime
-from typing import TYPE_CHECKING, List, Mapping
+from typing import TYPE_CHECKING, Mapping, Tuple
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
 
 from dexhand.core.interfaces import Clock
 
@@ -26,46 +27,33 @@ class ConsoleSink:
         self._max_iterations = max_iterations
         self._pending = ""
         self._last_line = float("-inf")
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._bar = self._progress.add_task("training", total=max_iterations, completed=iterations_done)
-        self._progress.start()
+        self._live = Live(console=console, refresh_per_second=4)
+        if console.is_terminal:
+            self._live.start()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See ``MetricSink.scalars``."""
-        iteration = int(values["info/iteration"])
-        line = " | ".join([f"iteration {iteration}/{self._max_iterations}", *self._columns(step, values)])
+        progress, metrics = self._progress(step, values), _metrics(values)
         if self._console.is_terminal:
-            self._progress.update(self._bar, completed=iteration, description=f"{line} | ETA {self._eta(iteration)}")
+            lines = (Text(line, no_wrap=True, overflow="ellipsis") for line in (progress, metrics))
+            self._live.update(Group(*lines))
             return
-        self._pending = f"{line} | ETA {self._eta(iteration)}"
+        self._pending = f"{progress} | {metrics}"
         if self._clock.monotonic() - self._last_line >= _PLAIN_INTERVAL:
             self._print_pending()
 
-    def _columns(self, step: int, values: Mapping[str, float]) -> List[str]:
-        def number(name: str, form: str) -> str:
-            return format(values[name], form) if name in values else "-"
-
-        return [
-            f"{step:,} frames",
-            f"{number('performance/frames_per_second', ',.0f')} frames/s",
-            f"return {number('episodes/return', '.2f')}",
-            f"reward/step {number('rewards/total', '.3f')}",
-            f"length {number('episodes/length', '.0f')}",
-            f"actor {number('losses/actor', '.4f')}",
-            f"critic {number('losses/critic', '.4f')}",
-            f"lr {number('info/learning_rate', '.1e')}",
-        ]
-
-    def _eta(self, iteration: int) -> str:
+    def _progress(self, step: int, values: Mapping[str, float]) -> str:
+        iteration = int(values["info/iteration"])
         done = iteration - self._first_iteration
         left = (self._clock.monotonic() - self._start) / max(done, 1) * (self._max_iterations - iteration)
-        return str(datetime.timedelta(seconds=round(left)))
+        return " | ".join(
+            [
+                f"iteration {iteration}/{self._max_iterations}",
+                f"ETA {datetime.timedelta(seconds=round(left))}",
+                f"{step:,} frames",
+                f"{_number(values, 'performance/frames_per_second', ',.0f')} frames/s",
+            ]
+        )
 
     def _print_pending(self) -> None:
         if self._pending:
@@ -78,5 +66,22 @@ class ConsoleSink:
 
     def close(self) -> None:
         """See ``MetricSink.close``."""
-        self._progress.stop()
+        self._live.stop()
         self._print_pending()
+
+
+def _metrics(values: Mapping[str, float]) -> str:
+    columns: Tuple[Tuple[str, str, str], ...] = (
+        ("return", "episodes/return", ".2f"),
+        ("reward/step", "rewards/total", ".3f"),
+        ("length", "episodes/length", ".0f"),
+        ("actor", "losses/actor", ".4f"),
+        ("critic", "losses/critic", ".4f"),
+        ("lr", "info/learning_rate", ".1e"),
+    )
+    return " | ".join(f"{label} {_number(values, name, form)}" for label, name, form in columns)
+
+
+def _number(values: Mapping[str, float], name: str, form: str) -> str:
+    """The value, or a dash where it is not known yet."""
+    return format(values[name], form) if name in values else "-"

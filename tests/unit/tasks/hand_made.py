@@ -1,7 +1,5 @@
 """Simulator states made by hand."""
 
-
-
 import torch
 from torch import Tensor
 
@@ -52,5 +50,3 @@ def limits() -> Tensor:
     fingers = [[0.0, upper.get(name, 1.3)] for name in hand.FINGER_JOINTS]
     fingers[hand.FINGER_JOINTS.index("r_f_joint3_1")][0] = -0.001
     return torch.tensor([[-1.0, 1.0]] * 3 + [[-3.14, 3.14]] * 3 + fingers)
-
-

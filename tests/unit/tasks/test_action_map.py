@@ -39,9 +39,7 @@ def within(mapping: ActionMap, fractions: "list[float]") -> Tensor:
     start=st.lists(unit, min_size=NUM_CONTROLS, max_size=NUM_CONTROLS),
     actions=st.lists(unit, min_size=NUM_CONTROLS, max_size=NUM_CONTROLS),
 )
-def test_targets_keep_to_position_and_velocity_limits(
-    mode: str, start: "list[float]", actions: "list[float]"
-) -> None:
+def test_targets_keep_to_position_and_velocity_limits(mode: str, start: "list[float]", actions: "list[float]") -> None:
     """From anywhere, by any action, in both modes."""
     mapping = action_map(mode)
     before = within(mapping, start)

@@ -24,9 +24,7 @@ def config(**changes: Any) -> BaseTaskConfig:
 
 def task(cls: type = BaseTask, num_envs: int = 2, **changes: Any) -> BaseTask:
     """A task whose episodes have begun at zero joints."""
-    made = cls(
-        config(**changes), num_envs=num_envs, device=torch.device("cpu"), control_dt=0.01, dof_limits=limits()
-    )
+    made = cls(config(**changes), num_envs=num_envs, device=torch.device("cpu"), control_dt=0.01, dof_limits=limits())
     made.begin(torch.ones(num_envs, dtype=torch.bool), sim_state(num_envs))
     return made
 
@@ -49,7 +47,7 @@ class TestCriteria:
         assert step(task(**{threshold: 0.05}), state).failure.tolist() == [[False], [False]]
 
     def test_time_is_up_after_all_steps_but_one(self) -> None:
-        """episodeLength 4 ends after 3 steps."""
+        """EpisodeLength 4 ends after 3 steps."""
         made = task(episodeLength=4)
         assert [step(made, sim_state(2)).timeout.tolist() for _ in range(3)] == [[False] * 2, [False] * 2, [True] * 2]
 
@@ -158,7 +156,7 @@ class TestMemory:
         assert counts == [1, 2, 0, 1]
 
     def test_observing_advances_nothing(self) -> None:
-        """observe may be called any number of times."""
+        """Observe may be called any number of times."""
         made = task()
         step(made, sim_state(2))
         before = made.state_dict()

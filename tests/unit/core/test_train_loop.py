@@ -1,0 +1,173 @@
+"""When the training loop saves and when it stops."""
+
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+import pytest
+
+from dexhand.core.checkpoints import CheckpointStore, load_checkpoint
+from dexhand.core.interfaces import Iteration, Policy
+from dexhand.core.stop import StopRequest
+from dexhand.core.train_loop import TrainLoop, best_return_of
+from dexhand.sinks.memory import MemorySink
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def monotonic(self) -> float:
+        """The hand's position."""
+        return self.time
+
+    def now(self) -> float:
+        """The same."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Moves the hand."""
+        self.time += seconds
+
+
+class ScriptedAlgorithm:
+    """Returns come from a list; each iteration takes a second."""
+
+    def __init__(self, returns: List[Optional[float]], clock: Clock, stop: Optional[StopRequest] = None) -> None:
+        self.returns = returns
+        self.clock = clock
+        self.stop = stop
+        self.iterations_done = 0
+
+    @property
+    def frames_done(self) -> int:
+        """Ten frames an iteration."""
+        return self.iterations_done * 10
+
+    def iterate(self) -> Iteration:
+        """The next return; with ``stop``, a stop is requested in the middle of iteration 3."""
+        self.iterations_done += 1
+        self.clock.sleep(1.0)
+        if self.stop is not None and self.iterations_done == 3:
+            self.stop.requested = True
+        mean_return = self.returns[self.iterations_done - 1]
+        return Iteration(self.iterations_done, self.frames_done, mean_return, {"losses/actor": 0.5})
+
+    def state_dict(self) -> Dict[str, Any]:
+        """How far it is."""
+        return {"iterations": self.iterations_done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue."""
+        self.iterations_done = state["iterations"]
+
+    def policy(self) -> Policy:
+        """None is needed here."""
+        raise AssertionError("the training loop needs no policy")
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Bench:
+    """A loop with all its parts at hand."""
+
+    def __init__(self, folder: Path, returns: List[Optional[float]], **settings: Any) -> None:
+        self.clock = Clock()
+        self.stop = StopRequest()
+        self.algorithm = ScriptedAlgorithm(returns, self.clock, self.stop if settings.pop("stop", False) else None)
+        self.store = CheckpointStore(folder)
+        self.sink = MemorySink()
+        defaults = {"max_iterations": len(returns), "save_frequency": 100, "save_interval": 1000.0}
+        self.loop = TrainLoop(self.algorithm, self.store, [self.sink], clock=self.clock, **{**defaults, **settings})
+
+    def saved(self, name: str) -> int:
+        """The iteration in a checkpoint."""
+        return int(load_checkpoint(self.store.folder / name)["iterations"])
+
+
+def test_the_last_iteration_is_always_saved(tmp_path: Path) -> None:
+    """Even if nothing else made a checkpoint due."""
+    bench = Bench(tmp_path, [None, None, None])
+    result = bench.loop.run(bench.stop)
+    assert result.reason == "max iterations"
+    assert result.checkpoint == tmp_path / "latest.pth"
+    assert bench.saved("latest.pth") == 3
+    assert result.best_return is None
+
+
+def test_numbered_checkpoints_come_at_their_frequency(tmp_path: Path) -> None:
+    """Every second iteration."""
+    bench = Bench(tmp_path, [None] * 5, save_frequency=2)
+    bench.loop.run(bench.stop)
+    assert [path.name for path in bench.store.numbered()] == ["checkpoint_2.pth", "checkpoint_4.pth"]
+    assert bench.saved("latest.pth") == 5
+
+
+def test_the_best_checkpoint_is_kept_when_returns_get_worse(tmp_path: Path) -> None:
+    """Returns 1, 3, 2: iteration 2 stays the best."""
+    bench = Bench(tmp_path, [1.0, 3.0, 2.0])
+    result = bench.loop.run(bench.stop)
+    assert result.best_return == 3.0
+    assert bench.saved("checkpoint_best.pth") == 2
+    assert bench.saved("latest.pth") == 3
+
+
+def test_a_checkpoint_is_due_after_the_save_interval(tmp_path: Path) -> None:
+    """Iterations of a second, an interval of two: the file is written in iterations 2, 4 ..."""
+    written: List[int] = []
+
+    class Spy(CheckpointStore):
+        def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:
+            written.append(iteration)
+            return super().save(state, iteration=iteration, numbered=numbered, best=best)
+
+    bench = Bench(tmp_path, [None] * 5, save_interval=2.0)
+    bench.loop.store = Spy(tmp_path)
+    bench.loop.run(bench.stop)
+    assert written == [2, 4, 5]
+
+
+def test_the_target_score_ends_training(tmp_path: Path) -> None:
+    """In the iteration that reaches it."""
+    bench = Bench(tmp_path, [1.0, 2.0, 3.0], target_score=2.0)
+    result = bench.loop.run(bench.stop)
+    assert (result.reason, result.iterations_done) == ("target score", 2)
+
+
+def test_a_stop_request_lets_the_iteration_finish(tmp_path: Path) -> None:
+    """It is saved, too."""
+    bench = Bench(tmp_path, [None] * 9, stop=True)
+    result = bench.loop.run(bench.stop)
+    assert (result.reason, result.iterations_done) == ("stop requested", 3)
+    assert bench.saved("latest.pth") == 3
+
+
+def test_a_continued_run_knows_the_mark_to_beat(tmp_path: Path) -> None:
+    """A worse return after resuming is no new best."""
+    first = Bench(tmp_path / "a", [5.0])
+    first.loop.run(first.stop)
+    state = load_checkpoint(tmp_path / "a" / "latest.pth")
+    second = Bench(tmp_path / "b", [5.0, 4.0], best_return=best_return_of(state))
+    second.algorithm.load_state_dict(state)
+    result = second.loop.run(second.stop)
+    assert result.best_return == 5.0
+    assert second.store.best() is None
+
+
+def test_nothing_to_do_still_leaves_a_checkpoint(tmp_path: Path) -> None:
+    """A run that was asked to stop before its first iteration."""
+    bench = Bench(tmp_path, [1.0])
+    bench.stop.requested = True
+    assert bench.loop.run(bench.stop).checkpoint.is_file()
+    assert bench.saved("latest.pth") == 0
+
+
+def test_every_iteration_is_reported(tmp_path: Path) -> None:
+    """At its frame, with its number."""
+    bench = Bench(tmp_path, [None, 1.0])
+    bench.loop.run(bench.stop)
+    assert [step for step, _ in bench.sink.rows] == [10, 20]
+    assert bench.sink.series("info/iteration") == [1.0, 2.0]
+    assert bench.sink.series("losses/actor") == pytest.approx([0.5, 0.5])

@@ -1,0 +1,87 @@
+"""Progress on the console."""
+
+import io
+import re
+from typing import Dict
+
+import pytest
+from rich.console import Console
+
+from dexhand.sinks.console import ConsoleSink
+
+VALUES: Dict[str, float] = {
+    "info/iteration": 0,
+    "performance/frames_per_second": 1234.0,
+    "rewards/total": 2.1,
+    "losses/actor": -0.01,
+    "losses/critic": 0.5,
+    "info/learning_rate": 3e-4,
+}
+
+
+class Clock:
+    """Moved by hand."""
+
+    time = 100.0
+
+    def monotonic(self) -> float:
+        """The hand's position."""
+        return self.time
+
+    now = monotonic
+
+    def sleep(self, seconds: float) -> None:
+        """Moves the hand."""
+        self.time += seconds
+
+
+def sink_on(text: io.StringIO, clock: Clock, terminal: bool = False, width: int = 80) -> ConsoleSink:
+    """A sink that writes into ``text``."""
+    console = Console(file=text, force_terminal=terminal, width=width, highlight=False)
+    return ConsoleSink(console, clock, iterations_done=0, max_iterations=10)
+
+
+def test_plain_lines_are_not_broken_and_come_at_intervals() -> None:
+    """The first at once, the next after five seconds, the last when closed."""
+    text, clock = io.StringIO(), Clock()
+    sink = sink_on(text, clock)
+    for iteration in range(1, 5):
+        clock.sleep(2.0)
+        sink.scalars(iteration * 64, {**VALUES, "info/iteration": iteration})
+    sink.close()
+    sink.close()
+    lines = text.getvalue().splitlines()
+    assert [line.split(" | ")[0] for line in lines] == ["iteration 1/10", "iteration 4/10"]
+    assert len(lines[0]) > 80
+
+
+def test_a_line_tells_frames_speed_reward_losses_rate_and_time_left() -> None:
+    """What is not known yet is a dash; ten iterations, one done in 2 s: 18 s are left."""
+    text, clock = io.StringIO(), Clock()
+    sink = sink_on(text, clock)
+    clock.sleep(2.0)
+    sink.scalars(64, {**VALUES, "info/iteration": 1})
+    sink.close()
+    for part in (
+        "64 frames",
+        "1,234 frames/s",
+        "return -",
+        "actor -0.0100",
+        "critic 0.5000",
+        "lr 3.0e-04",
+        "ETA 0:00:18",
+    ):
+        assert part in text.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_in_a_terminal_no_line_is_wider_than_the_terminal(width: int) -> None:
+    """The time left stays visible."""
+    text, clock = io.StringIO(), Clock()
+    sink = sink_on(text, clock, terminal=True, width=width)
+    clock.sleep(2.0)
+    sink.scalars(64, {**VALUES, "info/iteration": 1})
+    sink.close()
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.getvalue()).splitlines()
+    assert max(map(len, lines)) <= width
+    assert any("iteration 1/10 | ETA 0:00:18" in line for line in lines)

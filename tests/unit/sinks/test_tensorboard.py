@@ -1,0 +1,38 @@
+"""Metrics as event files."""
+
+from pathlib import Path
+
+import numpy as np
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dexhand.sinks.tensorboard import TensorBoardSink
+
+
+def test_scalars_can_be_read_back(tmp_path: Path) -> None:
+    """Values at their steps; a colon, which TensorBoard does not take, becomes an underscore."""
+    sink = TensorBoardSink(tmp_path)
+    sink.scalars(10, {"losses/actor": 0.5, "episodes/failure:hitting_ground": 0.25})
+    sink.scalars(20, {"losses/actor": 0.25})
+    sink.close()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("losses/actor")] == [(10, 0.5), (20, 0.25)]
+    assert events.Scalars("episodes/failure_hitting_ground")[0].value == 0.25
+
+
+def test_pictures_can_be_read_back(tmp_path: Path) -> None:
+    """Height and width are kept."""
+    sink = TensorBoardSink(tmp_path)
+    sink.images(5, {"camera": np.zeros((4, 6, 3), np.uint8)})
+    sink.close()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    (picture,) = events.Images("camera")
+    assert (picture.step, picture.height, picture.width) == (5, 4, 6)
+
+
+def test_closing_twice_is_fine(tmp_path: Path) -> None:
+    """The second call does nothing."""
+    sink = TensorBoardSink(tmp_path)
+    sink.close()
+    sink.close()
