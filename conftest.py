@@ -1,3 +1,3 @@
 """The project's own tests use the plugin that dexhand ships."""
 
-pytest_plugins = ["dexhand.testing.plugin"]
+pytest_plugins = ["dexhand.testing.plugin", "pytester"]

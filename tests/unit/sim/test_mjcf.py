@@ -1,0 +1,171 @@
+"""The hand's model, and scenes made of it."""
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("dexhand.sim.mjcf", reason="MuJoCo needs Python 3.11 or newer", exc_type=ImportError)
+
+import mujoco
+
+import dexhand
+from dexhand.core import hand
+from dexhand.core.interfaces import Box, Gains, Scene
+from dexhand.sim.mjcf import HAND_PREFIX, SolverSettings, compile_scene
+from dexhand.sim.mujoco import MujocoSimulator
+from dexhand.tasks.hand_state import BODIES
+
+SOLVER = SolverSettings(timestep=0.0025)
+REFERENCE = Path(dexhand.__file__).parent / "testing" / "data" / "forward_kinematics.json"
+
+
+@pytest.fixture(scope="module")
+def model() -> mujoco.MjModel:
+    """The built-in hand alone."""
+    return mujoco.MjModel.from_xml_path(str(hand.ASSET))
+
+
+@pytest.fixture
+def reordered(tmp_path: Path) -> Path:
+    """The hand as another maker might write it: actuators in another order, sensors and a keyframe of its own."""
+    tree = ET.parse(hand.ASSET)
+    actuators = tree.getroot().find("actuator")
+    assert actuators is not None
+    actuators[:] = list(actuators)[::-1]
+    sensor = ET.SubElement(tree.getroot(), "sensor")
+    ET.SubElement(sensor, "jointpos", name="own", joint="ARTx")
+    keyframe = ET.SubElement(tree.getroot(), "keyframe")
+    ET.SubElement(keyframe, "key", name="own", qpos=" ".join(["0.01"] * 26))
+    tree.write(tmp_path / "hand.xml")
+    return tmp_path / "hand.xml"
+
+
+class TestTheHand:
+    def test_forward_kinematics_are_those_of_the_joint_table(self, model: mujoco.MjModel) -> None:
+        """At random configurations, to a micrometre."""
+        data, reference = mujoco.MjData(model), json.loads(REFERENCE.read_text())
+        for case in reference["cases"]:
+            for name, position in zip(reference["dof_names"], case["dof_pos"]):
+                data.joint(name).qpos = position
+            mujoco.mj_kinematics(model, data)
+            poses = zip(reference["bodies"], case["body_pos"], case["body_quat_xyzw"])
+            for name, position, (x, y, z, w) in poses:
+                assert np.abs(data.body(name).xpos - position).max() < 1e-6, name
+                assert abs(abs(np.dot(data.body(name).xquat, [w, x, y, z])) - 1.0) < 1e-9, name
+
+    def test_it_weighs_what_the_table_says(self, model: mujoco.MjModel) -> None:
+        """703 g."""
+        assert model.body_mass.sum() == pytest.approx(0.70312698)
+
+    def test_every_joint_has_limits_and_one_servo(self, model: mujoco.MjModel) -> None:
+        """26 of each, in the order of hand.DOF_NAMES."""
+        assert tuple(model.joint(i).name for i in range(model.njnt)) == hand.DOF_NAMES
+        assert model.jnt_limited.all()
+        assert tuple(model.joint(i).name for i in model.actuator_trnid[:, 0]) == hand.DOF_NAMES
+        assert model.actuator_forcelimited.all()
+
+    def test_only_distal_links_collide_with_each_other(self, model: mujoco.MjModel) -> None:
+        """Ten pairs of fingers; no finger with the palm or with itself."""
+
+        def collide(a: int, b: int) -> bool:
+            bits = (model.geom_contype[a] & model.geom_conaffinity[b]) | (
+                model.geom_contype[b] & model.geom_conaffinity[a]
+            )
+            return bool(bits)
+
+        geoms = [g for g in range(model.ngeom) if model.geom_contype[g] or model.geom_conaffinity[g]]
+        pairs = {
+            tuple(sorted((model.body(model.geom_bodyid[a]).name, model.body(model.geom_bodyid[b]).name)))
+            for a in geoms
+            for b in geoms
+            if a < b and collide(a, b)
+        }
+        distal = hand.CONTACT_BODIES
+        assert pairs == {(a, b) for a in distal for b in distal if a < b}
+
+
+class TestScenes:
+    def test_gains_replace_what_the_file_says(self) -> None:
+        """None keeps it."""
+        model = compile_scene(Scene(finger_gains=Gains(stiffness=50.0, force_limit=2.0)), SOLVER)
+        finger = model.actuator(f"{HAND_PREFIX}act_r_f_joint2_2")
+        assert finger.gainprm[0] == 50.0
+        assert list(finger.biasprm[1:3]) == [-50.0, -50.0]
+        assert list(finger.forcerange) == [-2.0, 2.0]
+        base = model.actuator(f"{HAND_PREFIX}act_ARTx")
+        assert (base.gainprm[0], base.forcerange[1]) == (10000.0, 500.0)
+
+    def test_a_box_has_its_size_and_mass(self) -> None:
+        """Edges of 4, 6 and 8 cm, 300 g."""
+        model = compile_scene(Scene(objects=(Box("box", (0.04, 0.06, 0.08), 0.3),)), SOLVER)
+        assert list(model.geom("box").size) == [0.02, 0.03, 0.04]
+        assert model.body("box").mass[0] == pytest.approx(0.3)
+
+    def test_another_hand_file_moves_alike(self, reordered: Path) -> None:
+        """Actuators are found by name; its own sensors and keyframes do not matter."""
+
+        def positions(asset: "str | None") -> torch.Tensor:
+            scene = Scene(hand_asset=asset, bodies=BODIES, contact_bodies=hand.CONTACT_BODIES)
+            sim = MujocoSimulator(scene, 1, solver=SOLVER, steps_per_control=4)
+            for step in range(20):
+                sim.step(torch.linspace(0.0, 0.005 * step, 26)[None])
+            return sim.state.dof_pos.clone()
+
+        assert torch.allclose(positions(str(reordered)), positions(None), atol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "words"),
+        [
+            ("r_f_link3_tip", "r_f_link3_end", "lacks bodies r_f_link3_tip"),
+            ("r_f_joint4_2", "r_f_joint4_x", "lacks joints r_f_joint4_2"),
+            ("<mujoco", "<mujco", "not a usable MJCF"),
+        ],
+    )
+    def test_a_hand_file_that_lacks_something_is_refused(self, tmp_path: Path, old: str, new: str, words: str) -> None:
+        """With the file and what it lacks."""
+        broken = tmp_path / "hand.xml"
+        broken.write_text(hand.ASSET.read_text().replace(old, new))
+        with pytest.raises(ValueError, match="env.handAsset") as error:
+            compile_scene(Scene(hand_asset=str(broken)), SOLVER)
+        assert words in str(error.value)
+
+
+class TestSimulator:
+    def test_results_do_not_depend_on_the_number_of_threads(self) -> None:
+        """One thread or three: the same bits."""
+
+        def positions(num_threads: int) -> torch.Tensor:
+            scene = Scene(bodies=BODIES, contact_bodies=hand.CONTACT_BODIES, objects=(Box("box", (0.05,) * 3, 0.1),))
+            sim = MujocoSimulator(scene, 7, solver=SOLVER, steps_per_control=4, num_threads=num_threads)
+            generator = torch.Generator().manual_seed(0)
+            for _ in range(30):
+                sim.step(torch.rand(7, 26, generator=generator) * 0.2)
+            return sim.state_dict()["integration_state"]
+
+        assert torch.equal(positions(1), positions(3))
+
+    def test_without_any_gl_library_only_drawing_fails(self) -> None:
+        """Stepping goes on; the error names the Debian package."""
+        code = (
+            "import dexhand, torch\n"
+            "from dexhand.core.interfaces import RenderingUnavailable\n"
+            "env = dexhand.make(num_envs=1); env.reset()\n"
+            "try:\n    env.render()\nexcept RenderingUnavailable as error:\n    print(error)\n"
+            "env.step(torch.zeros(1, 18)); print('stepped')\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "MUJOCO_GL": "disable"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "apt-get install libegl1" in done.stdout
+        assert done.stdout.endswith("stepped\n")
