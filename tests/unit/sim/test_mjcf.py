@@ -132,7 +132,7 @@ class TestScenes:
         """With the file and what it lacks."""
         broken = tmp_path / "hand.xml"
         broken.write_text(hand.ASSET.read_text().replace(old, new))
-        with pytest.raises(ValueError, match="env.handAsset") as error:
+        with pytest.raises(ValueError, match=r"env\.handAsset") as error:
             compile_scene(Scene(hand_asset=str(broken)), SOLVER)
         assert words in str(error.value)
 
