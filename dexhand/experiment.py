@@ -163,7 +163,7 @@ def _begin(kind: RunKind, invocation: Invocation, played: Optional[Path] = None)
     workspace = Workspace(Path(invocation.config.train.runsDir))
     begun = workspace.create_run(invocation.config.task.name, kind, SystemClock())
     log_to_file(begun.log_file)
-    record(begun, to_yaml(invocation.config), invocation.argv, played)
+    record(begun, to_yaml(invocation.config), ["python", "scripts/train.py", *invocation.argv], played)
     workspace.publish(begun)
     log.info("%s run %s", kind.capitalize(), begun.path)
     return begun

@@ -9,32 +9,14 @@ from dexhand.core.checkpoints import CheckpointStore, load_checkpoint
 from dexhand.core.interfaces import Iteration, Policy
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, best_return_of
+from dexhand.mock.clock import FakeClock
 from dexhand.sinks.memory import MemorySink
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def monotonic(self) -> float:
-        """The hand's position."""
-        return self.time
-
-    def now(self) -> float:
-        """The same."""
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        """Moves the hand."""
-        self.time += seconds
 
 
 class ScriptedAlgorithm:
     """Returns come from a list; each iteration takes a second."""
 
-    def __init__(self, returns: List[Optional[float]], clock: Clock, stop: Optional[StopRequest] = None) -> None:
+    def __init__(self, returns: List[Optional[float]], clock: FakeClock, stop: Optional[StopRequest] = None) -> None:
         self.returns = returns
         self.clock = clock
         self.stop = stop
@@ -74,7 +56,7 @@ class Bench:
     """A loop with all its parts at hand."""
 
     def __init__(self, folder: Path, returns: List[Optional[float]], **settings: Any) -> None:
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.stop = StopRequest()
         self.algorithm = ScriptedAlgorithm(returns, self.clock, self.stop if settings.pop("stop", False) else None)
         self.store = CheckpointStore(folder)

@@ -18,25 +18,10 @@ from hypothesis import strategies as st
 from dexhand.core import workspace as workspace_module
 from dexhand.core.clock import SystemClock
 from dexhand.core.workspace import Run, RunName, Workspace, WorkspaceError, record
+from dexhand.mock.clock import FakeClock
 
 TASKS = st.text(string.ascii_letters + string.digits, min_size=1, max_size=20)
 KINDS = st.sampled_from(["train", "test"])
-
-
-class HandClock:
-    """A clock that shows what it is told."""
-
-    def __init__(self, now: float = 1.7e9) -> None:
-        self.time = now
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
 
 
 def refuse(*_: Any, **__: Any) -> Any:
@@ -54,7 +39,7 @@ class TestRunNames:
 
     def test_runs_of_one_second_are_counted(self, tmp_path: Path) -> None:
         """The second run of a second ends in _2, the third in _3."""
-        workspace, clock = Workspace(tmp_path / "runs"), HandClock()
+        workspace, clock = Workspace(tmp_path / "runs"), FakeClock()
         names = [workspace.create_run("A", "test", clock).name for _ in range(3)]
         assert names == [names[0], f"{names[0]}_2", f"{names[0]}_3"]
         assert [str(RunName.parse(name)) for name in names] == names
@@ -84,7 +69,7 @@ class TestRunNames:
     def test_a_task_that_cannot_be_a_folder_is_refused(self, tmp_path: Path, task: str) -> None:
         """Nothing is made for a task whose name could leave the workspace."""
         with pytest.raises(WorkspaceError, match="cannot begin a run's name"):
-            Workspace(tmp_path / "runs").create_run(task, "train", HandClock())
+            Workspace(tmp_path / "runs").create_run(task, "train", FakeClock())
         assert list(tmp_path.iterdir()) == []
 
     def test_two_processes_in_one_second_get_two_folders(self, tmp_path: Path) -> None:
@@ -119,7 +104,7 @@ class TestRunNames:
 class TestPublishing:
     def test_links_are_relative_and_latest_follows(self, tmp_path: Path) -> None:
         """runs/ shows each run and the latest of its kind; a moved workspace still works."""
-        workspace, clock = Workspace(tmp_path / "place" / "runs"), HandClock()
+        workspace, clock = Workspace(tmp_path / "place" / "runs"), FakeClock()
         first, test = workspace.create_run("A", "train", clock), workspace.create_run("A", "test", clock)
         clock.sleep(1)
         second = workspace.create_run("B", "train", clock)
@@ -136,13 +121,13 @@ class TestPublishing:
 
     def test_a_run_is_not_shown_before_it_is_published(self, tmp_path: Path) -> None:
         """Making a run folder touches no link."""
-        Workspace(tmp_path / "runs").create_run("A", "train", HandClock())
+        Workspace(tmp_path / "runs").create_run("A", "train", FakeClock())
         assert not (tmp_path / "runs").exists()
 
     def test_publishing_again_changes_nothing(self, tmp_path: Path) -> None:
         """The same links stand, and no temporary one is left."""
         workspace = Workspace(tmp_path / "runs")
-        run = workspace.create_run("A", "train", HandClock())
+        run = workspace.create_run("A", "train", FakeClock())
         workspace.publish(run)
         workspace.publish(run)
         assert sorted(os.listdir(tmp_path / "runs")) == sorted([run.name, "latest_train"])
@@ -152,7 +137,7 @@ class TestPublishing:
     def test_what_the_user_put_there_is_never_deleted(self, tmp_path: Path, make: Any, which: str) -> None:
         """A file or folder in a link's place is an error that names it; it stays, and no other link is changed."""
         workspace = Workspace(tmp_path / "runs")
-        run = workspace.create_run("A", "train", HandClock())
+        run = workspace.create_run("A", "train", FakeClock())
         (tmp_path / "runs").mkdir()
         obstacle = tmp_path / "runs" / ("latest_train" if which == "latest" else run.name)
         make(obstacle)
@@ -166,13 +151,13 @@ class TestPublishing:
         (tmp_path / "disk" / "runs").mkdir(parents=True)
         (tmp_path / "runs").symlink_to(tmp_path / "disk" / "runs")
         workspace = Workspace(tmp_path / "runs")
-        workspace.publish(workspace.create_run("A", "train", HandClock()))
+        workspace.publish(workspace.create_run("A", "train", FakeClock()))
         assert (tmp_path / "disk" / "runs_all").is_dir()
         assert (tmp_path / "runs" / "latest_train").is_dir()
 
     def test_on_a_fake_file_system(self, fs: Any) -> None:
         """Folders, links and the lock go through Python's own functions."""
-        workspace, clock = Workspace(Path("/data/runs")), HandClock()
+        workspace, clock = Workspace(Path("/data/runs")), FakeClock()
         for _ in range(2):
             run = workspace.create_run("A", "train", clock)
             workspace.publish(run)
@@ -182,7 +167,7 @@ class TestPublishing:
     def test_no_symbolic_links(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file system without links is named, with the key that chooses another."""
         workspace = Workspace(tmp_path / "runs")
-        run = workspace.create_run("A", "train", HandClock())
+        run = workspace.create_run("A", "train", FakeClock())
         monkeypatch.setattr(os, "symlink", refuse)
         with pytest.raises(WorkspaceError, match=r"runs cannot be used for runs: .*symbolic links; .*train\.runsDir"):
             workspace.publish(run)
@@ -191,19 +176,19 @@ class TestPublishing:
         """A place that cannot be written to is named, with the key that chooses another."""
         monkeypatch.setattr(Path, "mkdir", refuse)
         with pytest.raises(WorkspaceError, match=r"runs_all cannot be used for runs: Operation not permitted"):
-            Workspace(tmp_path / "runs").create_run("A", "train", HandClock())
+            Workspace(tmp_path / "runs").create_run("A", "train", FakeClock())
 
     def test_a_file_where_the_archive_belongs(self, tmp_path: Path) -> None:
         """A file called runs_all is an error, and stays."""
         (tmp_path / "runs_all").touch()
         with pytest.raises(WorkspaceError, match="runs_all cannot be used for runs"):
-            Workspace(tmp_path / "runs").create_run("A", "train", HandClock())
+            Workspace(tmp_path / "runs").create_run("A", "train", FakeClock())
 
     def test_a_lock_held_by_another_process(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Publishing does not wait for ever."""
         monkeypatch.setattr(workspace_module, "LOCK_TIMEOUT", 0.05)
         workspace = Workspace(tmp_path / "runs")
-        run = workspace.create_run("A", "train", HandClock())
+        run = workspace.create_run("A", "train", FakeClock())
         with FileLock(str(tmp_path / "runs_all" / ".lock")), pytest.raises(WorkspaceError, match=r"\.lock is held by"):
             workspace.publish(run)
 
@@ -220,7 +205,7 @@ class TestPublishing:
 
 class TestRecord:
     def make(self, folder: Path) -> Run:
-        return Workspace(folder / "runs").create_run("A", "train", HandClock())
+        return Workspace(folder / "runs").create_run("A", "train", FakeClock())
 
     def git(self, folder: Path, *arguments: str) -> None:
         identity = ["-c", "user.name=x", "-c", "user.email=x@example.com"]

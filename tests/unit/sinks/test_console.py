@@ -7,6 +7,7 @@ from typing import Dict
 import pytest
 from rich.console import Console
 
+from dexhand.mock.clock import FakeClock
 from dexhand.sinks.console import ConsoleSink
 
 VALUES: Dict[str, float] = {
@@ -19,23 +20,7 @@ VALUES: Dict[str, float] = {
 }
 
 
-class Clock:
-    """Moved by hand."""
-
-    time = 100.0
-
-    def monotonic(self) -> float:
-        """The hand's position."""
-        return self.time
-
-    now = monotonic
-
-    def sleep(self, seconds: float) -> None:
-        """Moves the hand."""
-        self.time += seconds
-
-
-def sink_on(text: io.StringIO, clock: Clock, terminal: bool = False, width: int = 80) -> ConsoleSink:
+def sink_on(text: io.StringIO, clock: FakeClock, terminal: bool = False, width: int = 80) -> ConsoleSink:
     """A sink that writes into ``text``."""
     console = Console(file=text, force_terminal=terminal, width=width, highlight=False)
     return ConsoleSink(console, clock, iterations_done=0, max_iterations=10)
@@ -43,7 +28,7 @@ def sink_on(text: io.StringIO, clock: Clock, terminal: bool = False, width: int 
 
 def test_plain_lines_are_not_broken_and_come_at_intervals() -> None:
     """The first at once, the next after five seconds, the last when closed."""
-    text, clock = io.StringIO(), Clock()
+    text, clock = io.StringIO(), FakeClock()
     sink = sink_on(text, clock)
     for iteration in range(1, 5):
         clock.sleep(2.0)
@@ -57,7 +42,7 @@ def test_plain_lines_are_not_broken_and_come_at_intervals() -> None:
 
 def test_a_line_tells_frames_speed_reward_losses_rate_and_time_left() -> None:
     """What is not known yet is a dash; ten iterations, one done in 2 s: 18 s are left."""
-    text, clock = io.StringIO(), Clock()
+    text, clock = io.StringIO(), FakeClock()
     sink = sink_on(text, clock)
     clock.sleep(2.0)
     sink.scalars(64, {**VALUES, "info/iteration": 1})
@@ -77,7 +62,7 @@ def test_a_line_tells_frames_speed_reward_losses_rate_and_time_left() -> None:
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_in_a_terminal_no_line_is_wider_than_the_terminal(width: int) -> None:
     """The time left stays visible."""
-    text, clock = io.StringIO(), Clock()
+    text, clock = io.StringIO(), FakeClock()
     sink = sink_on(text, clock, terminal=True, width=width)
     clock.sleep(2.0)
     sink.scalars(64, {**VALUES, "info/iteration": 1})
