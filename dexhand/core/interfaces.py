@@ -351,7 +351,10 @@ class Algorithm(Protocol):
         """Collect one rollout and learn from it."""
 
     def state_dict(self) -> Dict[str, Any]:
-        """Everything a resumed run needs: nested dictionaries, lists, tensors and plain values only."""
+        """Everything a resumed run needs: nested dictionaries, lists, tensors and plain values only.
+
+        Tensors may be the learner's own: save or copy them before the next ``iterate``.
+        """
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from ``state_dict()``. Raises ``ValueError`` naming what does not fit, and changes nothing then."""
