@@ -9,9 +9,12 @@ from dexhand.config.cli import parse
 def main() -> int:
     """Read the command line first: what is wrong there is said before torch or a simulator is imported."""
     invocation = parse(sys.argv[1:])
-    from dexhand.experiment import run
+    try:
+        from dexhand.experiment import run
 
-    return run(invocation)
+        return run(invocation)
+    except KeyboardInterrupt:  # before training listens to signals: nothing has been begun that could be lost
+        return 130
 
 
 if __name__ == "__main__":

@@ -229,6 +229,17 @@ class TestMistakes:
         assert done.stderr.count("\n") == 1
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.skipif(BACKEND == "mujoco", reason="MuJoCo is installed here")
+    def test_a_simulator_that_is_not_installed_is_said_before_anything_is_built(self, tmp_path: Path) -> None:
+        """With how to install it and what works without."""
+        done = run(["maxIter=1"], tmp_path)
+        assert done.returncode == 2
+        line = done.stderr.splitlines()[-1]
+        assert line.startswith("error: sim.backend=auto: MuJoCo is not installed")
+        assert "pip install" in line
+        assert "sim.backend=mock" in line
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_dry_run_starts_nothing(self, tmp_path: Path) -> None:
         """It prints the plan and leaves no file."""
         done = run(["--dry-run", "numEnvs=3"], tmp_path)
