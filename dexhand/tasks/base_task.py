@@ -48,17 +48,27 @@ class BaseTask:
             base=config.policy_controls_hand_base,
             fingers=config.policy_controls_fingers,
         )
-        self.memory = Memory.zeros(num_envs, len(self.action_map.first_dofs), device)
+        self.memory = self.new_memory()
         self._select_terms(config)
         self.num_actions = self.action_map.num_actions
         self.num_observations = sum(self.observation_sizes()[key] for key in config.policy_observation_keys)
 
-    # --- the tables a task fills ---
+    # --- what a task built on this one adds ---
+
+    def new_memory(self) -> Memory:
+        """What the task remembers, zero."""
+        return Memory.zeros(self.num_envs, self.device)
 
     @classmethod
     def objects(cls, config: BaseTaskConfig) -> Tuple[Box, ...]:
         """The objects of the scene."""
         return ()
+
+    def hand_state(self, state: SimState) -> HandState:
+        """What terms and criteria look at."""
+        return HandState(
+            state, self.memory, control_dt=self.control_dt, contact_threshold=self.config.contact_binary_threshold
+        )
 
     def observation_table(self) -> Dict[str, Observation]:
         """What ``policy_observation_keys`` may name."""
@@ -105,7 +115,7 @@ class BaseTask:
     def evaluate(self, state: SimState) -> Verdict:
         """See ``Task.evaluate``."""
         self.memory.steps += 1
-        s = self._hand_state(state)
+        s = self.hand_state(state)
         self.memory.contact_steps.add_(1.0).mul_(s.in_contact)
         self.memory.rule_targets = self.rule_targets(self.memory.targets)
         self.advance(s)
@@ -122,7 +132,7 @@ class BaseTask:
 
     def observe(self, state: SimState) -> Tensor:
         """See ``Task.observe``."""
-        return self._observations(self._hand_state(state))
+        return self._observations(self.hand_state(state))
 
     def reset_pose(self, generator: Generator) -> ResetPose:
         """All joints at 0."""
@@ -167,10 +177,6 @@ class BaseTask:
             "task.policy_observation_keys", config.policy_observation_keys, self.observation_table()
         )
 
-    def _hand_state(self, state: SimState) -> HandState:
-        return HandState(
-            state, self.memory, control_dt=self.control_dt, contact_threshold=self.config.contact_binary_threshold
-        )
 
     def _observations(self, s: HandState) -> Tensor:
         return torch.cat([observation(s) for observation in self._policy_observations], dim=1)

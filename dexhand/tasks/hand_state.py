@@ -1,8 +1,8 @@
 """What observation, reward and criterion terms look at: the simulator's state and the task's memory, named."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Dict, Mapping, Tuple
+from typing import Dict, Mapping, Tuple, Type, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,53 +13,51 @@ from dexhand.core.interfaces import SimState
 BODIES: Tuple[str, ...] = (hand.HAND_BODY, *hand.FINGERTIPS, *hand.FINGERPADS)
 """The bodies every task's scene tracks, the order of axis B."""
 
+AnyMemory = TypeVar("AnyMemory", bound="Memory")
+
 _BASE = len(hand.BASE_JOINTS)
+_CONTROLS = _BASE + len(hand.FINGER_CONTROLS)
 _TOUCH_FORCE = 0.1
 """contact_stability counts a body as touching above this force, newtons; fixed, unlike contact_binary's threshold."""
 
 
+def remembered(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A field of ``Memory``: one tensor of this shape for every environment."""
+    declared: Tensor = field(metadata={"shape": shape, "dtype": dtype})
+    return declared
+
+
 @dataclass
 class Memory:
-    """What a task remembers from one control step to the next."""
+    """What a task remembers from one control step to the next. Tasks that remember more add fields."""
 
-    actions: Tensor
+    actions: Tensor = remembered(_CONTROLS)
     """The action just executed; 0 where the policy has no control. Shape (N, 18)."""
-    targets: Tensor
+    targets: Tensor = remembered(_CONTROLS)
     """Control targets, m or rad. Shape (N, 18)."""
-    rule_targets: Tensor
+    rule_targets: Tensor = remembered(_CONTROLS)
     """Control targets that the task's own rule wants next, for what the policy does not control. Shape (N, 18)."""
-    steps: Tensor
-    """Control steps of the episode so far, int64. Shape (N,)."""
-    contact_steps: Tensor
+    steps: Tensor = remembered(dtype=torch.int64)
+    """Control steps of the episode so far. Shape (N,)."""
+    contact_steps: Tensor = remembered(len(hand.CONTACT_BODIES))
     """Control steps of unbroken contact. Shape (N, 5)."""
-    finger_vel: Tensor
+    finger_vel: Tensor = remembered(len(hand.FINGER_JOINTS))
     """Finger joint velocities one control step ago, rad/s. Shape (N, 20)."""
-    hand_linvel: Tensor
+    hand_linvel: Tensor = remembered(3)
     """Wrist velocity one control step ago, m/s. Shape (N, 3)."""
-    hand_angvel: Tensor
+    hand_angvel: Tensor = remembered(3)
     """Wrist angular velocity one control step ago, rad/s. Shape (N, 3)."""
-    touching: Tensor
-    """Which contact bodies touched something one control step ago, bool. Shape (N, 5)."""
+    touching: Tensor = remembered(len(hand.CONTACT_BODIES), dtype=torch.bool)
+    """Which contact bodies touched something one control step ago. Shape (N, 5)."""
 
     @classmethod
-    def zeros(cls, num_envs: int, num_controls: int, device: torch.device) -> "Memory":
+    def zeros(cls: Type[AnyMemory], num_envs: int, device: torch.device) -> AnyMemory:
         """The memory of hands at rest that touch nothing."""
-
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.zeros(num_envs, *shape, dtype=dtype, device=device)
-
-        fingers, bodies = len(hand.FINGER_JOINTS), len(hand.CONTACT_BODIES)
-        return cls(
-            actions=zeros(num_controls),
-            targets=zeros(num_controls),
-            rule_targets=zeros(num_controls),
-            steps=zeros(dtype=torch.int64),
-            contact_steps=zeros(bodies),
-            finger_vel=zeros(fingers),
-            hand_linvel=zeros(3),
-            hand_angvel=zeros(3),
-            touching=zeros(bodies, dtype=torch.bool),
-        )
+        tensors = {
+            f.name: torch.zeros(num_envs, *f.metadata["shape"], dtype=f.metadata["dtype"], device=device)
+            for f in fields(cls)
+        }
+        return cls(**tensors)
 
     def clear(self, mask: Tensor) -> None:
         """Zero the rows where ``mask`` (N,) is true."""
