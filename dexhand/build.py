@@ -16,9 +16,15 @@ from dexhand.core import hand
 from dexhand.core.interfaces import Gains, MetricSink, Scene, Simulator
 from dexhand.core.task_env import TaskEnv
 from dexhand.tasks.base_task import BaseTask
+from dexhand.tasks.blind_grasping import BlindGrasping
+from dexhand.tasks.box_grasping import BoxGrasping
 from dexhand.tasks.hand_state import BODIES
 
-TASKS: Dict[str, Type[BaseTask]] = {"BaseTask": BaseTask}
+TASKS: Dict[str, Type[BaseTask]] = {
+    "BaseTask": BaseTask,
+    "BlindGrasping": BlindGrasping,
+    "BoxGrasping": BoxGrasping,
+}
 
 
 def backend_of(config: Config) -> str:

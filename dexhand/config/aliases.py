@@ -29,6 +29,7 @@ ALIASES: Dict[str, str] = {
     "logging.logLevel": "train.logLevel",
     "train.max_iterations": "train.maxIterations",
     "train.torch_deterministic": "train.torchDeterministic",
+    "env.box": "task.box",
     # task keys in camelCase
     "task.rewardWeights": "task.reward_weights",
     "task.policyObservationKeys": "task.policy_observation_keys",
