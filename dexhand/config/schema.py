@@ -237,7 +237,7 @@ class BoxConfig:
     """The cube to be grasped."""
 
     size: float = option(0.05, "edge length", unit="m", above=0)
-    mass: float = option(0.1, "mass", unit="kg", above=0)
+    mass: float = option(0.1, "how heavy it is", unit="kg", above=0)
     friction: float = option(1.0, "sliding friction coefficient", low=0)
     height: float = option(0.027, "height of the centre when an episode begins", unit="m", above=0)
     yaw_range: float = option(0.0, "largest turn about the vertical when an episode begins", unit="rad", low=0)

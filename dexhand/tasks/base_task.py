@@ -1,7 +1,7 @@
 """BaseTask: move about without touching the ground. Every other task builds on it."""
 
 from dataclasses import asdict
-from typing import Callable, Dict, List, Mapping, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -14,8 +14,8 @@ from dexhand.tasks.hand_state import HandState, Memory
 from dexhand.tasks.observations import OBSERVATIONS, Observation
 from dexhand.tasks.rewards import Reward, common_rewards
 
-Criterion = Callable[[HandState], Tensor]
-"""Where the episode ends, bool (N,)."""
+Criterion = Callable[[Any], Tensor]
+"""Where the episode ends, bool (N,), judged by what the task's ``hand_state`` returns."""
 
 ENDINGS = ("termination_success", "termination_failure_penalty", "termination_timeout_penalty")
 """Reward terms paid once, in the step that ends an episode: success before failure before timeout."""
@@ -176,7 +176,6 @@ class BaseTask:
         self._policy_observations = _pick(
             "task.policy_observation_keys", config.policy_observation_keys, self.observation_table()
         )
-
 
     def _observations(self, s: HandState) -> Tensor:
         return torch.cat([observation(s) for observation in self._policy_observations], dim=1)

@@ -152,7 +152,7 @@ class BlindGrasping(GraspingTask):
             3: {
                 "s3_object_height": self.lifted_share,
                 "s3_grasp_maintenance": lambda s: s.grasping.float(),
-                "s3_grasp_duration": lambda s: (s.holding_time / self.config.contact_duration_threshold).clamp(0.0, 1.0),
+                "s3_grasp_duration": self.held_share,
             },
         }
         return {
@@ -162,11 +162,6 @@ class BlindGrasping(GraspingTask):
             "s2_completion": lambda s: (self.memory.lift_began & s.grasping).float(),
             "penetration_penalty": lambda s: 100.0 * (s.box_size / 2 - s.nearest_tip_to_box).clamp(min=0.0),
         }
-
-    def lifted_share(self, s: GraspState) -> Tensor:
-        """0 where the box begins, 1 at ``success_height_threshold``. Shape (N,)."""
-        start, top = self.config.box.height, self.config.success_height_threshold
-        return ((s.box_pos[:, 2] - start) / (top - start)).clamp(0.0, 1.0)
 
     def _in_stage(self, stage: int, term: Reward) -> Reward:
         return lambda s: term(s) * (self.memory.stage == stage)

@@ -16,15 +16,13 @@ class BoxGrasping(GraspingTask):
 
     def reward_table(self) -> Dict[str, Reward]:
         """Adds terms about the box."""
-        config = self.config
-        start, top = config.box.height, config.success_height_threshold
         return {
             **super().reward_table(),
-            "object_height": lambda s: ((s.box_pos[:, 2] - start) / (top - start)).clamp(0.0, 1.0),
+            "object_height": self.lifted_share,
             "single_finger_contact": lambda s: (s.box_contact.sum(dim=1) == 1).float(),
             "multi_finger_contact": lambda s: s.grasping.float(),
             "finger_to_object": lambda s: torch.exp(-5.0 * s.pad_to_box.mean(dim=1)),
             "fingerpad_to_box_centroid": lambda s: torch.exp(-32.0 * s.centroid_to_box),
             "hand_to_object": lambda s: torch.exp(-torch.linalg.vector_norm(s.hand_pos - s.box_pos, dim=1)),
-            "grasp_duration": lambda s: (s.holding_time / config.contact_duration_threshold).clamp(0.0, 1.0),
+            "grasp_duration": self.held_share,
         }

@@ -172,6 +172,15 @@ class GraspingTask(BaseTask):
         """The box's centre is further from the wrist than ``max_box_distance``."""
         return _length(s.hand_pos - s.box_pos) > self.config.max_box_distance
 
+    def lifted_share(self, s: GraspState) -> Tensor:
+        """0 where the box begins, 1 at ``success_height_threshold``. Shape (N,)."""
+        start, top = self.config.box.height, self.config.success_height_threshold
+        return ((s.box_pos[:, 2] - start) / (top - start)).clamp(0.0, 1.0)
+
+    def held_share(self, s: GraspState) -> Tensor:
+        """Share of the time for which the box must be held up. Shape (N,)."""
+        return (s.holding_time / self.config.contact_duration_threshold).clamp(0.0, 1.0)
+
     def advance(self, s: GraspState) -> None:  # type: ignore[override]
         """Count the steps for which the box is held up: high enough, in enough fingers."""
         config = self.config
@@ -216,5 +225,3 @@ def fingerpad_distances(s: HandState) -> Tensor:
 def _length(vector: Tensor) -> Tensor:
     length: Tensor = torch.linalg.vector_norm(vector, dim=-1)
     return length
-
-

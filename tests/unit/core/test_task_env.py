@@ -21,6 +21,20 @@ class TestOnTheMock(VecEnvConformance):
         return build_env(compose(["sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=20"]))
 
 
+class TestBlindGraspingOnTheMock(VecEnvConformance):
+    def make_env(self, num_envs: int) -> VecEnv:
+        """Stage 1 is over, and lost, after 0.3 s."""
+        settings = ["task=BlindGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.stage1_duration=0.3"]
+        return build_env(compose(settings))
+
+
+class TestBoxGraspingOnTheMock(VecEnvConformance):
+    def make_env(self, num_envs: int) -> VecEnv:
+        """Short episodes."""
+        settings = ["task=BoxGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=20"]
+        return build_env(compose(settings))
+
+
 @pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo needs Python 3.11 or newer")
 class TestOnMujoco(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
