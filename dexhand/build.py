@@ -4,7 +4,6 @@ Imports are lazy: a part that is not asked for need not be installed.
 """
 
 import importlib.util
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Type
 
@@ -13,7 +12,7 @@ import torch
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, GainsConfig
 from dexhand.core import hand
-from dexhand.core.interfaces import Gains, MetricSink, Scene, Simulator
+from dexhand.core.interfaces import Algorithm, Gains, MetricSink, Policy, Scene, Simulator
 from dexhand.core.task_env import TaskEnv
 from dexhand.tasks.base_task import BaseTask
 from dexhand.tasks.blind_grasping import BlindGrasping
@@ -146,7 +145,7 @@ def _num_envs(config: Config) -> int:
 _SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {"mujoco": _mujoco, "mock": _mock}
 
 
-def build_algorithm(config: Config, env: TaskEnv) -> "Any":
+def build_algorithm(config: Config, env: TaskEnv) -> Algorithm:
     """The learner."""
     from dexhand.rl.rl_games import RlGamesPpo
 
@@ -155,11 +154,11 @@ def build_algorithm(config: Config, env: TaskEnv) -> "Any":
         config.train.ppo,
         config.train.network,
         max_iterations=config.train.maxIterations,
-        env_kind=f"{backend_of(config)}:{asdict(config.task)['name']}:{env.num_envs}",
+        env_kind=f"{backend_of(config)}:{config.task.name}:{env.num_envs}",
     )
 
 
-def build_policy(state: Mapping[str, Any], env: TaskEnv) -> "Any":
+def build_policy(state: Mapping[str, Any], env: TaskEnv) -> Policy:
     """The policy of a checkpoint. Raises ``ConfigError`` where it was trained for other observations or actions."""
     from dexhand.rl.policy import RlGamesPolicy
 

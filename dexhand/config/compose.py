@@ -17,7 +17,8 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from dexhand.config.aliases import ALIASES, translate
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.keys import all_keys, sections
-from dexhand.config.schema import TASKS, Config, EnvConfig, SimConfig, TrainConfig
+from dexhand.config.schema import Config, EnvConfig, SimConfig, TrainConfig
+from dexhand.config.task_schema import TASKS
 from dexhand.config.validate import validate
 
 CFG = Path(__file__).parent / "cfg"

@@ -5,7 +5,7 @@ from typing import Iterator, List
 from dexhand.config.aliases import ALIASES
 from dexhand.config.compose import names_of
 from dexhand.config.keys import Key, all_keys, keys_of
-from dexhand.config.schema import TASKS
+from dexhand.config.task_schema import TASKS
 
 _INTRODUCTION = """\
 Train a policy for the DexHand, or play one.

@@ -4,7 +4,8 @@ import typing
 from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import Any, Dict, Iterator, Tuple
 
-from dexhand.config.schema import TASKS, Config
+from dexhand.config.schema import Config
+from dexhand.config.task_schema import TASKS
 
 
 @dataclass(frozen=True)

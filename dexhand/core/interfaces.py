@@ -344,8 +344,13 @@ class Iteration:
 class Algorithm(Protocol):
     """A learner that is driven one iteration at a time."""
 
-    iterations_done: int
-    frames_done: int
+    @property
+    def iterations_done(self) -> int:
+        """Iterations behind it, those of a run that is continued included."""
+
+    @property
+    def frames_done(self) -> int:
+        """Environment steps behind it, all environments counted."""
 
     def iterate(self) -> Iteration:
         """Collect one rollout and learn from it."""

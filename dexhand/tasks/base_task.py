@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, TypeVar
 import torch
 from torch import Generator, Tensor
 
-from dexhand.config.schema import BASE_OBSERVATIONS, BaseTaskConfig
+from dexhand.config.task_schema import BASE_OBSERVATIONS, BaseTaskConfig
 from dexhand.core import hand
 from dexhand.core.interfaces import Box, ResetPose, SimState, Verdict
 from dexhand.tasks.action_map import ActionMap

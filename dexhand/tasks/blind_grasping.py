@@ -7,7 +7,7 @@ from typing import Dict
 import torch
 from torch import Generator, Tensor
 
-from dexhand.config.schema import BLIND_GRASPING_OBSERVATIONS, BlindGraspingConfig
+from dexhand.config.task_schema import BLIND_GRASPING_OBSERVATIONS, BlindGraspingConfig
 from dexhand.core import hand
 from dexhand.core.interfaces import ResetPose, SimState
 from dexhand.tasks.action_map import FIRST_JOINTS

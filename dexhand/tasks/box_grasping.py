@@ -4,7 +4,7 @@ from typing import Dict
 
 import torch
 
-from dexhand.config.schema import BoxGraspingConfig
+from dexhand.config.task_schema import BoxGraspingConfig
 from dexhand.tasks.grasping import GraspingTask
 from dexhand.tasks.rewards import Reward
 

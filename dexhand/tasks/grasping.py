@@ -7,7 +7,7 @@ from typing import Dict, Tuple
 import torch
 from torch import Generator, Tensor
 
-from dexhand.config.schema import GRASPING_OBSERVATIONS, GraspingTaskConfig
+from dexhand.config.task_schema import GRASPING_OBSERVATIONS, GraspingTaskConfig
 from dexhand.core import quaternions
 from dexhand.core.interfaces import Box, ResetPose, SimState
 from dexhand.tasks.base_task import BaseTask, Criterion

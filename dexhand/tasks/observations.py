@@ -71,4 +71,4 @@ OBSERVATIONS: Dict[str, Observation] = {
     "fingerpad_poses_hand": lambda s: s.finger_poses_hand[:, 5:].flatten(1),
     "episode_time": episode_time,
 }
-"""Observation terms by key; ``dexhand.config.schema.BASE_OBSERVATIONS`` lists the same keys with their sizes."""
+"""Observation terms by key; ``dexhand.config.task_schema.BASE_OBSERVATIONS`` lists the same keys with their sizes."""

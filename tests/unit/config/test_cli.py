@@ -9,7 +9,7 @@ import pytest
 from dexhand.config.aliases import ALIASES
 from dexhand.config.cli import parse
 from dexhand.config.keys import all_keys
-from dexhand.config.schema import BASE_OBSERVATIONS
+from dexhand.config.task_schema import BASE_OBSERVATIONS
 
 
 def test_help_names_every_key_alias_and_choice(capsys: pytest.CaptureFixture) -> None:

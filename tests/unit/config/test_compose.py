@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dexhand.config.compose import compose, names_of, to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
-from dexhand.config.schema import TASKS, BaseTaskConfig
+from dexhand.config.task_schema import TASKS, BaseTaskConfig
 
 
 def refused(overrides: List[str], **kwargs: str) -> str:

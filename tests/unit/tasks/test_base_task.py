@@ -8,7 +8,7 @@ from hand_made import limits, sim_state
 from torch import Tensor
 
 from dexhand.config.compose import compose
-from dexhand.config.schema import BaseTaskConfig
+from dexhand.config.task_schema import BaseTaskConfig
 from dexhand.core.interfaces import SimState
 from dexhand.tasks.base_task import BaseTask, Criterion
 from dexhand.tasks.hand_state import HandState

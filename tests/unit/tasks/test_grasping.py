@@ -9,7 +9,7 @@ from hand_made import limits, sim_state
 from torch import Tensor
 
 from dexhand.config.compose import compose
-from dexhand.config.schema import BLIND_GRASPING_OBSERVATIONS, GRASPING_OBSERVATIONS
+from dexhand.config.task_schema import BLIND_GRASPING_OBSERVATIONS, GRASPING_OBSERVATIONS
 from dexhand.core import hand
 from dexhand.core.interfaces import SimState, Verdict
 from dexhand.tasks.base_task import BaseTask

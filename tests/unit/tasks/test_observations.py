@@ -4,7 +4,7 @@ import pytest
 import torch
 from hand_made import hand_state, sim_state
 
-from dexhand.config.schema import BASE_OBSERVATIONS
+from dexhand.config.task_schema import BASE_OBSERVATIONS
 from dexhand.core import hand, quaternions
 from dexhand.tasks.observations import OBSERVATIONS
 

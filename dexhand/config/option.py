@@ -1,0 +1,23 @@
+"""How a configuration key is declared."""
+
+from dataclasses import field
+from typing import Any, Optional, Sequence
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    choices: Optional[Sequence[Any]] = None,
+    low: Optional[float] = None,
+    high: Optional[float] = None,
+    above: Optional[float] = None,
+) -> Any:
+    """A configuration key: ``low`` and ``high`` are inclusive bounds, ``above`` an exclusive lower one."""
+    metadata = {"help": help, "unit": unit, "choices": choices, "low": low, "high": high, "above": above}
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: default.copy(), metadata=metadata)
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
