@@ -1,5 +1,6 @@
 """A ``Scene`` as a compiled MuJoCo model. Shared by every back-end that runs MJCF."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Tuple
@@ -13,6 +14,8 @@ from dexhand.sim.gl import choose_gl_backend
 choose_gl_backend()
 
 import mujoco  # noqa: E402  (MUJOCO_GL must be set first)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,29 @@ def _load_hand(asset: "str | None") -> mujoco.MjSpec:
         spec.delete(sensor)
     for key in list(spec.keys):
         spec.delete(key)
+    _leave_out_missing_pictures(spec, path)
     return spec
+
+
+def _leave_out_missing_pictures(spec: mujoco.MjSpec, path: Path) -> None:
+    """Drop meshes whose file is not there if they are only looked at: physics is the same without them."""
+    folder = path.parent / (spec.meshdir or ".")
+    missing = {mesh.name: mesh.file for mesh in spec.meshes if mesh.file and not (folder / mesh.file).exists()}
+    users = [geom for geom in spec.geoms if geom.meshname in missing]
+    colliding = {geom.meshname for geom in users if geom.contype or geom.conaffinity}
+    dropped = sorted(set(missing) - colliding)  # compilation names a colliding one
+    for geom in users:
+        if geom.meshname in dropped:
+            spec.delete(geom)
+    for mesh in [mesh for mesh in spec.meshes if mesh.name in dropped]:
+        spec.delete(mesh)
+    if dropped:
+        log.warning(
+            "env.handAsset=%s: %d mesh files are missing (%s ...); they are not drawn, physics is the same",
+            path,
+            len(dropped),
+            missing[dropped[0]],
+        )
 
 
 def _add_surroundings(spec: mujoco.MjSpec, scene: Scene) -> None:

@@ -120,6 +120,24 @@ class TestScenes:
 
         assert torch.allclose(positions(str(reordered)), positions(None), atol=1e-6)
 
+    def test_meshes_that_are_only_looked_at_may_be_missing(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """With a warning; one that collides may not."""
+        tree = ET.parse(hand.ASSET)
+        asset, palm = tree.getroot().find("asset"), tree.getroot().find(".//body[@name='right_hand_base']")
+        assert asset is not None
+        assert palm is not None
+        ET.SubElement(asset, "mesh", name="cover", file="meshes/cover.stl")
+        cover = ET.SubElement(palm, "geom", type="mesh", mesh="cover", contype="0", conaffinity="0")
+        tree.write(tmp_path / "hand.xml")
+        compile_scene(Scene(hand_asset=str(tmp_path / "hand.xml")), SOLVER)
+        assert "meshes/cover.stl" in caplog.text
+        cover.set("contype", "1")
+        tree.write(tmp_path / "hand.xml")
+        with pytest.raises(ValueError, match=r"cover\.stl"):
+            compile_scene(Scene(hand_asset=str(tmp_path / "hand.xml")), SOLVER)
+
     @pytest.mark.parametrize(
         ("old", "new", "words"),
         [
