@@ -158,7 +158,7 @@ def build_algorithm(config: Config, env: TaskEnv) -> Algorithm:
     )
 
 
-def build_policy(state: Mapping[str, Any], env: TaskEnv) -> Policy:
+def build_policy(config: Config, state: Mapping[str, Any], env: TaskEnv) -> Policy:
     """The policy of a checkpoint. Raises ``ConfigError`` where it was trained for other observations or actions."""
     from dexhand.rl.policy import RlGamesPolicy
 
@@ -167,8 +167,10 @@ def build_policy(state: Mapping[str, Any], env: TaskEnv) -> Policy:
     needed = (env.single_observation_space.shape[0], env.single_action_space.shape[0])
     if trained != needed:
         raise ConfigError(
-            f"train.checkpoint was trained with {trained[0]} observations and {trained[1]} actions, this task has "
-            f"{needed[0]} and {needed[1]}. Give the task and the task.* settings it was trained with"
+            f"train.checkpoint was trained with {trained[0]} observations and {trained[1]} actions, in "
+            f"{state['dexhand']['env_kind']} (simulator:task:environments); task={config.task.name} has {needed[0]} and "
+            f"{needed[1]}. "
+            "Give the task and the task.* settings it was trained with"
         )
     return policy
 

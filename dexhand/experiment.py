@@ -128,7 +128,7 @@ def _test(invocation: Invocation, checkpoint: Optional[Path], console: Console) 
     build.set_up_torch(config)
     state = _load(checkpoint)
     env = build.build_env(config)
-    policy = build.build_policy(state, env)
+    policy = build.build_policy(config, state, env)
     begun = _begin("test", invocation, played=checkpoint)
     total = config.train.testGamesNum
     loop = EvalLoop(env, policy, games=total, on_game=lambda game: console.print(_game_line(game, total)))

@@ -136,7 +136,6 @@ def _add_surroundings(spec: mujoco.MjSpec, scene: Scene) -> None:
     spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
     spec.visual.headlight.diffuse = [0.4, 0.4, 0.4]
     spec.visual.quality.shadowsize = 2048
-    # spec.visual.global is a keyword in Python
     spec.visual.global_.offwidth = 1920
     spec.visual.global_.offheight = 1080
     spec.add_texture(
