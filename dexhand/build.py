@@ -168,8 +168,8 @@ def build_policy(config: Config, state: Mapping[str, Any], env: TaskEnv) -> Poli
     if trained != needed:
         raise ConfigError(
             f"train.checkpoint was trained with {trained[0]} observations and {trained[1]} actions, in "
-            f"{state['dexhand']['env_kind']} (simulator:task:environments); task={config.task.name} has {needed[0]} and "
-            f"{needed[1]}. "
+            f"{state['dexhand']['env_kind']} (simulator:task:environments); task={config.task.name} has "
+            f"{needed[0]} and {needed[1]}. "
             "Give the task and the task.* settings it was trained with"
         )
     return policy
