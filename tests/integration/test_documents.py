@@ -49,6 +49,8 @@ def made_small(arguments: List[str]) -> List[str]:
     keys = [argument.partition("=")[0] for argument in arguments]
     small = [re.sub(r"^numEnvs=.*", "numEnvs=4", argument) for argument in arguments]
     small = [re.sub(r"^env.handAsset=.*", f"env.handAsset={BUILT_IN_HAND}", argument) for argument in small]
+    if "checkpoint" not in keys:  # a run that is continued must go beyond where it was
+        small = [re.sub(r"^maxIter=.*", "maxIter=2", argument) for argument in small]
     defaults = {"numEnvs": "4", "train.network.units": "[16]", "maxIter": "2", "train.ppo.horizon_length": "8"}
     if "test" in keys or "--dry-run" in arguments or "--help" in arguments:
         defaults = {}

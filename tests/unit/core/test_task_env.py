@@ -22,6 +22,8 @@ class TestOnTheMock(VecEnvConformance):
 
 
 class TestBlindGraspingOnTheMock(VecEnvConformance):
+    max_steps = 20
+
     def make_env(self, num_envs: int) -> VecEnv:
         """Stage 1 is over, and lost, after 0.3 s."""
         settings = ["task=BlindGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.stage1_duration=0.3"]
@@ -29,6 +31,8 @@ class TestBlindGraspingOnTheMock(VecEnvConformance):
 
 
 class TestBoxGraspingOnTheMock(VecEnvConformance):
+    max_steps = 25
+
     def make_env(self, num_envs: int) -> VecEnv:
         """Short episodes."""
         settings = ["task=BoxGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=20"]
