@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -210,15 +210,16 @@ def _typed(composed: DictConfig, overrides: Sequence[str], config: str) -> Confi
     extra = [str(key) for key in composed if key not in {entry.name for entry in fields(Config)}]
     if extra:
         raise ConfigError(f"there is no section {', '.join(extra)}. Known: sim, env, task, train")
-    schemas = OmegaConf.create({node: OmegaConf.structured(schema) for node, schema in _SECTIONS.items()})
-    schemas["task"] = OmegaConf.structured(TASKS[name])
+    schemas = {**_SECTIONS, "task": TASKS[name]}
     try:
         for key in sorted(OmegaConf.missing_keys(composed)):
             raise ConfigError(f"{key}=??? is no value. Expected {all_keys()[key].allowed()}")
-        typed = OmegaConf.merge(schemas, composed)
-        return Config(**{str(section): OmegaConf.to_object(typed[section]) for section in typed})
+        structured = OmegaConf.create({node: OmegaConf.structured(schema) for node, schema in schemas.items()})
+        structured.merge_with(composed)
+        values: Dict[str, Any] = {entry.name: OmegaConf.to_object(structured[entry.name]) for entry in fields(Config)}
     except OmegaConfBaseException as error:
         raise explained(error, overrides, config) from None
+    return Config(**values)
 
 
 def _fill_in(config: Config) -> None:
