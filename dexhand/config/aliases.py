@@ -73,6 +73,7 @@ def canonical_key(key: str) -> str:
 def translate(overrides: Sequence[str]) -> Translation:
     """Canonical overrides, each ``key=value``.
 
+    ``+key=value`` and ``++key=value`` say in Hydra that the key may be new; here no key can be, and they mean the same.
     Raises ``ConfigError`` where one key is given different values in two spellings.
     """
     translated: List[str] = []
@@ -80,7 +81,8 @@ def translate(overrides: Sequence[str]) -> Translation:
     given: Dict[str, Tuple[str, str]] = {}
     for override in overrides:
         spelling, equals, value = override.partition("=")
-        key = canonical_key(spelling)
+        plain = spelling.lstrip("+")
+        key = canonical_key(plain)
         if equals:
             other, other_value = given.setdefault(key, (spelling, value))
             if other != spelling and other_value != value:
@@ -88,7 +90,7 @@ def translate(overrides: Sequence[str]) -> Translation:
                     f"{other}={other_value} and {spelling}={value} are two spellings of {key} with different values. "
                     "Give one of them"
                 )
-        if key != spelling and spelling not in SHORT_FORMS:
-            remarks.append(f"{spelling} is an old spelling of {key}")
+        if key != plain and plain not in SHORT_FORMS:
+            remarks.append(f"{plain} is an old spelling of {key}")
         translated.append(key + equals + value)
     return Translation(tuple(translated), tuple(remarks))

@@ -3,15 +3,21 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, NoReturn, Optional, Sequence, Tuple
+from typing import Dict, List, NoReturn, Optional, Sequence, Tuple
 
 from dexhand.config.compose import compose_with_remarks
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.help import help_text
 from dexhand.config.schema import Config
 
-_VALUE_FLAGS = {"-cn": "config", "--config-name": "config", "-cd": "config_dir", "--config-dir": "config_dir"}
-_FLAGS = (*_VALUE_FLAGS, "--dry-run", "--help", "-h")
+_VALUE_FLAGS = {
+    "config": "config",
+    "-cn": "config",
+    "--config-name": "config",
+    "-cd": "--config-dir",
+    "--config-dir": "--config-dir",
+}
+_FLAGS = (*(flag for flag in _VALUE_FLAGS if flag.startswith("-")), "--dry-run", "--help", "-h")
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,8 @@ def fail(error: Exception) -> NoReturn:
 
 
 def _invocation(argv: Sequence[str]) -> Invocation:
-    config, config_dir, dry_run = "config", None, False
+    chosen: Dict[str, str] = {}
+    dry_run = False
     overrides: List[str] = []
     rest = list(argv)
     while rest:
@@ -52,17 +59,21 @@ def _invocation(argv: Sequence[str]) -> Invocation:
         flag, equals, value = word.partition("=")
         if word == "--dry-run":
             dry_run = True
-        elif flag == "config":
-            config = value
         elif flag in _VALUE_FLAGS:
-            value = value if equals else _next(rest, flag)
-            config, config_dir = (value, config_dir) if _VALUE_FLAGS[flag] == "config" else (config, value)
+            value = value if equals or not flag.startswith("-") else _next(rest, flag)
+            _choose(chosen, _VALUE_FLAGS[flag], value)
         elif word.startswith("-"):
             raise ConfigError(f"{word} is unknown. Known: {', '.join(_FLAGS)}, key=value.{did_you_mean(word, _FLAGS)}")
         else:
             overrides.append(word)
-    composed = compose_with_remarks(overrides, config, _checked_folder(config_dir))
+    folder = _checked_folder(chosen.get("--config-dir"))
+    composed = compose_with_remarks(overrides, chosen.get("config", "config"), folder)
     return Invocation(composed.config, dry_run, tuple(argv), composed.remarks)
+
+
+def _choose(chosen: Dict[str, str], what: str, value: str) -> None:
+    if chosen.setdefault(what, value) != value:
+        raise ConfigError(f"{what}={chosen[what]} and {what}={value} exclude each other. Give one of them")
 
 
 def _next(rest: List[str], flag: str) -> str:
@@ -72,6 +83,6 @@ def _next(rest: List[str], flag: str) -> str:
 
 
 def _checked_folder(folder: Optional[str]) -> Optional[str]:
-    if folder is not None and not Path(folder).is_dir():
+    if folder is not None and not (folder and Path(folder).is_dir()):
         raise ConfigError(f"--config-dir={folder}: there is no such folder")
     return folder

@@ -22,8 +22,11 @@ examples:
 options:
   -h, --help             this page
   --dry-run              compose, check, find the checkpoint, print the plan and stop
-  config=NAME, -cn NAME  start from a whole configuration (below), or from a run's own config.yaml
-  --config-dir DIR       a folder of your own with task/, train/, physics/ ... laid out like dexhand/config/cfg/
+  config=NAME, -cn NAME, --config-name NAME
+                         start from a whole configuration (below), or from a YAML file such as a run's own config.yaml
+  --config-dir DIR, -cd DIR
+                         a folder of your own with task/, train/, physics/ ... laid out like dexhand/config/cfg/; a
+                         config.yaml in it, such as a run's own, is used instead of ours
 
 exit codes: 0 done, 2 the configuration cannot work (one line on standard error says why)"""
 

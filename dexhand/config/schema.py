@@ -138,7 +138,7 @@ class PpoConfig:
 class TrainConfig:
     """Training, testing and what they write."""
 
-    seed: int = option(42, "seed of everything random; -1 = draw one and record it", low=-1)
+    seed: int = option(42, "seed of everything random; -1 = draw one and record it", low=-1, high=2**32 - 1)
     torchDeterministic: bool = option(False, "torch uses deterministic algorithms only")
     maxIterations: int = option(10000, "training stops after this many iterations in all", low=1)
     targetScore: Optional[float] = option(None, "training stops when the mean return reaches this")

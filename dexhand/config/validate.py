@@ -1,5 +1,6 @@
 """Checks that types alone do not make: ranges, choices, and what must fit together."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,19 @@ def _check(key: Key, value: Any) -> None:
                 f"{key.name}={element} is unknown. Known: {choices}."
                 + did_you_mean(str(element), [str(choice) for choice in key.choices])
             )
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        too_low = (key.low is not None and value < key.low) or (key.above is not None and value <= key.above)
-        too_high = key.high is not None and value > key.high
-        if too_low or too_high or value != value:
-            unit = f", {key.unit}" if key.unit else ""
-            raise ConfigError(f"{key.name}={value} is out of range: {key.allowed()}{unit} ({key.help})")
+        if isinstance(element, (int, float)) and not isinstance(element, bool):
+            _check_number(key, element, value)
+
+
+def _check_number(key: Key, number: float, value: Any) -> None:
+    """Check ``number``, which is ``value`` or an element of it."""
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ConfigError(f"{key.name}={value} is not finite: expected {key.allowed()} ({key.help})")
+    too_low = (key.low is not None and number < key.low) or (key.above is not None and number <= key.above)
+    too_high = key.high is not None and number > key.high
+    if too_low or too_high:
+        unit = f", {key.unit}" if key.unit else ""
+        raise ConfigError(f"{key.name}={value} is out of range: {key.allowed()}{unit} ({key.help})")
 
 
 def _check_env(config: Config) -> None:

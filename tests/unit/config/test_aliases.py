@@ -62,3 +62,17 @@ def test_an_old_spelling_is_remarked_upon_and_a_short_form_is_not() -> None:
 def test_the_same_spelling_twice_is_left_to_hydra() -> None:
     """The last value wins, as anywhere in Hydra."""
     assert translate(["env.numEnvs=1", "env.numEnvs=2"]).overrides == ("env.numEnvs=1", "env.numEnvs=2")
+
+
+@given(key=keys, plus=st.sampled_from(["+", "++"]))
+def test_a_plus_means_nothing(key: str, plus: str) -> None:
+    """No key can be new, so Hydra's way to add one is the plain key, without a remark."""
+    translation = translate([f"{plus}{key}=1"])
+    assert translation.overrides == (f"{key}=1",)
+    assert translation.remarks == ()
+
+
+def test_a_key_with_a_plus_is_another_spelling() -> None:
+    """It must agree with the plain one, for presets too."""
+    with pytest.raises(ConfigError, match=r"\+physics=fast and physics=accurate"):
+        translate(["+physics=fast", "physics=accurate"])

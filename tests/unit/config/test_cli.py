@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import List
 
 import pytest
 
 from dexhand.config.aliases import ALIASES
 from dexhand.config.cli import parse
+from dexhand.config.compose import to_yaml
 from dexhand.config.keys import all_keys
 from dexhand.config.task_schema import BASE_OBSERVATIONS
 
@@ -19,7 +21,9 @@ def test_help_names_every_key_alias_and_choice(capsys: pytest.CaptureFixture) ->
     page = capsys.readouterr().out
     assert end.value.code == 0
     missing = [
-        word for word in [*all_keys(), *ALIASES, *BASE_OBSERVATIONS, "physics=", "--dry-run"] if word not in page
+        word
+        for word in [*all_keys(), *ALIASES, *BASE_OBSERVATIONS, "physics=", "--dry-run", "--config-name", "-cd"]
+        if word not in page
     ]
     assert missing == []
 
@@ -37,6 +41,14 @@ def test_a_whole_configuration_is_chosen_in_each_way(argv: List[str]) -> None:
     assert parse(argv).config.train.testGamesNum == 50
 
 
+def test_a_runs_folder_runs_again(tmp_path: Path) -> None:
+    """The saved configuration is used, not ours of the same name."""
+    first = parse(["numEnvs=7", "seed=-1"]).config
+    (tmp_path / "config.yaml").write_text(to_yaml(first))
+    assert parse(["--config-dir", str(tmp_path), "--config-name", "config"]).config == first
+    assert parse(["-cd", str(tmp_path)]).config == first
+
+
 def test_dry_run_is_noted() -> None:
     """It is a flag, not a key."""
     assert parse(["--dry-run"]).dry_run
@@ -50,6 +62,8 @@ def test_dry_run_is_noted() -> None:
         (["--dryrun"], "Did you mean '--dry-run'?"),
         (["-cn"], "-cn needs a value"),
         (["--config-dir", "/nowhere"], "no such folder"),
+        (["--config-dir="], "no such folder"),
+        (["config=test", "-cn", "debug"], "config=test and config=debug"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(argv: List[str], words: str, capsys: pytest.CaptureFixture) -> None:

@@ -63,6 +63,25 @@ class TestChoices:
         assert compose(["train=MinePPO"], config_dir=str(tmp_path)).train.ppo.gamma == 0.5
         assert "MinePPO" in refused(["train=MinePO"], config_dir=str(tmp_path))
 
+    def test_a_folder_may_have_any_name(self, tmp_path: Path) -> None:
+        """Quotes, commas and spaces are no syntax here."""
+        folder = tmp_path / "it's a, b=c"
+        (folder / "train").mkdir(parents=True)
+        (folder / "train" / "MinePPO.yaml").write_text("# @package train\nppo:\n  gamma: 0.5\n")
+        assert compose(["train=MinePPO"], config_dir=str(folder)).train.ppo.gamma == 0.5
+
+    def test_a_whole_configuration_of_the_users_own(self, tmp_path: Path) -> None:
+        """It can build on ours, and is listed with them."""
+        (tmp_path / "mine.yaml").write_text("defaults:\n  - config\n  - _self_\nenv:\n  numEnvs: 12\n")
+        assert compose(config="mine", config_dir=str(tmp_path)).env.numEnvs == 12
+        assert "Did you mean 'mine'?" in refused([], config="min", config_dir=str(tmp_path))
+
+    def test_a_file_that_would_be_ignored_is_refused(self, tmp_path: Path) -> None:
+        """Hydra would silently prefer ours."""
+        (tmp_path / "train").mkdir()
+        (tmp_path / "train" / "BaseTaskPPO.yaml").write_text("# @package train\nppo:\n  gamma: 0.5\n")
+        assert "train=BaseTaskPPO is one of ours" in refused([], config_dir=str(tmp_path))
+
 
 class TestFilledIn:
     def test_the_number_of_environments_depends_on_the_mode(self) -> None:
@@ -127,6 +146,20 @@ class TestRefusals:
             ("a==b", ["a==b", "key=value"]),
             ("=3", ["=3", "key=value"]),
             ("~env.numEnvs", ["cannot be removed"]),
+            ("env.numEnvs=???", ["env.numEnvs=???", "whole number"]),
+            ("env.numEnvs=1,2", ["env.numEnvs=1,2", "Give one"]),
+            ("env.numEnvs=${nothing}", ["env.numEnvs=${nothing}", "not found"]),
+            ("env.numEnvs=${sim.dt}", ["env.numEnvs=${sim.dt}", "Integer"]),
+            ("train.seed=4294967296", ["train.seed=4294967296", "4294967295"]),
+            ("train.ppo.learning_rate=inf", ["train.ppo.learning_rate=inf", "finite", "> 0"]),
+            ("env.initialHandPos=[nan,0,0]", ["env.initialHandPos=[nan", "finite", "numbers"]),
+            ("task=null", ["task=null", "Known: BaseTask"]),
+            ("task={name:X}", ["task={name:X}", "Known: BaseTask", "task.episodeLength=..."]),
+            ("physics=null", ["physics=null", "accurate, default, fast"]),
+            ("task.name=BoxGrasping", ["task.name=BoxGrasping", "task=BoxGrasping"]),
+            ("+defaults=x", ["+defaults=x", "/physics/fast"]),
+            ("hydra.run.dir=x", ["hydra.run.dir=x", "there is no key"]),
+            ("task.reward_weights.object_height=2", ["object_height=2", "task=BoxGrasping"]),
         ],
     )
     def test_the_line_names_key_value_and_what_is_allowed(self, override: str, parts: List[str]) -> None:
@@ -149,6 +182,54 @@ class TestRefusals:
         saved = tmp_path / "config.yaml"
         saved.write_text(to_yaml(compose()).replace("numEnvs: 1024", "numEnvs: many"))
         assert "env.numEnvs" in refused([], config=str(saved))
+
+    @pytest.mark.parametrize(
+        ("text", "parts"),
+        [
+            (b"ppo: [", ["MinePPO.yaml, line ", "YAML"]),
+            (b"ppo: \xff", ["cannot be read", "0xff"]),
+            (b"ppo: \x01", ["cannot be read"]),
+            (b"ppo:\n  gamma: abc", ["train/MinePPO", "train.ppo.gamma=abc", "from 0 to 1"]),
+            (b"ppo:\n  gama: 0.5", ["train/MinePPO", "train.ppo.gama", "Did you mean 'train.ppo.gamma'?"]),
+            (b"ppo: null", ["train/MinePPO", "train.ppo is a section"]),
+        ],
+    )
+    def test_a_fault_in_the_users_own_file_is_found(self, text: bytes, parts: List[str], tmp_path: Path) -> None:
+        """The line names the file and what is wrong there."""
+        (tmp_path / "train").mkdir()
+        (tmp_path / "train" / "MinePPO.yaml").write_bytes(b"# @package train\n" + text)
+        line = refused(["train=MinePPO"], config_dir=str(tmp_path))
+        assert all(part in line for part in parts), line
+
+    @pytest.mark.parametrize(
+        ("text", "parts"),
+        [
+            ("", ["mine.yaml", "lacks", "defaults"]),
+            ("env:\n  numEnvs: 3\n", ["mine.yaml", "lacks sim, task, train"]),
+            ("defaults: [config, _self_]\nenv: null\n", ["mine.yaml", "lacks env"]),
+            ("defaults: [config, nowhere]\n", ["mine.yaml", "nowhere"]),
+            ("defaults: [config, _self_]\nsimulator:\n  dt: 1\n", ["no section simulator"]),
+        ],
+    )
+    def test_an_incomplete_whole_configuration_is_explained(self, text: str, parts: List[str], tmp_path: Path) -> None:
+        """The line says what it lacks."""
+        path = tmp_path / "mine.yaml"
+        path.write_text(text)
+        line = refused([], config=str(path))
+        assert all(part in line for part in parts), line
+
+    def test_a_configuration_that_builds_on_itself_is_explained(self, tmp_path: Path) -> None:
+        """A file called config cannot build on ours of that name."""
+        (tmp_path / "config.yaml").write_text("defaults:\n  - config\n  - _self_\n")
+        assert "names itself" in refused([], config_dir=str(tmp_path))
+
+    def test_a_saved_configuration_offers_no_groups(self, tmp_path: Path) -> None:
+        """It is complete; a preset on top of it is refused with the preset and the file."""
+        saved = tmp_path / "config.yaml"
+        saved.write_text(to_yaml(compose()))
+        line = refused(["physics=fast"], config=str(saved))
+        assert "physics=fast" in line
+        assert str(saved) in line
 
     @settings(max_examples=20, deadline=None)
     @given(name=st.sampled_from(sorted(all_keys())), letter=st.sampled_from("qxz"))
