@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Box
-from dexhand.mock.kinematics import BodyPoses
+from dexhand.sim.kinematics import BodyPoses
 
 GRAVITY = 9.81
 """m/s^2, downwards."""

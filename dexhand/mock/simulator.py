@@ -10,8 +10,8 @@ from torch import Tensor
 from dexhand.core import hand
 from dexhand.core.interfaces import Camera, Scene, SimState
 from dexhand.mock.boxes import Boxes
-from dexhand.mock.kinematics import BodyPoses, HandKinematics
 from dexhand.mock.picture import Picture
+from dexhand.sim.kinematics import BodyPoses, HandKinematics
 
 
 class MockSimulator:

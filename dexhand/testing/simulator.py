@@ -12,6 +12,7 @@ from typing import Callable, Type
 from unittest import SkipTest
 
 import numpy as np
+from torch import Tensor
 
 from dexhand.core.interfaces import RenderingUnavailable, Simulator
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows, random_targets
@@ -43,11 +44,19 @@ class DrawingClauses(SimulatorHarness):
     def test_render_draws_the_environment_asked_for(self) -> None:
         """Environments in different poses give different pictures, drawn as they are now."""
         with self.simulator() as sim:
+            pose = dof_rows(sim)
+            self._bring_to_the_picture(sim, pose)
             before = _draw(sim, 0), _draw(sim, 1)
-            sim.reset(mask_of(sim, 1), dof_rows(sim, ARTz=0.2, ARRz=0.5), boxes_at(sim))
+            pose[1] = dof_rows(sim, ARTz=0.2, ARRz=0.5)[1]
+            sim.reset(mask_of(sim, 1), pose, boxes_at(sim))
+            self._bring_to_the_picture(sim, pose)
             assert (_draw(sim, 1) != before[1]).any(), "Environment 1 moved and its picture stayed the same."
             same = np.abs(_draw(sim, 0).astype(int) - before[0]).max()
             assert same <= 2, "Environment 1 moved and the picture of environment 0 changed."
+
+    def _bring_to_the_picture(self, sim: Simulator, pose: Tensor) -> None:
+        if self.draws_resets_after_a_step:
+            self.settle(sim, pose)
 
     def test_render_draws_through_the_camera_asked_for(self) -> None:
         """Each camera of the scene sees something else."""

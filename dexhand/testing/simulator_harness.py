@@ -30,6 +30,8 @@ class SimulatorHarness:
     """Height fallen and velocity gained against the exact parabola, relative."""
     weight_tolerance = 0.05
     """Contact force on a resting box against its weight, relative."""
+    draws_resets_after_a_step = False
+    """True where the engine cannot draw a reset before its next step."""
 
     def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
         """Build the simulator under test with the built-in hand. The suite closes it."""

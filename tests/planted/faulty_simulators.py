@@ -9,8 +9,8 @@ from torch import Tensor
 
 from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Scene, SimState
-from dexhand.mock.kinematics import BodyPoses
 from dexhand.mock.simulator import MockSimulator
+from dexhand.sim.kinematics import BodyPoses
 
 FAULTS: Dict[Type[MockSimulator], Tuple[str, ...]] = {}
 

@@ -1,15 +1,15 @@
-"""Forward kinematics of the built-in hand for many environments at once."""
+"""Forward kinematics of the hand for many environments at once."""
 
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
 from dexhand.core import hand
 from dexhand.core import quaternions as quat
+from dexhand.sim.hand_file import Body, read_hand
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,28 @@ class BodyPoses:
 
 
 class HandKinematics:
-    """The hand's tree of bodies, parsed from its MJCF; every body hangs on its parent by at most one joint."""
+    """The tree of bodies of a hand's MJCF, with its root at ``root_position``.
+
+    Raises ``ValueError`` for a file that cannot be read; see ``read_hand``.
+    """
 
     def __init__(self, root_position: Sequence[float], device: torch.device, asset: Path = hand.ASSET) -> None:
-        tree = _parse(asset)
+        tree = read_hand(asset)
         self.names = tuple(body.name for body in tree)
         self._parents = tuple(body.parent for body in tree)
-        self.dof_limits = _dof_limits(tree).to(device)
+        joints = {body.joint.name: body.joint for body in tree if body.joint}
+        limits = [(joints[name].lower, joints[name].upper) for name in hand.DOF_NAMES]
+        self.dof_limits = torch.tensor(limits, device=device)
         """Shape (D, 2), m or rad."""
         self._pos = torch.tensor([body.pos for body in tree], device=device)
         self._pos[0] += torch.tensor(tuple(root_position), device=device)
         self._quat = torch.tensor([body.quat for body in tree], device=device)
-        axes = torch.tensor([body.axis for body in tree], device=device)
-        slides = torch.tensor([body.is_slide for body in tree], device=device)[:, None]
+        # a body without a joint has no axis: whichever joint it reads, it does not move
+        axes = torch.tensor([body.joint.axis if body.joint else (0.0, 0.0, 0.0) for body in tree], device=device)
+        slides = torch.tensor([bool(body.joint and body.joint.is_slide) for body in tree], device=device)[:, None]
         self._hinge_axes = torch.where(slides, torch.zeros_like(axes), axes)
         self._slide_axes = torch.where(slides, axes, torch.zeros_like(axes))
-        # a body without a joint has no axis either: whichever joint it reads, it does not move
-        dofs = [hand.DOF_NAMES.index(body.joint) if body.joint else 0 for body in tree]
+        dofs = [hand.DOF_NAMES.index(body.joint.name) if body.joint else 0 for body in tree]
         self._dofs = torch.tensor(dofs, device=device)
         self._levels = [_Level.of(depth, tree, device) for depth in range(1, 1 + max(body.depth for body in tree))]
 
@@ -97,68 +102,6 @@ class _Level:
     parents: Tensor
 
     @classmethod
-    def of(cls, depth: int, tree: "Sequence[_Body]", device: torch.device) -> "_Level":
+    def of(cls, depth: int, tree: Sequence[Body], device: torch.device) -> "_Level":
         bodies = [index for index, body in enumerate(tree) if body.depth == depth]
         return cls(torch.tensor(bodies, device=device), torch.tensor([tree[i].parent for i in bodies], device=device))
-
-
-@dataclass(frozen=True)
-class _Body:
-    """One ``body`` element; a body without a joint has a zero axis."""
-
-    name: str
-    parent: int
-    depth: int
-    pos: Tuple[float, ...]
-    quat: Tuple[float, ...]
-    joint: Optional[str] = None
-    axis: Tuple[float, ...] = (0.0, 0.0, 0.0)
-    is_slide: bool = False
-    limits: Tuple[float, ...] = (0.0, 0.0)
-
-
-_Defaults = Dict[str, Dict[str, str]]
-"""Attributes of a joint, by its class."""
-
-
-def _parse(asset: Path) -> List[_Body]:
-    root = ET.parse(asset).getroot()
-    defaults = {
-        default.get("class", ""): joint.attrib for default in root.iter("default") for joint in default.findall("joint")
-    }
-    tree: List[_Body] = []
-    _add(tree, root.findall("worldbody/body")[0], parent=-1, childclass="", defaults=defaults)
-    return tree
-
-
-def _add(tree: List[_Body], element: ET.Element, parent: int, childclass: str, defaults: _Defaults) -> None:
-    childclass = element.get("childclass", childclass)
-    joint = element.find("joint")
-    attributes = {} if joint is None else {**defaults.get(joint.get("class", childclass), {}), **joint.attrib}
-    w, x, y, z = _numbers(element.get("quat", "1 0 0 0"))
-    rotation = torch.tensor([x, y, z, w], dtype=torch.float64)
-    tree.append(
-        _Body(
-            name=element.attrib["name"],
-            parent=parent,
-            depth=tree[parent].depth + 1 if tree else 0,
-            pos=_numbers(element.get("pos", "0 0 0")),
-            quat=tuple((rotation / rotation.norm()).tolist()),
-            joint=attributes.get("name"),
-            axis=_numbers(attributes.get("axis", "0 0 1")) if attributes else (0.0, 0.0, 0.0),
-            is_slide=attributes.get("type") == "slide",
-            limits=_numbers(attributes.get("range", "0 0")),
-        )
-    )
-    index = len(tree) - 1
-    for child in element.findall("body"):
-        _add(tree, child, index, childclass, defaults)
-
-
-def _numbers(text: str) -> Tuple[float, ...]:
-    return tuple(float(number) for number in text.split())
-
-
-def _dof_limits(tree: Sequence[_Body]) -> Tensor:
-    limits = {body.joint: body.limits for body in tree}
-    return torch.tensor([limits[name] for name in hand.DOF_NAMES])

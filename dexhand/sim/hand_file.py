@@ -1,0 +1,183 @@
+"""What an MJCF says of a hand, read without MuJoCo: for simulators that run where MuJoCo is not installed."""
+
+import math
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from dexhand.core import hand
+from dexhand.core.interfaces import Quat, Vec3
+
+_Attributes = Dict[str, str]
+_Defaults = Dict[str, Dict[str, _Attributes]]
+"""Attributes by default class (``""`` = the outermost), then by element (``joint``, ``geom``, ``position``)."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One joint and the position servo that drives it."""
+
+    name: str
+    axis: Vec3
+    """Unit vector in the body's frame."""
+    is_slide: bool
+    lower: float
+    """Metres or radians, as ``upper``."""
+    upper: float
+    damping: float = 0.0
+    """N s/m or N m s/rad."""
+    armature: float = 0.0
+    """kg or kg m^2."""
+    friction: float = 0.0
+    """Dry friction, N or N m."""
+    stiffness: float = 0.0
+    """The servo's position gain, N/m or N m/rad."""
+    servo_damping: float = 0.0
+    """The servo's velocity gain, on top of the joint's own damping."""
+    force_limit: float = math.inf
+    """N or N m."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """One ``body`` element: it hangs on its parent by at most one joint."""
+
+    name: str
+    parent: int
+    """Index of the parent, -1 for the root."""
+    depth: int
+    pos: Vec3
+    """In the parent's frame, metres."""
+    quat: Quat
+    joint: Optional[Joint]
+    friction: Optional[float]
+    """Sliding friction coefficient of its collision shapes; ``None`` without any."""
+
+
+def read_hand(path: Path) -> Tuple[Body, ...]:
+    """All bodies of the first tree in the file, parents before children.
+
+    Raises ``ValueError`` for what this reader does not understand or the hand lacks.
+    """
+    try:
+        root = ET.parse(path).getroot()
+    except (OSError, ET.ParseError) as error:
+        raise ValueError(f"env.handAsset={path} is not a usable MJCF: {error}") from None
+    bodies = _Reader(root, path).bodies()
+    joints = [body.joint.name for body in bodies if body.joint]
+    if sorted(joints) != sorted(hand.DOF_NAMES):
+        lacking = ", ".join(sorted(set(hand.DOF_NAMES) - set(joints))) or "none"
+        unknown = ", ".join(sorted(set(joints) - set(hand.DOF_NAMES))) or "none"
+        raise ValueError(f"env.handAsset={path}: missing joints {lacking}; unknown joints {unknown}")
+    return bodies
+
+
+class _Reader:
+    """One file."""
+
+    def __init__(self, root: ET.Element, path: Path) -> None:
+        self._root = root
+        self._path = path
+        compiler = root.find("compiler")
+        # the format's own default is degrees
+        in_degrees = compiler is None or compiler.get("angle", "degree") == "degree"
+        self._radian = math.pi / 180 if in_degrees else 1.0
+        self._defaults: _Defaults = {"": {}}
+        for default in root.findall("default"):
+            self._collect_defaults(default, name="", inherited={})
+        self._servos = {
+            servo.get("joint", ""): self._resolved(servo, childclass="") for servo in root.findall("actuator/position")
+        }
+
+    def bodies(self) -> Tuple[Body, ...]:
+        tree: List[Body] = []
+        self._add(tree, self._root.findall("worldbody/body")[0], parent=-1, childclass="")
+        return tuple(tree)
+
+    def _collect_defaults(self, element: ET.Element, name: str, inherited: Dict[str, _Attributes]) -> None:
+        merged = {tag: dict(attributes) for tag, attributes in inherited.items()}
+        for child in element:
+            if child.tag != "default":
+                merged.setdefault(child.tag, {}).update(child.attrib)
+        self._defaults[name] = merged
+        for child in element.findall("default"):
+            self._collect_defaults(child, child.get("class", ""), merged)
+
+    def _resolved(self, element: ET.Element, childclass: str) -> _Attributes:
+        """The element's attributes over those of its default class."""
+        defaults = self._defaults.get(element.get("class", childclass), self._defaults[""])
+        return {**defaults.get(element.tag, {}), **element.attrib}
+
+    def _add(self, tree: List[Body], element: ET.Element, parent: int, childclass: str) -> None:
+        childclass = element.get("childclass", childclass)
+        name = element.get("name", "")
+        odd = {"euler", "axisangle", "xyaxes", "zaxis"} & set(element.attrib)
+        joints = element.findall("joint")
+        if odd or len(joints) > 1:
+            what = f"is oriented by {odd.pop()}, not quat" if odd else "has more than one joint"
+            raise ValueError(f"env.handAsset={self._path}: body {name} {what}; this simulator cannot read that")
+        tree.append(
+            Body(
+                name=name,
+                parent=parent,
+                depth=tree[parent].depth + 1 if tree else 0,
+                pos=_vector(element.get("pos", "0 0 0")),
+                quat=_quaternion(element.get("quat", "1 0 0 0")),
+                joint=self._joint(self._resolved(joints[0], childclass)) if joints else None,
+                friction=self._friction(element, childclass),
+            )
+        )
+        index = len(tree) - 1
+        for child in element.findall("body"):
+            self._add(tree, child, index, childclass)
+
+    def _joint(self, attributes: _Attributes) -> Joint:
+        name = attributes.get("name", "")
+        if attributes.get("limited") != "true" or name not in self._servos:
+            lacking = "a position actuator" if name not in self._servos else 'limited="true"'
+            raise ValueError(f"env.handAsset={self._path}: joint {name} lacks {lacking}")
+        is_slide = attributes.get("type") == "slide"
+        unit = 1.0 if is_slide else self._radian
+        lower, upper = _numbers(attributes["range"])
+        servo = self._servos[name]
+        limits = [math.inf]
+        if servo.get("forcelimited") != "false" and "forcerange" in servo:
+            limits.append(_numbers(servo["forcerange"])[1])
+        if attributes.get("actuatorfrclimited") != "false" and "actuatorfrcrange" in attributes:
+            limits.append(_numbers(attributes["actuatorfrcrange"])[1])
+        return Joint(
+            name=name,
+            axis=_vector(attributes.get("axis", "0 0 1")),
+            is_slide=is_slide,
+            lower=lower * unit,
+            upper=upper * unit,
+            damping=float(attributes.get("damping", 0)),
+            armature=float(attributes.get("armature", 0)),
+            friction=float(attributes.get("frictionloss", 0)),
+            stiffness=float(servo.get("kp", 1)),
+            servo_damping=float(servo.get("kv", 0)),
+            force_limit=min(limits),
+        )
+
+    def _friction(self, body: ET.Element, childclass: str) -> Optional[float]:
+        shapes = [self._resolved(geom, childclass) for geom in body.findall("geom")]
+        colliding = [s for s in shapes if s.get("contype", "1") != "0" or s.get("conaffinity", "1") != "0"]
+        frictions = [_numbers(shape.get("friction", "1"))[0] for shape in colliding]
+        return max(frictions) if frictions else None
+
+
+def _numbers(text: str) -> Sequence[float]:
+    return [float(number) for number in text.split()]
+
+
+def _vector(text: str) -> Vec3:
+    x, y, z = _numbers(text)
+    return x, y, z
+
+
+def _quaternion(text: str) -> Quat:
+    """MJCF's w x y z as x, y, z, w of unit length."""
+    w, x, y, z = _numbers(text)
+    norm = math.sqrt(w * w + x * x + y * y + z * z)
+    return x / norm, y / norm, z / norm, w / norm
