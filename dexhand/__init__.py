@@ -12,8 +12,13 @@ def make(task: str = "BaseTask", *overrides: str, num_envs: Optional[int] = None
     ``overrides`` are configuration keys as on the command line: ``make("BaseTask", "physics=fast", num_envs=64)``.
     Raises ``dexhand.config.errors.ConfigError`` where the configuration cannot work.
     """
-    from dexhand.build import build_env
     from dexhand.config.compose import compose
+    from dexhand.config.import_order import import_simulator_before_torch
 
     sizes = [] if num_envs is None else [f"env.numEnvs={num_envs}"]
-    return build_env(compose([f"task={task}", *sizes, *overrides]))
+    config = compose([f"task={task}", *sizes, *overrides])
+    import_simulator_before_torch(config)
+
+    from dexhand.build import build_env
+
+    return build_env(config)

@@ -41,7 +41,7 @@ def device_of(config: Config) -> torch.device:
     """Where tensors live. Raises ``ConfigError`` for a device this machine or the simulator does not have."""
     backend, wanted = backend_of(config), config.env.device
     if wanted == "auto":
-        return torch.device("cpu")
+        return torch.device("cuda:0" if backend == "isaacgym" and torch.cuda.is_available() else "cpu")
     device = torch.device(wanted)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -57,6 +57,8 @@ def device_of(config: Config) -> torch.device:
 def check_machine(config: Config) -> None:
     """Raise ``ConfigError`` where this machine lacks what the configuration asks for; builds nothing."""
     device_of(config)
+    if config.env.viewer and backend_of(config) != "isaacgym":
+        raise ConfigError(f"env.viewer=true: sim.backend={backend_of(config)} has no window. Leave it false")
 
 
 def set_up_torch(config: Config) -> None:
@@ -137,12 +139,47 @@ def _mock(config: Config, scene: Scene) -> Simulator:
         raise ConfigError(str(error)) from None
 
 
+def _isaacgym(config: Config, scene: Scene) -> Simulator:
+    from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
+
+    sim, physx, num_envs = config.sim, config.sim.physx, _num_envs(config)
+    try:
+        return IsaacGymSimulator(
+            scene,
+            num_envs,
+            physx=PhysxSettings(
+                solver_type=physx.solver_type,
+                num_position_iterations=physx.num_position_iterations,
+                num_velocity_iterations=physx.num_velocity_iterations,
+                contact_offset=physx.contact_offset,
+                rest_offset=physx.rest_offset,
+                bounce_threshold_velocity=physx.bounce_threshold_velocity,
+                max_depenetration_velocity=physx.max_depenetration_velocity,
+                default_buffer_size_multiplier=physx.default_buffer_size_multiplier,
+                max_gpu_contact_pairs=physx.gpu_contact_pairs_per_env * num_envs,
+                num_threads=physx.num_threads,
+            ),
+            dt=sim.dt,
+            substeps=sim.substeps or physx.substeps,
+            calls_per_control=config.env.controlDecimation,
+            device=device_of(config),
+            graphics_device=sim.isaacgym.graphicsDevice,
+            viewer=config.env.viewer,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
 def _num_envs(config: Config) -> int:
     assert config.env.numEnvs is not None  # validation has filled it in
     return config.env.numEnvs
 
 
-_SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {"mujoco": _mujoco, "mock": _mock}
+_SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {
+    "mujoco": _mujoco,
+    "isaacgym": _isaacgym,
+    "mock": _mock,
+}
 
 
 def build_algorithm(config: Config, env: TaskEnv) -> Algorithm:

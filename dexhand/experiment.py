@@ -10,6 +10,7 @@ from rich.console import Console
 from dexhand.config.cli import Invocation, fail
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
+from dexhand.config.import_order import import_simulator_before_torch
 from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
 from dexhand.core.resolve import resolve_checkpoint
@@ -35,6 +36,7 @@ def run(invocation: Invocation) -> int:
         if invocation.dry_run:
             _describe(config, checkpoint, console)
             return 0
+        import_simulator_before_torch(config)
         play = _test if config.train.test else _train
         play(invocation, checkpoint, console)
     except (ConfigError, WorkspaceError) as error:

@@ -10,7 +10,7 @@ from typing import List, Optional
 from dexhand.config.option import option
 from dexhand.config.task_schema import BaseTaskConfig
 
-BACKENDS = ("auto", "mujoco", "mock")
+BACKENDS = ("auto", "mujoco", "isaacgym", "mock")
 
 
 # --- sim --------------------------------------------------------------------------------------------------------------
@@ -45,6 +45,15 @@ class PhysxConfig:
 
 
 @dataclass
+class IsaacGymConfig:
+    """Isaac Gym's own settings beside those of PhysX."""
+
+    graphicsDevice: Optional[int] = option(
+        None, "GPU that draws pictures and the viewer; null = the one that computes, -1 = none", low=-1
+    )
+
+
+@dataclass
 class SimConfig:
     """The physics."""
 
@@ -55,6 +64,7 @@ class SimConfig:
     )
     mujoco: MujocoConfig = option(MujocoConfig, "MuJoCo's own settings")
     physx: PhysxConfig = option(PhysxConfig, "PhysX's own settings (Isaac Gym)")
+    isaacgym: IsaacGymConfig = option(IsaacGymConfig, "Isaac Gym's own settings")
 
 
 # --- env --------------------------------------------------------------------------------------------------------------
@@ -84,6 +94,7 @@ class EnvConfig:
 
     numEnvs: Optional[int] = option(None, "parallel environments; null = 1024 for training, 4 for testing", low=1)
     device: str = option("auto", "where tensors live: auto, cpu, cuda or cuda:<index>")
+    viewer: bool = option(False, "watch in a window while it runs (Isaac Gym only)")
     controlDecimation: int = option(2, "physics calls per control step", low=1)
     handAsset: Optional[str] = option(
         None, "MJCF of a hand with the built-in one's joint and body names; null = the built-in one"

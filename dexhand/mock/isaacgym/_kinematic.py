@@ -45,6 +45,9 @@ class KinematicEngine:
         articulated, *boxes = sim.first_env.actors
         if articulated.asset.source != hand.ASSET or not all(isinstance(box.asset.source, tuple) for box in boxes):
             misuse("Without MuJoCo the stand-in knows the built-in hand as first actor and boxes after it, no more")
+        upright = sim.ground is not None and vector_of(sim.ground.normal) == (0.0, 0.0, 1.0)
+        if not upright or vector_of(sim.params.gravity) != (0.0, 0.0, -9.81):
+            misuse("Without MuJoCo the stand-in's ground has the normal z, and its gravity is (0, 0, -9.81)")
         self._collection = sim.params.physx.contact_collection
         self._bodies = articulated.asset.body_names
         x, y, z, *_ = pose_of(articulated.pose)

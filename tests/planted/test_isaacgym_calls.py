@@ -1,0 +1,166 @@
+"""Wrong calls planted in a copy of ``sim/isaacgym.py``: the stand-in rejects them, or the contract's suite does."""
+
+import sys
+import types
+from pathlib import Path
+from typing import Dict, Tuple
+
+import pytest
+import torch
+
+import dexhand.sim.isaacgym as real
+from dexhand.core.interfaces import Scene, Simulator
+from dexhand.mock.isaacgym._records import IsaacGymMisuse
+from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
+from dexhand.testing.simulator import SimulatorConformance
+from dexhand.testing.simulator_harness import mask_of, put
+
+pytestmark = pytest.mark.skipif(
+    sys.modules["isaacgym"].__name__ == "isaacgym", reason="the real Isaac Gym is installed"
+)
+
+SOURCE = Path(real.__file__).read_text(encoding="utf-8")
+PHYSX = real.PhysxSettings(1, 16, 0, 0.001, 0.0005, 0.15, 0.2, 4.0, 2048, 4)
+
+REJECTED: Dict[str, Tuple[str, str]] = {
+    "the default engine": ("            gymapi.SIM_PHYSX,\n", "            gymapi.SIM_FLEX,\n"),
+    "a misspelt parameter": ("params.up_axis =", "params.upaxis ="),
+    "gravity as a tuple": ("gymapi.Vec3(0.0, 0.0, -9.81)", "(0.0, 0.0, -9.81)"),
+    "fixed joints merged": ("collapse_fixed_joints = False", "collapse_fixed_joints = True"),
+    "no prepare_sim": ("        self._gym.prepare_sim(self._sim)\n", ""),
+    "prepare_sim before the environments": (
+        "        self._add_ground()\n",
+        "        self._add_ground()\n        self._gym.prepare_sim(self._sim)\n",
+    ),
+    "no end_aggregate": ("            self._gym.end_aggregate(env)\n", ""),
+    "an aggregate of the hand alone": (
+        "for asset in assets)\n        per_row",
+        "for asset in assets[:1])\n        per_row",
+    ),
+    "one collision group": ('"hand", index, 0)', '"hand", 0, 0)'),
+    "a keyword the binding does not name": ("self._gym.end_aggregate(env)", "self._gym.end_aggregate(env=env)"),
+    "arguments in the wrong order": (
+        "create_actor(env, asset, pose, box.name, index, 0)",
+        "create_actor(env, pose, asset, box.name, index, 0)",
+    ),
+    "a call that does not exist": ("refresh_net_contact_force_tensor", "refresh_contact_force_tensor"),
+    "no fetch_results": ("                self._gym.fetch_results(self._sim, True)\n", "                pass\n"),
+    "long actor indices": ("self._hand_actors = actors[:, 0].to(torch.int32)", "self._hand_actors = actors[:, 0]"),
+    "actors of one environment only": (
+        "gymapi.DOMAIN_SIM) for handle in handles",
+        "gymapi.DOMAIN_ENV) for handle in handles",
+    ),
+    "dof indices where actors are asked for": (
+        "self._hand_actors[envs], self._object",
+        "self._hand_actors[envs] * 26, self._object",
+    ),
+    "a part of the dof buffer": ("unwrap_tensor(self._dof_buffer)", "unwrap_tensor(self._dof_buffer[:26])"),
+    "indices that are freed": (
+        "gymtorch.unwrap_tensor(hands), len(hands)",
+        "gymtorch.unwrap_tensor(hands.clone()), len(hands)",
+    ),
+    "a view as targets": ("unwrap_tensor(self._targets)", "unwrap_tensor(self._targets.t())"),
+    "one call for each reset": (
+        "        self._pending |= mask\n        self._is_pending = True\n",
+        "        self._pending |= mask\n        self._write_pending()\n",
+    ),
+    "rendering before step_graphics": ("        self._gym.step_graphics(self._sim)\n", ""),
+    "a camera located env first": (
+        "set_camera_location(sensor, self._envs[env_id], position",
+        "set_camera_location(self._envs[env_id], sensor, position",
+    ),
+}
+"""What is replaced by what; each must raise before one short use of the simulator is over."""
+
+NOTICED: Dict[str, Tuple[str, str, str]] = {
+    "gravity left at its default": (
+        "        params.gravity = gymapi.Vec3(0.0, 0.0, -9.81)\n",
+        "",
+        "test_a_step_takes_control_dt",
+    ),
+    "a ground that stands upright": (
+        "        plane.normal = gymapi.Vec3(0.0, 0.0, 1.0)\n",
+        "",
+        "test_resting_boxes_stay_where_they_are",
+    ),
+    "no contacts": ("gymapi.CC_LAST_SUBSTEP", "gymapi.CC_NEVER", "test_resting_boxes_feel_their_weight"),
+    "no refresh of dof states": (
+        "        self._gym.refresh_dof_state_tensor(self._sim)\n",
+        "",
+        "test_targets_are_reached_and_held",
+    ),
+    "one simulate call for a control step": (
+        "for _ in range(self._calls_per_control)",
+        "for _ in range(1)",
+        "test_a_step_takes_control_dt",
+    ),
+    "no hand-over of resets": (
+        "            self._write_pending()\n",
+        "            pass\n",
+        "test_a_step_takes_control_dt",
+    ),
+    "joints in an order of their own": (
+        "names.index(name) for name in self.dof_names]",
+        "names.index(name) for name in sorted(self.dof_names)]",
+        "test_each_target_moves_its_own_joint",
+    ),
+    "velocities for positions": (
+        "(source[..., 7:10])",
+        "(source[..., 10:13])",
+        "test_falling_boxes_gain_downward_velocity",
+    ),
+}
+"""What is replaced by what, and a check of the contract's suite that must find it (MuJoCo or kinematics alike)."""
+
+
+def with_fault(old: str, new: str) -> types.ModuleType:
+    assert SOURCE.count(old) >= 1, f"sim/isaacgym.py no longer has {old!r}: plant the fault elsewhere"
+    module = types.ModuleType("faulty_isaacgym")
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    exec(compile(SOURCE.replace(old, new), "faulty_isaacgym.py", "exec"), module.__dict__)
+    return module
+
+
+def build(module: types.ModuleType, scene: Scene = SCENE, num_envs: int = 3) -> Simulator:
+    physx = module.PhysxSettings(*vars(PHYSX).values())
+    simulator: Simulator = module.IsaacGymSimulator(
+        scene, num_envs, physx=physx, dt=0.005, substeps=2, calls_per_control=2, device=torch.device("cpu")
+    )
+    return simulator
+
+
+def use(sim: Simulator) -> None:
+    """Two resets, steps, a picture."""
+    put(sim)
+    sim.step(dof_rows(sim))
+    sim.reset(mask_of(sim, 1), dof_rows(sim), boxes_at(sim))
+    sim.reset(mask_of(sim, 2), dof_rows(sim), boxes_at(sim))
+    sim.step(dof_rows(sim))
+    sim.render(0, width=64, height=48)
+    sim.step(dof_rows(sim))
+
+
+def test_the_copy_itself_works() -> None:
+    """Or nothing that follows would mean anything."""
+    use(build(with_fault("import math\n", "import math\n")))
+
+
+@pytest.mark.parametrize("what", REJECTED)
+def test_a_wrong_call_is_rejected(what: str) -> None:
+    with pytest.raises((IsaacGymMisuse, TypeError, AttributeError)):
+        use(build(with_fault(*REJECTED[what])))
+
+
+@pytest.mark.parametrize("what", NOTICED)
+def test_a_wrong_value_is_noticed_by_the_suite(what: str) -> None:
+    old, new, check = NOTICED[what]
+    module = with_fault(old, new)
+
+    class Suite(SimulatorConformance):
+        settling_time = 0.8
+
+        def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
+            return build(module, scene, num_envs)
+
+    with pytest.raises((AssertionError, RuntimeError)):
+        getattr(Suite(), check)()
