@@ -5,7 +5,7 @@ Imports are lazy: a part that is not asked for need not be installed.
 
 import importlib.util
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Type
 
 import torch
 
@@ -19,6 +19,9 @@ from dexhand.tasks.blind_grasping import BlindGrasping
 from dexhand.tasks.box_grasping import BoxGrasping
 from dexhand.tasks.hand_state import BODIES
 
+if TYPE_CHECKING:
+    from dexhand.sim.mjcf import SolverSettings
+
 TASKS: Dict[str, Type[BaseTask]] = {
     "BaseTask": BaseTask,
     "BlindGrasping": BlindGrasping,
@@ -28,30 +31,49 @@ TASKS: Dict[str, Type[BaseTask]] = {
 
 def backend_of(config: Config) -> str:
     """The simulator to use. Raises ``ConfigError`` where it is not installed, with the command that installs it."""
-    backend = "mujoco" if config.sim.backend == "auto" else config.sim.backend
-    if backend == "mujoco" and importlib.util.find_spec("mujoco") is None:
-        raise ConfigError(
-            f"sim.backend={config.sim.backend}: MuJoCo is not installed. On Python 3.11 or newer: "
-            "pip install 'mujoco>=4.0'. On an older one only sim.backend=mock works, which has no physics"
-        )
+    backend = config.sim.backend
+    if backend == "auto":
+        backend = "mujoco_warp" if _has_gpu() and _is_installed("mujoco_warp") else "mujoco"
+    if backend in _INSTALL and not _is_installed(backend):
+        raise ConfigError(f"sim.backend={config.sim.backend}: {_INSTALL[backend]}")
     return backend
+
+
+_INSTALL = {
+    "mujoco": "MuJoCo is not installed. On Python 3.11 or newer: pip install 'mujoco>=4.0'. On an older one only "
+    "sim.backend=mock works, which has no physics, and sim.backend=isaacgym",
+    "mujoco_warp": "MuJoCo Warp is not installed. On Python 3.11 or newer: pip install 'dexhand[warp]'",
+}
+"""What to do where a simulator is missing."""
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _has_gpu() -> bool:
+    return torch.cuda.is_available()
 
 
 def device_of(config: Config) -> torch.device:
     """Where tensors live. Raises ``ConfigError`` for a device this machine or the simulator does not have."""
     backend, wanted = backend_of(config), config.env.device
     if wanted == "auto":
-        return torch.device("cuda:0" if backend == "isaacgym" and torch.cuda.is_available() else "cpu")
+        return torch.device("cuda:0" if backend in ("mujoco_warp", "isaacgym") and _has_gpu() else "cpu")
     device = torch.device(wanted)
-    if device.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= count:
-            raise ConfigError(
-                f"env.device={wanted}: torch finds {count} NVIDIA GPUs here. Use env.device=auto or env.device=cpu"
-            )
-        if backend == "mujoco":
-            raise ConfigError(f"env.device={wanted}: sim.backend=mujoco works on the CPU. Use env.device=cpu")
-    return device
+    if device.type == "cpu":
+        return device
+    count = torch.cuda.device_count() if _has_gpu() else 0
+    index = device.index or 0
+    if index >= count:
+        raise ConfigError(
+            f"env.device={wanted}: torch finds {count} NVIDIA GPUs here. Use env.device=auto or env.device=cpu"
+        )
+    if backend == "mujoco":
+        raise ConfigError(
+            f"env.device={wanted}: sim.backend=mujoco works on the CPU. Use env.device=cpu, or sim.backend=mujoco_warp"
+        )
+    return torch.device("cuda", index)
 
 
 def check_machine(config: Config) -> None:
@@ -71,7 +93,10 @@ def set_up_torch(config: Config) -> None:
 def build_env(config: Config) -> TaskEnv:
     """The environments, seeded. Raises ``ConfigError`` where the configuration cannot be built on this machine."""
     task_class = TASKS[config.task.name]
-    simulator = _SIMULATORS[backend_of(config)](config, _scene(config, task_class))
+    try:
+        simulator = _SIMULATORS[backend_of(config)](config, _scene(config, task_class))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     task = task_class(
         config.task,
         num_envs=simulator.num_envs,
@@ -102,72 +127,84 @@ def _gains(config: GainsConfig) -> Gains:
 
 
 def _mujoco(config: Config, scene: Scene) -> Simulator:
-    from dexhand.sim.mjcf import SolverSettings
     from dexhand.sim.mujoco import MujocoSimulator
 
-    sim = config.sim
-    substeps = sim.substeps or sim.mujoco.substeps
-    solver = SolverSettings(
-        timestep=sim.dt / substeps,
-        iterations=sim.mujoco.iterations,
-        ls_iterations=sim.mujoco.ls_iterations,
-        tolerance=sim.mujoco.tolerance,
+    return MujocoSimulator(
+        scene,
+        _num_envs(config),
+        solver=_solver(config),
+        steps_per_control=_mujoco_substeps(config) * config.env.controlDecimation,
+        num_threads=config.sim.mujoco.threads,
     )
-    try:
-        return MujocoSimulator(
-            scene,
-            _num_envs(config),
-            solver=solver,
-            steps_per_control=substeps * config.env.controlDecimation,
-            num_threads=sim.mujoco.threads,
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+
+
+def _mujoco_warp(config: Config, scene: Scene) -> Simulator:
+    from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
+
+    warp = config.sim.mujoco_warp
+    return MujocoWarpSimulator(
+        scene,
+        _num_envs(config),
+        solver=_solver(config),
+        steps_per_control=_mujoco_substeps(config) * config.env.controlDecimation,
+        settings=WarpSettings(nconmax=warp.nconmax, njmax=warp.njmax, deterministic=warp.deterministic),
+        device=device_of(config),
+    )
+
+
+def _mujoco_substeps(config: Config) -> int:
+    return config.sim.substeps or config.sim.mujoco.substeps
+
+
+def _solver(config: Config) -> "SolverSettings":
+    from dexhand.sim.mjcf import SolverSettings
+
+    mujoco = config.sim.mujoco
+    return SolverSettings(
+        timestep=config.sim.dt / _mujoco_substeps(config),
+        iterations=mujoco.iterations,
+        ls_iterations=mujoco.ls_iterations,
+        tolerance=mujoco.tolerance,
+    )
 
 
 def _mock(config: Config, scene: Scene) -> Simulator:
     from dexhand.mock.simulator import MockSimulator
 
-    try:
-        return MockSimulator(
-            scene,
-            _num_envs(config),
-            control_dt=config.sim.dt * config.env.controlDecimation,
-            device=device_of(config),
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    return MockSimulator(
+        scene,
+        _num_envs(config),
+        control_dt=config.sim.dt * config.env.controlDecimation,
+        device=device_of(config),
+    )
 
 
 def _isaacgym(config: Config, scene: Scene) -> Simulator:
     from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
 
     sim, physx, num_envs = config.sim, config.sim.physx, _num_envs(config)
-    try:
-        return IsaacGymSimulator(
-            scene,
-            num_envs,
-            physx=PhysxSettings(
-                solver_type=physx.solver_type,
-                num_position_iterations=physx.num_position_iterations,
-                num_velocity_iterations=physx.num_velocity_iterations,
-                contact_offset=physx.contact_offset,
-                rest_offset=physx.rest_offset,
-                bounce_threshold_velocity=physx.bounce_threshold_velocity,
-                max_depenetration_velocity=physx.max_depenetration_velocity,
-                default_buffer_size_multiplier=physx.default_buffer_size_multiplier,
-                max_gpu_contact_pairs=physx.gpu_contact_pairs_per_env * num_envs,
-                num_threads=physx.num_threads,
-            ),
-            dt=sim.dt,
-            substeps=sim.substeps or physx.substeps,
-            calls_per_control=config.env.controlDecimation,
-            device=device_of(config),
-            graphics_device=sim.isaacgym.graphicsDevice,
-            viewer=config.env.viewer,
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    return IsaacGymSimulator(
+        scene,
+        num_envs,
+        physx=PhysxSettings(
+            solver_type=physx.solver_type,
+            num_position_iterations=physx.num_position_iterations,
+            num_velocity_iterations=physx.num_velocity_iterations,
+            contact_offset=physx.contact_offset,
+            rest_offset=physx.rest_offset,
+            bounce_threshold_velocity=physx.bounce_threshold_velocity,
+            max_depenetration_velocity=physx.max_depenetration_velocity,
+            default_buffer_size_multiplier=physx.default_buffer_size_multiplier,
+            max_gpu_contact_pairs=physx.gpu_contact_pairs_per_env * num_envs,
+            num_threads=physx.num_threads,
+        ),
+        dt=sim.dt,
+        substeps=sim.substeps or physx.substeps,
+        calls_per_control=config.env.controlDecimation,
+        device=device_of(config),
+        graphics_device=sim.isaacgym.graphicsDevice,
+        viewer=config.env.viewer,
+    )
 
 
 def _num_envs(config: Config) -> int:
@@ -177,6 +214,7 @@ def _num_envs(config: Config) -> int:
 
 _SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {
     "mujoco": _mujoco,
+    "mujoco_warp": _mujoco_warp,
     "isaacgym": _isaacgym,
     "mock": _mock,
 }

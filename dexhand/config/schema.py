@@ -10,7 +10,7 @@ from typing import List, Optional
 from dexhand.config.option import option
 from dexhand.config.task_schema import BaseTaskConfig
 
-BACKENDS = ("auto", "mujoco", "isaacgym", "mock")
+BACKENDS = ("auto", "mujoco", "mujoco_warp", "isaacgym", "mock")
 
 
 # --- sim --------------------------------------------------------------------------------------------------------------
@@ -25,6 +25,15 @@ class MujocoConfig:
     ls_iterations: int = option(20, "line search iterations at most", low=1)
     tolerance: float = option(1e-8, "solver stops below this improvement", low=0)
     threads: int = option(0, "threads that step environments; 0 = one per processor core", low=0)
+
+
+@dataclass
+class MujocoWarpConfig:
+    """What MuJoCo Warp needs beside ``sim.mujoco``, whose solver settings it shares."""
+
+    nconmax: int = option(64, "contacts per environment that memory is reserved for", low=1)
+    njmax: int = option(256, "constraint rows per environment that memory is reserved for", low=1)
+    deterministic: bool = option(True, "the same bits in every run; false is faster on a GPU")
 
 
 @dataclass
@@ -63,6 +72,7 @@ class SimConfig:
         None, "solver steps per physics call; null = what the physics preset says for the simulator", low=1
     )
     mujoco: MujocoConfig = option(MujocoConfig, "MuJoCo's own settings")
+    mujoco_warp: MujocoWarpConfig = option(MujocoWarpConfig, "MuJoCo Warp's own settings")
     physx: PhysxConfig = option(PhysxConfig, "PhysX's own settings (Isaac Gym)")
     isaacgym: IsaacGymConfig = option(IsaacGymConfig, "Isaac Gym's own settings")
 

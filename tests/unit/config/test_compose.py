@@ -129,7 +129,10 @@ class TestRefusals:
             ("sim.dt=0", ["sim.dt=0", "> 0"]),
             ("sim.dt=nan", ["sim.dt=nan"]),
             ("sim.dt=null", ["sim.dt=null", "a number"]),
-            ("sim.backend=mujco", ["sim.backend=mujco", "auto, mujoco, mock", "Did you mean 'mujoco'?"]),
+            (
+                "sim.backend=mujco",
+                ["sim.backend=mujco", "auto, mujoco, mujoco_warp, isaacgym, mock", "Did you mean 'mujoco'?"],
+            ),
             ("task=BaseTsk", ["task=BaseTsk", "Known: BaseTask", "Did you mean 'BaseTask'?"]),
             ("physics=slow", ["physics=slow", "accurate, default, fast"]),
             ("task.policy_observation_keys=[hand_poze]", ["hand_poze", "Did you mean 'hand_pose'?"]),

@@ -1,0 +1,55 @@
+"""Pictures of a compiled scene without a display."""
+
+import os
+from typing import ClassVar, Dict, Optional, Tuple
+
+import numpy as np
+
+from dexhand.core.interfaces import RenderingUnavailable, Scene
+from dexhand.sim.gl import INSTALL_HINT, choose_gl_backend
+
+choose_gl_backend()
+
+import mujoco  # noqa: E402  (MUJOCO_GL must be set first)
+
+
+class MujocoPictures:
+    """Draws one environment at a time; keeps a renderer for each size of picture."""
+
+    _failure: ClassVar[Optional[str]] = None
+    """Why nothing can be drawn in this process. GLFW aborts it at the second attempt, so there is none."""
+
+    def __init__(self, model: mujoco.MjModel, scene: Scene) -> None:
+        self._model = model
+        self._cameras = [camera.name for camera in scene.cameras]
+        self._renderers: Dict[Tuple[int, int], mujoco.Renderer] = {}
+
+    def draw(self, data: mujoco.MjData, camera: str, width: int, height: int) -> np.ndarray:
+        """See ``Simulator.render``; ``data`` holds joint positions, the rest of it is computed."""
+        if camera not in self._cameras:
+            raise ValueError(f"camera={camera!r} is not in the scene. Cameras: {', '.join(self._cameras)}")
+        renderer = self._renderer(width, height)
+        mujoco.mj_forward(self._model, data)
+        renderer.update_scene(data, camera=camera)
+        picture: np.ndarray = renderer.render()
+        return picture.copy()
+
+    def _renderer(self, width: int, height: int) -> "mujoco.Renderer":
+        if (width, height) not in self._renderers:
+            if os.environ.get("MUJOCO_GL") == "disable":
+                raise RenderingUnavailable(f"No OpenGL library was found. {INSTALL_HINT}")
+            if MujocoPictures._failure is not None:
+                raise RenderingUnavailable(MujocoPictures._failure)
+            try:
+                self._renderers[width, height] = mujoco.Renderer(self._model, height, width)
+            except Exception as error:  # each GL platform fails in its own way
+                gl = os.environ.get("MUJOCO_GL", "glfw")
+                MujocoPictures._failure = f"MuJoCo cannot draw with MUJOCO_GL={gl}: {error}. {INSTALL_HINT}"
+                raise RenderingUnavailable(MujocoPictures._failure) from error
+        return self._renderers[width, height]
+
+    def close(self) -> None:
+        """Free the renderers."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()

@@ -1,0 +1,107 @@
+"""``SimState`` of a scene that ``compile_scene`` has compiled, for MuJoCo on either device."""
+
+from typing import List, Mapping, Tuple
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexhand.core import hand
+from dexhand.core.interfaces import Scene, SimState
+from dexhand.sim.mjcf import BODY_SENSORS, HAND_PREFIX
+
+
+class MujocoState:
+    """Where joints and objects are in MuJoCo's arrays, and the ``SimState`` that is filled from them."""
+
+    def __init__(self, model: mujoco.MjModel, scene: Scene, num_envs: int, device: torch.device) -> None:
+        self._scene = scene
+        self._num_envs = num_envs
+        self._device = device
+        joints = [model.joint(HAND_PREFIX + name) for name in hand.DOF_NAMES]
+        limits = np.array([joint.range for joint in joints])
+        self.dof_limits = torch.tensor(limits, dtype=torch.float32, device=device)
+        """Shape (D, 2), m or rad."""
+        self.qpos_columns = self._indices([int(joint.qposadr[0]) for joint in joints])
+        self.qvel_columns = self._indices([int(joint.dofadr[0]) for joint in joints])
+        dof_of_joint = {joint.id: dof for dof, joint in enumerate(joints)}
+        self.dof_of_actuator = self._indices([dof_of_joint[joint] for joint in model.actuator_trnid[:, 0].tolist()])
+        """For each actuator the joint it drives, an index into ``hand.DOF_NAMES``."""
+        free = [int(model.joint(box.name).qposadr[0]) for box in scene.objects]
+        self.object_qpos_columns = self._indices([column for start in free for column in range(start, start + 7)])
+        self._xyzw = self._indices([1, 2, 3, 0])
+        self.wxyz = self._indices([3, 0, 1, 2])
+        self._readings = torch.zeros(num_envs, model.nsensordata, device=device)
+        self.state = self._views()
+
+    def _indices(self, numbers: List[int]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.int64, device=self._device)
+
+    def _views(self) -> SimState:
+        """State tensors as windows of the readings, in ``compile_scene``'s layout."""
+        num_bodies, num_objects = len(self._scene.bodies), len(self._scene.objects)
+        start = 0
+
+        def window(count: int, width: int) -> Tensor:
+            nonlocal start
+            start += count * width
+            return self._readings[:, start - count * width : start].view(self._num_envs, count, width)
+
+        (pos, object_pos), self._quats_wxyz, (linvel, object_linvel), (angvel, object_angvel) = (
+            (window(num_bodies, width), window(num_objects, width)) for _, width in BODY_SENSORS
+        )
+        self._contact_start = start
+        self.contacts = self._readings[:, start:]
+        """All contact forces of ``state``, flat: (N, 3 x (contact bodies + objects))."""
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(self._num_envs, *shape, device=self._device)
+
+        return SimState(
+            dof_pos=zeros(len(hand.DOF_NAMES)),
+            dof_vel=zeros(len(hand.DOF_NAMES)),
+            body_pos=pos,
+            body_quat=zeros(num_bodies, 4),
+            body_linvel=linvel,
+            body_angvel=angvel,
+            contact_force=window(len(self._scene.contact_bodies), 3),
+            object_pos=object_pos,
+            object_quat=zeros(num_objects, 4),
+            object_linvel=object_linvel,
+            object_angvel=object_angvel,
+            object_contact_force=window(num_objects, 3),
+        )
+
+    def show_motion(self, qpos: Tensor, qvel: Tensor, sensors: Tensor) -> None:
+        """Bring ``state`` up to date, contact forces aside. Shapes (N, nq), (N, nv), (N, nsensordata)."""
+        start, state = self._contact_start, self.state
+        self._readings[:, :start] = sensors[:, :start]
+        state.dof_pos.copy_(qpos[:, self.qpos_columns])
+        state.dof_vel.copy_(qvel[:, self.qvel_columns])
+        torch.index_select(self._quats_wxyz[0], 2, self._xyzw, out=state.body_quat)
+        torch.index_select(self._quats_wxyz[1], 2, self._xyzw, out=state.object_quat)
+
+    def show_contacts(self, sensors: Tensor) -> None:
+        """Bring the contact forces of ``state`` up to date."""
+        # MuJoCo: force of the body on others; ours: of the others on the body
+        self.contacts.copy_(sensors[:, self._contact_start :].neg())
+
+    def ctrl(self, dof_targets: Tensor) -> Tensor:
+        """Actuator controls (N, nu) for joint targets (N, D), clamped to the joint limits."""
+        return dof_targets.clamp(self.dof_limits[:, 0], self.dof_limits[:, 1])[:, self.dof_of_actuator]
+
+    def object_qpos(self, object_pose: Tensor) -> Tensor:
+        """Object poses (N, O, 7) in MuJoCo's order w x y z, flat: (N, 7 x O)."""
+        return torch.cat((object_pose[..., :3], object_pose[..., 3:][..., self.wxyz]), dim=-1).flatten(1)
+
+
+def check_saved(saved: Mapping[str, Tensor], expected: Mapping[str, Tensor], num_envs: int) -> None:
+    """Raise ``ValueError`` where a saved state is not one of this scene and number of environments."""
+    for name, tensor in expected.items():
+        shape: Tuple[int, ...] = tuple(saved[name].shape) if name in saved else ()
+        if shape != tuple(tensor.shape):
+            raise ValueError(
+                f"The saved {name} has shape {shape}, this simulator needs {tuple(tensor.shape)}: same simulator, "
+                f"scene and env.numEnvs={num_envs}"
+            )

@@ -1,0 +1,214 @@
+"""MuJoCo Warp: the scene of the MuJoCo back-end on an NVIDIA GPU, or slowly on Warp's CPU device.
+
+Read for MuJoCo Warp 4.0 and Warp 1.19.
+"""
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable, Dict, Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexhand.core import hand
+from dexhand.core.interfaces import Scene
+from dexhand.sim.mjcf import SolverSettings, compile_scene
+from dexhand.sim.mujoco_pictures import MujocoPictures
+from dexhand.sim.mujoco_state import MujocoState, check_saved
+
+import mujoco  # isort: skip  (after mjcf, which chooses the GL library)
+import warp as wp  # isort: skip
+
+wp.config.log_level = wp.LOG_ERROR  # which kernels it compiles and which devices it has is not news
+
+import mujoco_warp as mjw  # noqa: E402  (after its log level is set)
+
+log = logging.getLogger(__name__)
+
+_OVERFLOW_CHECK_INTERVAL = 100
+"""Control steps between two looks at the overflow flags: each look waits for the GPU."""
+
+
+@dataclass(frozen=True)
+class WarpSettings:
+    """What MuJoCo Warp needs beside the solver's settings."""
+
+    nconmax: int
+    """Contacts per world that memory is reserved for; worlds share it."""
+    njmax: int
+    """Constraint rows per world that memory is reserved for."""
+    deterministic: bool = True
+    """The same bits in every run, at the price of sorting contacts and of ordered sums."""
+
+
+class MujocoWarpSimulator:
+    """``Simulator`` on MuJoCo Warp.
+
+    A control step and a refresh are recorded once as graphs and replayed. Everything is float32. Without
+    ``WarpSettings.deterministic`` the order of additions on a GPU, and so the last bits, differ between runs.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        num_envs: int,
+        *,
+        solver: SolverSettings,
+        steps_per_control: int,
+        settings: WarpSettings,
+        device: torch.device,
+    ) -> None:
+        self.scene = scene
+        self.num_envs = num_envs
+        self.device = device
+        self.control_dt = solver.timestep * steps_per_control
+        self.dof_names = hand.DOF_NAMES
+        self.model = compile_scene(scene, solver)
+        self._steps_per_control = steps_per_control
+        self._settings = settings
+        self._pictures = MujocoPictures(self.model, scene)
+        self._picture_data = mujoco.MjData(self.model)
+        wp.init()
+        with self._on_torch_stream():
+            self._model = mjw.put_model(self.model)
+            self._model.opt.warn_overflow = 0  # kernels would print for every step; see _warn_of_overflow
+            if settings.deterministic:
+                self._model.opt.deterministic = True
+            self._data = mjw.make_data(self.model, nworld=num_envs, nconmax=settings.nconmax, njmax=settings.njmax)
+        self._qpos = wp.to_torch(self._data.qpos)
+        self._qvel = wp.to_torch(self._data.qvel)
+        self._ctrl = wp.to_torch(self._data.ctrl)
+        self._warm_start = wp.to_torch(self._data.qacc_warmstart)
+        self._sensors = wp.to_torch(self._data.sensordata)
+        self._overflow = wp.to_torch(self._data.overflow)
+        self._initial_qpos = torch.from_numpy(self.model.qpos0).to(device, torch.float32)
+        self._shown = MujocoState(self.model, scene, num_envs, device)
+        self.dof_limits = self._shown.dof_limits
+        self.state = self._shown.state
+        self._steps_until_check = _OVERFLOW_CHECK_INTERVAL
+        self._has_warned = False
+        self._step_graph = self._record(self._compute_step)
+        self._refresh_graph = self._record(self._compute_motion)
+        self._qpos.copy_(self._initial_qpos)
+        self._clear(torch.ones(num_envs, dtype=torch.bool, device=device))
+        self._refresh()
+
+    # --- computing ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _on_torch_stream(self) -> Iterator[None]:
+        """Warp's work joins torch's queue, so that neither ever waits for the other."""
+        device = wp.device_from_torch(self.device)
+        if not device.is_cuda:
+            with wp.ScopedDevice(device):
+                yield
+            return
+        with wp.ScopedDevice(device), wp.ScopedStream(wp.stream_from_torch(self.device), sync_enter=False):
+            yield
+
+    def _record(self, compute: Callable[[], None]) -> wp.Graph:
+        """Run once, which compiles the kernels, then record."""
+        with self._on_torch_stream():
+            compute()
+        with wp.ScopedDevice(wp.device_from_torch(self.device)):
+            wp.synchronize_device()
+            # on a stream of Warp's own: torch's default one cannot be recorded
+            with wp.ScopedCapture() as capture:
+                compute()
+        return capture.graph
+
+    def _replay(self, graph: wp.Graph) -> None:
+        with self._on_torch_stream():
+            wp.capture_launch(graph)
+
+    def _compute_step(self) -> None:
+        for _ in range(self._steps_per_control):
+            mjw.step(self._model, self._data)
+        self._compute_motion()
+
+    def _compute_motion(self) -> None:
+        """Poses, velocities and their sensors for the present positions; contact sensors keep their values."""
+        mjw.kinematics(self._model, self._data)
+        mjw.com_pos(self._model, self._data)
+        mjw.com_vel(self._model, self._data)
+        mjw.sensor_pos(self._model, self._data)
+        mjw.sensor_vel(self._model, self._data)
+
+    def _refresh(self) -> None:
+        """Bring ``state`` up to date, contact forces aside."""
+        self._replay(self._refresh_graph)
+        self._shown.show_motion(self._qpos, self._qvel, self._sensors)
+
+    # --- the contract -------------------------------------------------------------------------------------------------
+
+    def step(self, dof_targets: Tensor) -> None:
+        """See ``Simulator.step``."""
+        self._ctrl.copy_(self._shown.ctrl(dof_targets))
+        self._replay(self._step_graph)
+        self._shown.show_motion(self._qpos, self._qvel, self._sensors)
+        self._shown.show_contacts(self._sensors)
+        self._steps_until_check -= 1
+        if self._steps_until_check == 0:
+            self._steps_until_check = _OVERFLOW_CHECK_INTERVAL
+            self._warn_of_overflow()
+
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        """See ``Simulator.reset``; never waits for the GPU."""
+        shown, rows = self._shown, mask[:, None]
+        for columns, values in (
+            (shown.qpos_columns, dof_pos),
+            (shown.object_qpos_columns, shown.object_qpos(object_pose)),
+        ):
+            self._qpos[:, columns] = torch.where(rows, values, self._qpos[:, columns])
+        self._ctrl.copy_(torch.where(rows, dof_pos[:, shown.dof_of_actuator], self._ctrl))
+        self._clear(mask)
+        self._refresh()
+
+    def _clear(self, mask: Tensor) -> None:
+        """Leave nothing of the past where ``mask`` is true."""
+        for tensor in (self._qvel, self._warm_start, self._shown.contacts):
+            tensor.masked_fill_(mask[:, None], 0.0)
+
+    def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        """See ``Simulator.render``."""
+        self._picture_data.qpos[:] = self._qpos[env_id].cpu().numpy()
+        return self._pictures.draw(self._picture_data, camera, width, height)
+
+    def state_dict(self) -> Dict[str, Tensor]:
+        """See ``Simulator.state_dict``."""
+        return {name: tensor.clone() for name, tensor in self._memory().items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See ``Simulator.load_state_dict``."""
+        memory = self._memory()
+        check_saved(state, memory, self.num_envs)
+        for name, tensor in memory.items():
+            tensor.copy_(state[name])
+        self._refresh()
+
+    def _memory(self) -> Dict[str, Tensor]:
+        return {
+            "qpos": self._qpos,
+            "qvel": self._qvel,
+            "ctrl": self._ctrl,
+            "qacc_warmstart": self._warm_start,
+            "contacts": self._shown.contacts,
+        }
+
+    def close(self) -> None:
+        """See ``Simulator.close``."""
+        self._pictures.close()
+
+    def _warn_of_overflow(self) -> None:
+        flags = int(self._overflow.max()) if not self._has_warned else 0
+        if flags:
+            self._has_warned = True
+            log.warning(
+                "MuJoCo Warp ran out of memory reserved for contacts (%s): some contacts are ignored, the physics is "
+                "wrong. Raise sim.mujoco_warp.nconmax=%d or sim.mujoco_warp.njmax=%d",
+                mjw.OverflowType(flags),
+                self._settings.nconmax,
+                self._settings.njmax,
+            )

@@ -1,0 +1,124 @@
+"""MuJoCo Warp, on Warp's CPU device: the contract of every simulator, and agreement with MuJoCo."""
+
+import logging
+import math
+from typing import Callable, List, Tuple
+
+import pytest
+import torch
+from torch import Tensor
+
+pytest.importorskip("dexhand.sim.mujoco_warp", reason="MuJoCo Warp needs Python 3.11 or newer", exc_type=ImportError)
+
+from dexhand.core.interfaces import Scene, Simulator
+from dexhand.sim import mujoco_warp
+from dexhand.sim.mjcf import SolverSettings
+from dexhand.sim.mujoco import MujocoSimulator
+from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
+from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
+from dexhand.testing.simulator import SimulatorConformance
+from dexhand.testing.simulator_harness import put
+
+pytestmark = pytest.mark.timeout(600)  # the first run on a machine compiles kernels
+
+SOLVER = SolverSettings(timestep=0.0025)
+POSE_TOLERANCE = 5e-6
+"""Metres, radians and quaternion components after 100 control steps without contact: float32 against float64."""
+VELOCITY_TOLERANCE = 5e-5
+"""m/s and rad/s, likewise."""
+FORCE_TOLERANCE = 0.1
+"""Mean contact force of 32 hands that fumble on the ground, relative; seeds differ by 5 %, the engines by 1 %."""
+
+
+def on_warp(scene: Scene = SCENE, num_envs: int = 4, nconmax: int = 64, njmax: int = 256) -> MujocoWarpSimulator:
+    return MujocoWarpSimulator(
+        scene,
+        num_envs,
+        solver=SOLVER,
+        steps_per_control=4,
+        settings=WarpSettings(nconmax, njmax),
+        device=torch.device("cpu"),
+    )
+
+
+def on_mujoco(scene: Scene = SCENE, num_envs: int = 4) -> MujocoSimulator:
+    return MujocoSimulator(scene, num_envs, solver=SOLVER, steps_per_control=4)
+
+
+class TestMujocoWarpSimulator(SimulatorConformance):
+    def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
+        """Steps of 2.5 ms, as the default preset has them."""
+        return on_warp(scene, num_envs)
+
+
+class TestAgreementWithMujoco:
+    def test_without_contact_trajectories_are_the_same(self) -> None:
+        """100 control steps of a waving hand and falling boxes, to float32 accuracy."""
+        pair: Tuple[Simulator, Simulator] = on_warp(), on_mujoco()
+        for sim in pair:
+            put(sim, dof_rows(sim, ARTz=0.3), boxes_at(sim, height=8.0))
+        phase = 6.0 * torch.rand(4, 26, generator=torch.Generator().manual_seed(0))
+        apart = dict.fromkeys(vars(pair[0].state), 0.0)
+        for step in range(100):
+            targets = waving(pair[1], phase + 0.08 * step)
+            for sim in pair:
+                sim.step(targets)
+            for name, tensor in vars(pair[0].state).items():
+                difference = float((tensor - getattr(pair[1].state, name)).abs().max())
+                apart[name] = max(apart[name], difference)
+        assert not pair[1].state.contact_force.any()
+        for name, difference in apart.items():
+            assert difference < (VELOCITY_TOLERANCE if "vel" in name else POSE_TOLERANCE), name
+
+    def test_with_contact_they_agree_on_average(self) -> None:
+        """Same mean forces on fumbling fingers, same mean joint positions; boxes come to rest alike."""
+        forces, positions, objects = zip(*(fumble(make) for make in (on_warp, on_mujoco)))
+        assert float(forces[0]) == pytest.approx(float(forces[1]), rel=FORCE_TOLERANCE)
+        assert float(forces[1]) > 10.0
+        assert torch.allclose(positions[0], positions[1], atol=0.03)
+        assert torch.allclose(objects[0], objects[1], atol=1e-4)
+
+
+def waving(sim: Simulator, phase: Tensor) -> Tensor:
+    """Targets (N, D) that keep the fingers side by side, where they do not touch."""
+    targets = dof_rows(sim, ARTz=0.3) + 0.15 * torch.sin(phase)
+    can_bend = sim.dof_limits[6:, 1] > 1
+    targets[:, 6:] = (0.3 + 0.3 * torch.sin(phase[:, :1])) * can_bend
+    return targets
+
+
+def fumble(make: Callable[[Scene, int], Simulator]) -> Tuple[Tensor, Tensor, Tensor]:
+    """32 hands poke at the ground at random: mean force on all fingers (N), mean joints, mean places of the boxes."""
+    sim = make(SCENE, 32)
+    put(sim, dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.22), boxes_at(sim, height=0.05, quat=(0.1, 0.2, 0.05, 0.973)))
+    noise = torch.rand(60, 32, 26, generator=torch.Generator().manual_seed(1))
+    forces: List[Tensor] = []
+    for row in noise:
+        sim.step(dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.23) + 0.3 * (row - 0.5))
+        forces.append(sim.state.contact_force.norm(dim=-1).sum(-1).mean())
+    return torch.stack(forces).mean(), sim.state.dof_pos.mean(0), sim.state.object_pos.mean(0)
+
+
+class TestMemory:
+    def test_running_out_of_contacts_is_said_once(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With the keys to raise; contacts that are ignored must not go unnoticed."""
+        monkeypatch.setattr(mujoco_warp, "_OVERFLOW_CHECK_INTERVAL", 2)
+        sim = on_warp(njmax=8)
+        put(sim)
+        with caplog.at_level(logging.WARNING, logger="dexhand"):
+            for _ in range(6):
+                sim.step(dof_rows(sim))
+        assert caplog.text.count("Raise sim.mujoco_warp.nconmax=64 or sim.mujoco_warp.njmax=8") == 1
+
+    def test_the_default_memory_is_enough_for_a_fumbling_hand(self) -> None:
+        sim = on_warp(num_envs=4)
+        put(sim, dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.22))
+        for _ in range(30):
+            sim.step(dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.25))
+        assert not sim._overflow.any()
+
+    def test_a_state_of_another_size_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"saved qpos has shape \(3, 40\).*env\.numEnvs=4"):
+            on_warp().load_state_dict(on_warp(num_envs=3).state_dict())
