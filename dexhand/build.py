@@ -123,7 +123,7 @@ def _scene(config: Config, task_class: Type[BaseTask]) -> Scene:
 
 
 def _gains(config: GainsConfig) -> Gains:
-    return Gains(config.stiffness, config.damping, config.forceLimit)
+    return Gains(config.stiffness, config.damping, config.forceLimit, config.armature)
 
 
 def _mujoco(config: Config, scene: Scene) -> Simulator:

@@ -87,6 +87,7 @@ class GainsConfig:
     stiffness: Optional[float] = option(None, "position gain", unit="N/m or N m/rad", low=0)
     damping: Optional[float] = option(None, "velocity gain", unit="N s/m or N m s/rad", low=0)
     forceLimit: Optional[float] = option(None, "largest force", unit="N or N m", above=0)
+    armature: Optional[float] = option(None, "inertia of the drive at the joint", unit="kg or kg m^2", low=0)
 
 
 @dataclass

@@ -53,6 +53,8 @@ class Gains:
     stiffness: Optional[float] = None
     damping: Optional[float] = None
     force_limit: Optional[float] = None
+    armature: Optional[float] = None
+    """Inertia of the drive as the joint feels it, kg or kg m^2."""
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,8 @@ class IsaacGymSimulator:
             properties["driveMode"][row] = int(gymapi.DOF_MODE_POS)
             properties["stiffness"][row], properties["damping"][row] = _drive(joint, gains)
             properties["effort"][row] = joint.force_limit if gains.force_limit is None else gains.force_limit
-            properties["friction"][row], properties["armature"][row] = joint.friction, joint.armature
+            properties["armature"][row] = joint.armature if gains.armature is None else gains.armature
+            properties["friction"][row] = joint.friction
         return properties
 
     def _gains(self, joint: str) -> Gains:

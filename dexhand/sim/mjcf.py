@@ -59,6 +59,10 @@ def compile_scene(scene: Scene, solver: SolverSettings) -> mujoco.MjModel:
     for each in (spec, hand_spec):  # the same in both, or MuJoCo warns that they differ
         _set_options(each, solver)
     _add_surroundings(spec, scene)
+    for joints, gains in _groups(scene):
+        for name in joints:
+            if gains.armature is not None:
+                hand_spec.joint(name).armature = gains.armature
     spec.attach(hand_spec, frame=spec.worldbody.add_frame(pos=scene.hand_position), prefix=HAND_PREFIX)
     for box in scene.objects:
         _add_box(spec, box)
@@ -213,13 +217,16 @@ def _add_sensors(spec: mujoco.MjSpec, scene: Scene) -> None:
         )
 
 
-def _apply_gains(model: mujoco.MjModel, scene: Scene) -> None:
-    groups: Iterable[Tuple[Tuple[str, ...], Gains]] = (
+def _groups(scene: Scene) -> Iterable[Tuple[Tuple[str, ...], Gains]]:
+    return (
         (hand.BASE_JOINTS[:3], scene.base_translation_gains),
         (hand.BASE_JOINTS[3:], scene.base_rotation_gains),
         (hand.FINGER_JOINTS, scene.finger_gains),
     )
-    for joints, gains in groups:
+
+
+def _apply_gains(model: mujoco.MjModel, scene: Scene) -> None:
+    for joints, gains in _groups(scene):
         ids = {model.joint(HAND_PREFIX + name).id for name in joints}
         for actuator in range(model.nu):
             if model.actuator_trnid[actuator, 0] in ids:

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Solve BlindGrasping by a script: get around the box, close, lift, hold. No learning.
+
+It proves that the task can be solved and that the simulated fingers can hold the box. The script sees what a policy
+does not, where the box is, but it acts only as a policy does: by actions in [-1, 1].
+"""
+
+import argparse
+import math
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+import dexhand
+from dexhand.core import hand
+from dexhand.core import quaternions as quat
+from dexhand.core.task_env import TaskEnv
+from dexhand.sim.kinematics import HandKinematics
+
+GRASP: Dict[str, float] = {
+    "ARRx": -0.016,
+    "ARRy": 0.431,
+    "th_rot": 1.014,
+    "th_mcp": 0.975,
+    "th_dip": 0.058,
+    "ff_mcp": 0.624,
+    "ff_dip": 0.438,
+    "mf_mcp": 0.657,
+    "mf_dip": 0.540,
+    "rf_mcp": 0.636,
+    "rf_dip": 0.313,
+    "lf_mcp": 0.636,
+    "lf_dip": 0.313,
+}
+"""A pinch, rad: the pads of thumb, index and middle finger 5 cm apart, at one height, flat on two sides of the box.
+
+Found by a random search over the hand's kinematics for opposed, level pads with nothing of the hand far below them.
+"""
+PINCHING = ("th_mcp", "ff_mcp", "mf_mcp")
+OPENING = 0.28
+"""How much wider the pinching fingers are before they close, rad: some 3 cm on each side."""
+SQUEEZE = 0.05
+"""How far they close beyond the box, rad. At 50 N m/rad the pads then press with 2 to 4 N; 0.1 pushes the box out."""
+HOVER = 0.045
+"""Height above the grasp at which the open hand clears the box, m."""
+ALIGNED = (0.006, 0.06, 0.08)
+"""The hand comes down from there when it is this near its goal: sideways (m), turn (rad), fingers (rad)."""
+LIFT = 0.25
+"""How high the hand goes with the box, m."""
+RESERVE = 0.3
+"""Part of stage 1 that a start must leave over to count as within reach, s: for settling, and for the joints' lag."""
+
+
+class Expert:
+    """Chooses actions for all environments at once from the state of the simulator and the stage of the task."""
+
+    def __init__(self, env: TaskEnv) -> None:
+        task: Any = env.task
+        self._env, self._task, self._actions = env, task, task.action_map
+        self._controls = [*hand.BASE_JOINTS, *hand.FINGER_CONTROLS]
+        self._open = self._posture(-OPENING)
+        self._closed = self._posture(SQUEEZE)
+        self._root = torch.tensor(env.simulator.scene.hand_position, device=env.device)
+        self._find_pinch()
+        self._base_at_grasp = torch.zeros(env.num_envs, 6, device=env.device)
+
+    def _posture(self, closing: float) -> Tensor:
+        """Control targets (18,) of the grasp, with the pinching fingers ``closing`` rad further closed."""
+        values = {**GRASP, **{name: GRASP[name] + closing for name in PINCHING}}
+        return torch.tensor([values.get(name, 0.0) for name in self._controls], device=self._env.device)
+
+    def _find_pinch(self) -> None:
+        """Where the middle of the pads is, seen from the wrist, and the direction in which they press."""
+        device = self._env.device
+        kinematics = HandKinematics((0.0, 0.0, 0.0), device)
+        dof_pos = self._actions.joints(self._posture(0.0)[None])
+        poses = kinematics.poses(dof_pos, torch.zeros_like(dof_pos))
+        thumb, index, middle = (poses.pos[0, kinematics.index(name)] for name in hand.FINGERPADS[:3])
+        self._pinch = (thumb + (index + middle) / 2) / 2
+        across = middle - index  # the two fingers lie along one side of the box
+        self._pinch_angle = math.atan2(float(-across[0]), float(across[1]))
+
+    def act(self) -> Tensor:
+        """Actions (N, 18): towards the goal of the present stage, as fast as allowed."""
+        memory = self._task.memory
+        in_stage_1 = (memory.stage == 1)[:, None]
+        self._base_at_grasp = torch.where(in_stage_1, memory.targets[:, :6], self._base_at_grasp)
+        goal = torch.where(in_stage_1, self._approach(memory.targets), self._grasp_and_lift(memory.stage))
+        actions: Tensor = ((goal - memory.targets) / self._actions.max_change).clamp(-1.0, 1.0)
+        return actions
+
+    def pregrasp(self) -> Tensor:
+        """Control targets (N, 18) of the open hand around the box."""
+        state = self._env.simulator.state
+        # any two opposite sides will do: the least turn that lays the pads flat on some pair
+        right_angle = math.pi / 2
+        yaw = quat.to_rotation_vector(state.object_quat[:, 0])[:, 2] - self._pinch_angle
+        turn = torch.remainder(yaw + right_angle / 2, right_angle) - right_angle / 2
+        turn_quat = quat.from_rotation_vector(torch.nn.functional.pad(turn[:, None], (2, 0)))
+        goal = self._open.repeat(self._env.num_envs, 1)
+        goal[:, :3] = state.object_pos[:, 0] - quat.rotate(turn_quat, self._pinch.expand_as(goal[:, :3])) - self._root
+        goal[:, 3:6] = _turned_wrist(turn, GRASP["ARRx"], GRASP["ARRy"])
+        return goal
+
+    def _approach(self, targets: Tensor) -> Tensor:
+        """Stay above the box until everything else is in place, then come down."""
+        goal = self.pregrasp()
+        away = (goal - targets).abs()
+        sideways, turn, fingers = away[:, :2].amax(1), away[:, 3:6].amax(1), away[:, 6:].amax(1)
+        limits = ALIGNED
+        aligned = (sideways < limits[0]) & (turn < limits[1]) & (fingers < limits[2])
+        has_come_down = targets[:, 2] < goal[:, 2] + HOVER / 2
+        goal[:, 2] += HOVER * (~aligned & ~has_come_down)
+        return goal
+
+    def _grasp_and_lift(self, stage: Tensor) -> Tensor:
+        goal = self._closed.repeat(self._env.num_envs, 1)
+        goal[:, :6] = self._base_at_grasp
+        goal[:, 2] += LIFT * (stage == 3)
+        return goal
+
+    def time_needed(self) -> Tensor:
+        """Seconds from the present state to the pre-grasp if every control moves at its limit, shape (N,).
+
+        Sideways, turning and down to the hover height at once, then the rest of the way down.
+        """
+        speed = self._actions.max_change / self._env.simulator.control_dt
+        goal = self.pregrasp()
+        goal[:, 2] += HOVER
+        times = (goal - self._task.memory.targets).abs() / speed
+        return times.amax(dim=1) + HOVER / speed[2]
+
+
+def _turned_wrist(turn: Tensor, roll: float, pitch: float) -> Tensor:
+    """Wrist joints (N, 3) that hold Rz(turn) Rx(roll) Ry(pitch); the joints are serial, Rx Ry Rz."""
+    rows = len(turn)
+    axes = torch.eye(3, device=turn.device)
+    tilt = quat.multiply(
+        quat.from_rotation_vector(axes[:1] * roll), quat.from_rotation_vector(axes[1:2] * pitch)
+    ).repeat(rows, 1)
+    rotation = quat.multiply(quat.from_rotation_vector(turn[:, None] * axes[2]), tilt)
+    x, y, z = (quat.rotate(rotation, axis.repeat(rows, 1)) for axis in axes)  # columns of the matrix
+    return torch.stack((torch.atan2(-z[:, 1], z[:, 2]), torch.asin(z[:, 0]), torch.atan2(-y[:, 0], x[:, 0])), dim=1)
+
+
+@dataclass
+class Result:
+    """The first episode of each environment."""
+
+    outcome: List[str]
+    reachable: Tensor
+    """Whether the hand can be around the box in time, from the start alone. Shape (N,) bool."""
+    stages: Tensor
+    """The last stage that was entered. Shape (N,)."""
+    pictures: List[np.ndarray]
+    """Of one environment, if asked for."""
+
+    def success_rate(self) -> float:
+        """Among the starts within reach."""
+        within = [outcome for outcome, reachable in zip(self.outcome, self.reachable.tolist()) if reachable]
+        return sum(outcome.startswith("success") for outcome in within) / max(1, len(within))
+
+
+def play(env: TaskEnv, seed: int, drawn: Optional[int] = None) -> Result:
+    """One episode in every environment; pictures of environment ``drawn`` every half second."""
+    task: Any = env.task
+    expert = Expert(env)
+    env.reset(seed=seed)
+    longest = task.config.stage1_duration - RESERVE
+    reachable = expert.time_needed() <= longest
+    outcome = torch.full((env.num_envs,), -1, device=env.device)
+    stages = torch.ones_like(outcome)
+    pictures = []
+    for step in range(task.config.episodeLength):
+        running = outcome < 0
+        stages = torch.where(running, task.memory.stage, stages)
+        if drawn is not None and running[drawn] and step % 25 == 0:
+            pictures.append(_labelled(env.render(drawn, width=300, height=260), step, int(task.memory.stage[drawn])))
+        info = env.step(expert.act())[4]
+        outcome = torch.where(running, info["outcome"], outcome)
+    return Result([env.outcome_names[i] for i in outcome.tolist()], reachable, stages, pictures)
+
+
+def _labelled(picture: np.ndarray, step: int, stage: int) -> np.ndarray:
+    image = Image.fromarray(picture)
+    ImageDraw.Draw(image).text((8, 6), f"{step / 50:.1f} s, stage {stage}", fill=(40, 40, 40))
+    return np.asarray(image)
+
+
+def main() -> int:
+    """Play one episode in each of many environments and say how they ended."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sim", default="mujoco", help="sim.backend, such as mujoco or mock (default %(default)s)")
+    parser.add_argument("--num-envs", type=int, default=100, help="episodes, played side by side (default 100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the starts (default 0)")
+    parser.add_argument("--strip", metavar="FILE", help="save a strip of six pictures of a success")
+    parser.add_argument("overrides", nargs="*", help="configuration keys, such as task.box.mass=0.2")
+    arguments = parser.parse_args()
+
+    env = dexhand.make(
+        "BlindGrasping", f"sim.backend={arguments.sim}", *arguments.overrides, num_envs=arguments.num_envs
+    )
+    result = play(env, arguments.seed)
+    total, within = env.num_envs, int(result.reachable.sum())
+    print(f"{total} starts, {within} of them within reach in time ({within / total:.0%})")
+    for title, wanted in (("within reach", True), ("too far away", False)):
+        outcomes = [o for o, reachable in zip(result.outcome, result.reachable.tolist()) if reachable is wanted]
+        print(f"{title}:")
+        for outcome, count in Counter(outcomes).most_common():
+            print(f"  {count:4d}  {count / len(outcomes):4.0%}  {outcome}")
+    if arguments.strip:
+        _save_strip(env, arguments.seed, result, arguments.strip)
+    env.close()
+    return 0
+
+
+def _save_strip(env: TaskEnv, seed: int, result: Result, path: str) -> None:
+    successes = [number for number, outcome in enumerate(result.outcome) if outcome.startswith("success")]
+    if not successes:
+        sys.exit("error: no episode succeeded, there is nothing to draw")
+    pictures = play(env, seed, drawn=successes[0]).pictures
+    shown = [pictures[i] for i in np.linspace(0, len(pictures) - 1, 6).round().astype(int)]
+    Image.fromarray(np.concatenate(shown, axis=1)).save(path)
+    print(f"Wrote {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
