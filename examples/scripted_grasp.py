@@ -158,8 +158,8 @@ class Result:
     """Whether the hand can be around the box in time, from the start alone. Shape (N,) bool."""
     stages: Tensor
     """The last stage that was entered. Shape (N,)."""
-    pictures: List[np.ndarray]
-    """Of one environment, if asked for."""
+    pictures: Dict[int, List[np.ndarray]]
+    """Of one environment, if asked for, by stage."""
 
     def success_rate(self) -> float:
         """Among the starts within reach."""
@@ -168,7 +168,7 @@ class Result:
 
 
 def play(env: TaskEnv, seed: int, drawn: Optional[int] = None) -> Result:
-    """One episode in every environment; pictures of environment ``drawn`` every half second."""
+    """One episode in every environment; pictures of environment ``drawn`` five times a second."""
     task: Any = env.task
     expert = Expert(env)
     env.reset(seed=seed)
@@ -176,20 +176,23 @@ def play(env: TaskEnv, seed: int, drawn: Optional[int] = None) -> Result:
     reachable = expert.time_needed() <= longest
     outcome = torch.full((env.num_envs,), -1, device=env.device)
     stages = torch.ones_like(outcome)
-    pictures = []
+    pictures: Dict[int, List[np.ndarray]] = {1: [], 2: [], 3: []}
     for step in range(task.config.episodeLength):
         running = outcome < 0
         stages = torch.where(running, task.memory.stage, stages)
-        if drawn is not None and running[drawn] and step % 25 == 0:
-            pictures.append(_labelled(env.render(drawn, width=300, height=260), step, int(task.memory.stage[drawn])))
+        if drawn is not None and running[drawn] and step % 10 == 0:
+            stage = int(task.memory.stage[drawn])
+            label = f"{step * env.simulator.control_dt:.1f} s, stage {stage}"
+            pictures[stage].append(_labelled(env.render(drawn, width=700, height=560), label))
         info = env.step(expert.act())[4]
         outcome = torch.where(running, info["outcome"], outcome)
     return Result([env.outcome_names[i] for i in outcome.tolist()], reachable, stages, pictures)
 
 
-def _labelled(picture: np.ndarray, step: int, stage: int) -> np.ndarray:
-    image = Image.fromarray(picture)
-    ImageDraw.Draw(image).text((8, 6), f"{step / 50:.1f} s, stage {stage}", fill=(40, 40, 40))
+def _labelled(picture: np.ndarray, label: str) -> np.ndarray:
+    """The middle of the picture, where the hand is."""
+    image = Image.fromarray(picture).crop((200, 180, 500, 480))
+    ImageDraw.Draw(image).text((8, 6), label, fill=(40, 40, 40))
     return np.asarray(image)
 
 
@@ -225,7 +228,11 @@ def _save_strip(env: TaskEnv, seed: int, result: Result, path: str) -> None:
     if not successes:
         sys.exit("error: no episode succeeded, there is nothing to draw")
     pictures = play(env, seed, drawn=successes[0]).pictures
-    shown = [pictures[i] for i in np.linspace(0, len(pictures) - 1, 6).round().astype(int)]
+    shown = [
+        pictures[stage][round(share * (len(pictures[stage]) - 1))]
+        for stage, shares in ((1, (0.0, 0.4, 1.0)), (2, (1.0,)), (3, (0.5, 1.0)))
+        for share in shares
+    ]
     Image.fromarray(np.concatenate(shown, axis=1)).save(path)
     print(f"Wrote {path}")
 
