@@ -33,7 +33,8 @@ def backend_of(config: Config) -> str:
     """The simulator to use. Raises ``ConfigError`` where it is not installed, with the command that installs it."""
     backend = config.sim.backend
     if backend == "auto":
-        backend = "mujoco_warp" if _has_gpu() and _is_installed("mujoco_warp") else "mujoco"
+        on_gpu = config.env.device != "cpu" and _has_gpu()
+        backend = "mujoco_warp" if on_gpu and _is_installed("mujoco_warp") else "mujoco"
     if backend in _INSTALL and not _is_installed(backend):
         raise ConfigError(f"sim.backend={config.sim.backend}: {_INSTALL[backend]}")
     return backend

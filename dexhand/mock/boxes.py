@@ -104,7 +104,7 @@ class Boxes:
 
         A pad in the ground, or less than ``SKIN`` outside a box, is pushed out through the nearest face by a spring;
         the box feels the opposite, and its weight where it rests on the ground. A box that the thumb and another pad
-        touch is held.
+        touch is held: the pads that touch it share in equal parts what the springs lack to carry its weight.
         """
         from_centre = pads[:, :, None] - self.pos[:, None]
         local = quat.rotate(quat.conjugate(self.quat)[:, None], from_centre)
@@ -114,11 +114,16 @@ class Boxes:
         depth = depths.gather(-1, face)
         normal = torch.zeros_like(local).scatter_(-1, face, torch.sign(local.gather(-1, face)))
         from_boxes = quat.rotate(self.quat[:, None], normal) * CONTACT_STIFFNESS * depth.clamp(min=0)
-        self.contact_force.copy_(-from_boxes.sum(dim=1))
-        self.contact_force[..., 2] += self._weights * grounded
+        on_boxes = -from_boxes.sum(dim=1)
+        on_boxes[..., 2] += self._weights * grounded
         touching = depth[..., 0] > 0
         self._take_hold(touching[:, 0] & touching[:, 1:].any(dim=1), hand_base)
-        forces = from_boxes.sum(dim=2)
+        lacking = -on_boxes
+        lacking[..., 2] += self._weights
+        lacking *= self.held[..., None]
+        self.contact_force.copy_(on_boxes + lacking)
+        share = touching / touching.sum(dim=1, keepdim=True).clamp(min=1)
+        forces = (from_boxes - lacking[:, None] * share[..., None]).sum(dim=2)
         forces[..., 2] += CONTACT_STIFFNESS * (-pads[..., 2]).clamp(min=0)
         return forces
 

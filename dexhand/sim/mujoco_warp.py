@@ -27,8 +27,11 @@ import mujoco_warp as mjw  # noqa: E402  (after its log level is set)
 
 log = logging.getLogger(__name__)
 
-_OVERFLOW_CHECK_INTERVAL = 100
-"""Control steps between two looks at the overflow flags: each look waits for the GPU."""
+_CONTACTS_DROPPED = (
+    mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD | mjw.OverflowType.CONTACT_MATCH
+)
+_ROWS_DROPPED = mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ
+"""Overflows that make the physics wrong; others say no more than that the solver used all its iterations."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class MujocoWarpSimulator:
         wp.init()
         with self._on_torch_stream():
             self._model = mjw.put_model(self.model)
-            self._model.opt.warn_overflow = 0  # kernels would print for every step; see _warn_of_overflow
+            self._model.opt.warn_overflow = 0  # kernels would print in every step; see _warn_of_overflow
+            self._model.opt.contact_sensor_maxmatch = settings.nconmax
             if settings.deterministic:
                 self._model.opt.deterministic = True
             self._data = mjw.make_data(self.model, nworld=num_envs, nconmax=settings.nconmax, njmax=settings.njmax)
@@ -83,12 +87,13 @@ class MujocoWarpSimulator:
         self._warm_start = wp.to_torch(self._data.qacc_warmstart)
         self._sensors = wp.to_torch(self._data.sensordata)
         self._overflow = wp.to_torch(self._data.overflow)
+        self._overflow_seen = torch.zeros((), dtype=torch.int32, pin_memory=device.type == "cuda")
         self._initial_qpos = torch.from_numpy(self.model.qpos0).to(device, torch.float32)
         self._shown = MujocoState(self.model, scene, num_envs, device)
         self.dof_limits = self._shown.dof_limits
         self.state = self._shown.state
-        self._steps_until_check = _OVERFLOW_CHECK_INTERVAL
         self._has_warned = False
+        log.info("MuJoCo Warp loads its kernels; the first time on a machine it compiles them, about a minute")
         self._step_graph = self._record(self._compute_step)
         self._refresh_graph = self._record(self._compute_motion)
         self._qpos.copy_(self._initial_qpos)
@@ -149,9 +154,7 @@ class MujocoWarpSimulator:
         self._replay(self._step_graph)
         self._shown.show_motion(self._qpos, self._qvel, self._sensors)
         self._shown.show_contacts(self._sensors)
-        self._steps_until_check -= 1
-        if self._steps_until_check == 0:
-            self._steps_until_check = _OVERFLOW_CHECK_INTERVAL
+        if not self._has_warned:
             self._warn_of_overflow()
 
     def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
@@ -202,13 +205,19 @@ class MujocoWarpSimulator:
         self._pictures.close()
 
     def _warn_of_overflow(self) -> None:
-        flags = int(self._overflow.max()) if not self._has_warned else 0
+        """Say once that contacts were ignored.
+
+        MuJoCo Warp never takes an overflow bit back, so the copy to the host need not be waited for: on a GPU the
+        warning may come some steps late, and no step waits.
+        """
+        dropped = self._overflow & int(_CONTACTS_DROPPED | _ROWS_DROPPED)
+        self._overflow_seen.copy_(dropped.amax(), non_blocking=True)
+        flags = int(self._overflow_seen)
         if flags:
             self._has_warned = True
+            key = "nconmax" if flags & int(_CONTACTS_DROPPED) else "njmax"
             log.warning(
-                "MuJoCo Warp ran out of memory reserved for contacts (%s): some contacts are ignored, the physics is "
-                "wrong. Raise sim.mujoco_warp.nconmax=%d or sim.mujoco_warp.njmax=%d",
-                mjw.OverflowType(flags),
-                self._settings.nconmax,
-                self._settings.njmax,
+                "sim.mujoco_warp.%s=%d is too small: contacts were ignored, the physics is wrong. Give a larger one",
+                key,
+                getattr(self._settings, key),
             )

@@ -29,7 +29,7 @@ SCENE = Scene(
     objects=(LARGE_BOX, SMALL_BOX),
     # the file's own gains ask for more force than the limits allow, and a servo at its limit chatters
     base_rotation_gains=Gains(stiffness=1000.0, damping=40.0),
-    finger_gains=Gains(stiffness=50.0, damping=1.0, force_limit=2.0),
+    finger_gains=Gains(stiffness=50.0, damping=1.0, force_limit=2.0, armature=0.003),
     cameras=(
         Camera("default", position=(0.9, -0.7, 0.8), target=(0.2, 0.0, 0.4)),
         Camera("above", position=(0.2, 0.01, 1.6), target=(0.2, 0.0, 0.0), fovy=50.0),
@@ -48,6 +48,28 @@ DOF_LIMITS: Dict[str, Tuple[float, float]] = {
     "r_f_joint5_1": (0.0, 0.6),
 }
 """Lower and upper limit of every joint of the built-in hand, m or rad."""
+
+
+PINCH: Dict[str, float] = {
+    "ARTz": -0.3012,
+    "ARRx": -0.016,
+    "ARRy": 0.431,
+    "r_f_joint1_1": 1.014,
+    "r_f_joint1_2": 0.975,
+    "r_f_joint1_3": 0.058,
+    "r_f_joint1_4": 0.058,
+    "r_f_joint2_2": 0.624,
+    "r_f_joint2_3": 0.438,
+    "r_f_joint2_4": 0.438,
+    "r_f_joint3_2": 0.657,
+    "r_f_joint3_3": 0.540,
+    "r_f_joint3_4": 0.540,
+    "r_f_joint4_2": 0.6,
+    "r_f_joint5_2": 0.6,
+}
+"""Joints at which thumb, index and middle finger touch two sides of the small box on the ground at ``PINCHED_AT``."""
+PINCHED_AT = (0.2478, -0.0283, -0.0667)
+"""Where the small box is then, x and y in metres, and its turn about z in radians."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +124,25 @@ def pointing_down(sim: Simulator, depth: float) -> Tensor:
                 for joint in (2, 3, 4):
                     dof_pos[env, hand.DOF_NAMES.index(f"r_f_joint{other}_{joint}")] = 1.2
     return dof_pos
+
+
+def pinching(sim: Simulator, closing: float, lifted: float = 0.0) -> Tensor:
+    """Joint positions (N, D) of ``PINCH``, its fingers ``closing`` rad further closed, the hand ``lifted`` m."""
+    pose = dict(PINCH)
+    pose["ARTz"] += lifted
+    for finger in (1, 2, 3):
+        pose[f"r_f_joint{finger}_2"] += closing
+    return dof_rows(sim, **pose)
+
+
+def small_box_in_the_pinch(sim: Simulator) -> Tensor:
+    """Object poses (N, O, 7): the small box between the fingers of ``PINCH``, the other one at its place."""
+    pose = boxes_at(sim)
+    x, y, turn = PINCHED_AT
+    index = SCENE.objects.index(SMALL_BOX)
+    pose[:, index, :2] = torch.tensor((x, y), device=sim.device)
+    pose[:, index, 5:] = torch.tensor((math.sin(turn / 2), math.cos(turn / 2)), device=sim.device)
+    return pose
 
 
 def random_targets(sim: Simulator, steps: int, seed: int = 0) -> Tensor:

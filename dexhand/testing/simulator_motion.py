@@ -9,7 +9,17 @@ from torch import Tensor
 from dexhand.core import hand
 from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Simulator
-from dexhand.testing.scenes import DOF_LIMITS, SCENE, boxes_at, dof_rows, pointing_down, random_targets
+from dexhand.testing.scenes import (
+    DOF_LIMITS,
+    SCENE,
+    SMALL_BOX,
+    boxes_at,
+    dof_rows,
+    pinching,
+    pointing_down,
+    random_targets,
+    small_box_in_the_pinch,
+)
 from dexhand.testing.simulator_harness import (
     SimulatorHarness,
     Snapshot,
@@ -218,6 +228,30 @@ class ContactClauses(SimulatorHarness):
                 assert felt == {f"r_f_link{finger}_4"}, (
                     f"Only finger {finger} touches the ground, contact is reported for {sorted(felt) or 'no link'}."
                 )
+
+    def test_a_held_box_weighs_on_the_fingers(self) -> None:
+        """The forces on a box held still in the air add up to its weight, and those on the fingers to the opposite."""
+        with self.simulator() as sim:
+            self._pick_up(sim)
+            index, weight = SCENE.objects.index(SMALL_BOX), SMALL_BOX.mass * GRAVITY
+            height = float(sim.state.object_pos[:, index, 2].min())
+            assert height > 0.06, f"The small box was pinched and lifted by 5 cm and its centre is at {height:.3f} m."
+            expected = torch.tensor((0.0, 0.0, weight), device=sim.device)
+            on_box, on_fingers = sim.state.object_contact_force[:, index], sim.state.contact_force.sum(dim=1)
+            for what, force, sign in (("the box", on_box, 1), ("the fingers", on_fingers, -1)):
+                assert worst(force - sign * expected) < self.weight_tolerance * weight, (
+                    f"The box held in the air weighs {weight:.3f} N, the force on {what} is {force[0].tolist()} N."
+                )
+
+    def _pick_up(self, sim: Simulator) -> None:
+        """Close the fingers around the small box, lift it by 5 cm and hold it still."""
+        put(sim, pinching(sim, -0.28), small_box_in_the_pinch(sim))
+        steps = steps_in(sim, 0.8)
+        for step in range(steps):
+            sim.step(pinching(sim, -0.28 + 0.33 * (step + 1) / steps))
+        for step in range(steps):
+            sim.step(pinching(sim, 0.05, lifted=0.05 * (step + 1) / steps))
+        self.settle(sim, pinching(sim, 0.05, lifted=0.05))
 
     def _fall(self, sim: Simulator) -> Tuple[Tensor, float]:
         """Let boxes fall for about 0.2 s; returns where they began and the exact time."""

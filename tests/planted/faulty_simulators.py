@@ -298,6 +298,21 @@ class ForceOfTheLink(MockSimulator):
         self.state.contact_force.neg_()
 
 
+@found_by("a_held_box_weighs_on_the_fingers")
+class WeightlessInTheHand(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        self.state.object_contact_force.mul_(~self._boxes.held[..., None])
+
+
+@found_by("a_held_box_weighs_on_the_fingers")
+class OneFingerFeelsNothing(MockSimulator):
+    def step(self, dof_targets: Tensor) -> None:
+        super().step(dof_targets)
+        thumb = self.scene.contact_bodies.index("r_f_link1_4")
+        self.state.contact_force[:, thumb] = 0.0
+
+
 @found_by("contact_is_reported_for_the_link_that_touches")
 class ContactsInFileOrder(MockSimulator):
     def step(self, dof_targets: Tensor) -> None:

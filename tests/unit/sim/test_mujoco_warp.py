@@ -1,8 +1,7 @@
 """MuJoCo Warp, on Warp's CPU device: the contract of every simulator, and agreement with MuJoCo."""
 
-import logging
 import math
-from typing import Callable, List, Tuple
+from typing import Callable, Dict, List, Tuple
 
 import pytest
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor
 pytest.importorskip("dexhand.sim.mujoco_warp", reason="MuJoCo Warp needs Python 3.11 or newer", exc_type=ImportError)
 
 from dexhand.core.interfaces import Scene, Simulator
-from dexhand.sim import mujoco_warp
 from dexhand.sim.mjcf import SolverSettings
 from dexhand.sim.mujoco import MujocoSimulator
 from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
@@ -99,25 +97,50 @@ def fumble(make: Callable[[Scene, int], Simulator]) -> Tuple[Tensor, Tensor, Ten
     return torch.stack(forces).mean(), sim.state.dof_pos.mean(0), sim.state.object_pos.mean(0)
 
 
+def test_a_recorded_step_is_the_step_itself() -> None:
+    """Replaying the graph gives the bits that the calls give."""
+    replayed, called = on_warp(), on_warp()
+    for sim in (replayed, called):
+        put(sim, dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.22), boxes_at(sim, height=0.1))
+    called._replay = lambda graph: called._compute_step()  # type: ignore[method-assign]
+    for _ in range(10):
+        for sim in (replayed, called):
+            sim.step(dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.25))
+    assert replayed.state.contact_force.any()
+    for name, tensor in vars(replayed.state).items():
+        assert torch.equal(tensor, getattr(called.state, name)), name
+
+
 class TestMemory:
-    def test_running_out_of_contacts_is_said_once(
-        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(("key", "sizes"), [("nconmax=4", {"nconmax": 4}), ("njmax=8", {"njmax": 8})])
+    def test_running_out_of_it_is_said_once(
+        self, caplog: pytest.LogCaptureFixture, key: str, sizes: Dict[str, int]
     ) -> None:
-        """With the keys to raise; contacts that are ignored must not go unnoticed."""
-        monkeypatch.setattr(mujoco_warp, "_OVERFLOW_CHECK_INTERVAL", 2)
-        sim = on_warp(njmax=8)
+        """With the key to raise; contacts that are ignored must not go unnoticed."""
+        sim = on_warp(**sizes)
         put(sim)
-        with caplog.at_level(logging.WARNING, logger="dexhand"):
-            for _ in range(6):
-                sim.step(dof_rows(sim))
-        assert caplog.text.count("Raise sim.mujoco_warp.nconmax=64 or sim.mujoco_warp.njmax=8") == 1
+        for _ in range(6):
+            sim.step(dof_rows(sim))
+        assert caplog.text.count(f"sim.mujoco_warp.{key} is too small") == 1
+
+    def test_a_solver_at_its_limit_is_no_lack_of_memory(self, caplog: pytest.LogCaptureFixture) -> None:
+        """That is what physics=fast accepts."""
+        solver = SolverSettings(timestep=0.0025, iterations=1, ls_iterations=1)
+        sim = MujocoWarpSimulator(
+            SCENE, 4, solver=solver, steps_per_control=4, settings=WarpSettings(64, 256), device=torch.device("cpu")
+        )
+        put(sim, dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.22))
+        for _ in range(5):
+            sim.step(dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.25))
+        assert sim._overflow.any()
+        assert "too small" not in caplog.text
 
     def test_the_default_memory_is_enough_for_a_fumbling_hand(self) -> None:
         sim = on_warp(num_envs=4)
         put(sim, dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.22))
         for _ in range(30):
             sim.step(dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.25))
-        assert not sim._overflow.any()
+        assert not sim._has_warned
 
     def test_a_state_of_another_size_is_refused(self) -> None:
         with pytest.raises(ValueError, match=r"saved qpos has shape \(3, 40\).*env\.numEnvs=4"):
