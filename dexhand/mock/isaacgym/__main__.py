@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from pathlib import Path
 
 from dexhand.mock.isaacgym import install
 
@@ -14,6 +15,7 @@ def main() -> None:
         sys.exit(0 if len(sys.argv) > 1 else 2)
     install()
     sys.argv = sys.argv[1:]
+    sys.path[0] = str(Path(sys.argv[0]).resolve().parent)  # as for a script that Python runs itself
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 

@@ -520,9 +520,10 @@ def test_importing_its_api_leaves_torch_alone() -> None:
 
 
 def test_a_script_can_be_run_with_it(tmp_path: Path) -> None:
-    """``python -m dexhand.mock.isaacgym SCRIPT ARGUMENTS``."""
+    """``python -m dexhand.mock.isaacgym SCRIPT ARGUMENTS``; modules beside the script are found."""
+    (tmp_path / "beside.py").write_text("from isaacgym import gymapi\n")
     script = tmp_path / "script.py"
-    script.write_text("import sys\nfrom isaacgym import gymapi\nprint(gymapi.__name__, sys.argv[1:])\n")
+    script.write_text("import sys\nfrom beside import gymapi\nprint(gymapi.__name__, sys.argv[1:])\n")
     result = subprocess.run(
         [sys.executable, "-m", "dexhand.mock.isaacgym", str(script), "a=1"],
         capture_output=True,
