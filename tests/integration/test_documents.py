@@ -19,7 +19,7 @@ if find_spec("mujoco") is None:
     pytest.skip("the documents describe an installation with MuJoCo, on Python 3.11 or newer", allow_module_level=True)
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/architecture.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/architecture.md", "docs/gpu.md"]
 
 DONE_BY_CI = (
     "pip install -c constraints.txt -e .",
@@ -62,8 +62,12 @@ def run(command: str) -> None:
     words = shlex.split(command)
     if words[0] == "tensorboard":
         subprocess.run([sys.executable, "-m", "tensorboard.main", "--inspect", *words[1:]], check=True)
+    elif words[:2] == ["python", "-m"]:
+        subprocess.run([sys.executable, *words[1:4], *made_small(words[4:])], check=True)
     elif words[0] == "python":
         arguments = made_small(words[2:]) if words[1] == "scripts/train.py" else words[2:]
+        if words[1].startswith("examples/scripted"):
+            arguments += ["--num-envs", "8"]
         if words[1].startswith("benchmarks/"):
             arguments = ["--num-envs", "4", "--steps", "32", "--rounds", "1"]
         sys.argv = [words[1], *arguments]

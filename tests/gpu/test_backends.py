@@ -1,0 +1,103 @@
+"""Training, testing and throughput on every simulator that has a GPU."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from dexhand.build import build_algorithm, build_env
+from dexhand.config.compose import compose
+from dexhand.rl.policy import RlGamesPolicy
+
+ROOT = Path(__file__).parents[2]
+BACKENDS = [
+    pytest.param("mock", marks=pytest.mark.gpu),
+    pytest.param("mujoco_warp", marks=pytest.mark.gpu("mujoco_warp")),
+    pytest.param("isaacgym", marks=pytest.mark.gpu("isaacgym")),
+]
+ON_GPU = ("env.device=cuda:0", "train.network.units=[64,32]")
+
+pytestmark = [pytest.mark.parametrize("backend", BACKENDS), pytest.mark.timeout(1200)]
+
+
+def run_script(path: str, *arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    """In a process of its own: Isaac Gym wants one simulation for each, and torch after it."""
+    command = [sys.executable, str(ROOT / path), *arguments]
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=1000)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result
+
+
+def test_training_and_then_testing_work(backend: str, tmp_path: Path) -> None:
+    """20 iterations with 512 environments; the checkpoint plays 8 games."""
+    common = ("task=BlindGrasping", f"sim.backend={backend}", *ON_GPU)
+    result = run_script("scripts/train.py", *common, "numEnvs=512", "maxIter=20", cwd=tmp_path)
+    assert "Stopped after 20 iterations" in result.stdout
+    result = run_script(
+        "scripts/train.py", *common, "test=true", "checkpoint=latest", "testGamesNum=8", "numEnvs=8", cwd=tmp_path
+    )
+    (results,) = tmp_path.glob("runs_all/*_test_*/results.json")
+    assert json.loads(results.read_text())["summary"]["games"] == 8
+
+
+def test_throughput_can_be_measured(backend: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The table goes to the terminal; nothing is asserted of the numbers."""
+    arguments = ("--backends", backend, "--num-envs", "1024", "--steps", "32", "--rounds", "3", "task=BlindGrasping")
+    table = run_script("benchmarks/throughput.py", *arguments, "env.device=cuda:0", cwd=tmp_path).stdout
+    assert "TaskEnv.step" in table
+    with capsys.disabled():
+        print("\n" + table)  # noqa: T201
+
+
+def test_the_script_finds_the_box(backend: str, tmp_path: Path) -> None:
+    """The scripted expert holds at least nine of ten boxes within reach."""
+    table = run_script(
+        "examples/scripted_grasp.py", "--sim", backend, "--num-envs", "128", "env.device=cuda:0", cwd=tmp_path
+    ).stdout
+    share = int(table.split("within reach:")[1].split("%")[0].split()[-1])
+    assert share >= 90, table
+
+
+def test_a_policy_takes_newer_weights_between_two_steps(backend: str) -> None:
+    """What hot reload does: the environment goes on, the actions are the new policy's."""
+    if backend == "isaacgym":
+        pytest.skip("one simulation for each process: the other tests run scripts")
+    env = build_env(compose([f"sim.backend={backend}", *ON_GPU, "numEnvs=16", "task.episodeLength=50"]))
+    algorithm = build_algorithm(compose([f"sim.backend={backend}", *ON_GPU, "numEnvs=16"]), env)
+    policy = RlGamesPolicy.from_state(algorithm.state_dict(), env.device)
+    algorithm.iterate()
+    observations, _ = env.reset(seed=0)
+    before = policy.act(observations)
+    moment = {name: tensor.clone() for name, tensor in vars(env.simulator.state).items()}
+    policy.load_state_dict(algorithm.state_dict())
+    assert not torch.equal(before, policy.act(observations))
+    assert torch.equal(policy.act(observations), algorithm.policy().act(observations))
+    for name, tensor in vars(env.simulator.state).items():
+        assert torch.equal(tensor, moment[name]), name
+    algorithm.close()
+
+
+def test_memory_stays_flat_over_resets(backend: str) -> None:
+    """A thousand resets leave nothing behind on the device, whoever allocated it."""
+    if backend == "isaacgym":
+        pytest.skip("one simulation for each process: tests/gpu/isaacgym_alone.py")
+    env = build_env(compose([f"sim.backend={backend}", *ON_GPU, "numEnvs=64"]))
+    assert bytes_used_by_resets(env, 1000) <= 0
+
+
+def bytes_used_by_resets(env: "object", count: int) -> int:
+    """Device memory after ``count`` resets minus before, after a warm-up, bytes."""
+    actions = torch.zeros(env.num_envs, 18, device="cuda:0")  # type: ignore[attr-defined]
+
+    def reset(times: int) -> int:
+        for _ in range(times):
+            env.reset()  # type: ignore[attr-defined]
+            env.step(actions)  # type: ignore[attr-defined]
+        torch.cuda.synchronize()
+        return torch.cuda.mem_get_info()[0]
+
+    before = reset(50)
+    return before - reset(count)
