@@ -102,6 +102,17 @@ class TestScenes:
         base = model.actuator(f"{HAND_PREFIX}act_ARTx")
         assert (base.gainprm[0], base.forcerange[1]) == (10000.0, 500.0)
 
+    def test_armature_makes_contacts_of_light_links_stiff(self) -> None:
+        """It is set before compilation, where MuJoCo derives the stiffness of contacts from the masses behind them."""
+        light, geared = (
+            compile_scene(Scene(finger_gains=Gains(armature=armature)), SOLVER) for armature in (None, 0.003)
+        )
+        joint = geared.joint(f"{HAND_PREFIX}r_f_joint2_2")
+        assert geared.dof_armature[joint.dofadr[0]] == 0.003
+        assert geared.dof_armature[geared.joint(f"{HAND_PREFIX}ARRx").dofadr[0]] == 0.01
+        body = geared.body(f"{HAND_PREFIX}r_f_link2_4").id
+        assert geared.body_invweight0[body, 0] < 0.2 * light.body_invweight0[body, 0]
+
     def test_a_box_has_its_size_and_mass(self) -> None:
         """Edges of 4, 6 and 8 cm, 300 g."""
         model = compile_scene(Scene(objects=(Box("box", (0.04, 0.06, 0.08), 0.3),)), SOLVER)
