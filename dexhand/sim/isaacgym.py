@@ -191,7 +191,7 @@ class IsaacGymSimulator:
 
     def _dof_properties(self, env: gymapi.Env, actor: int) -> np.ndarray:
         """Servos with the scene's gains over those of the file; limits and losses are the file's."""
-        properties = self._gym.get_actor_dof_properties(env, actor)
+        properties: np.ndarray = self._gym.get_actor_dof_properties(env, actor)
         joints = {body.joint.name: body.joint for body in read_hand(self._asset_path) if body.joint}
         for row, name in enumerate(self._gym.get_actor_dof_names(env, actor)):
             joint, gains = joints[name], self._gains(name)

@@ -46,8 +46,7 @@ class MujocoSimulator:
         # a read-only array, which torch warns of: nothing here writes to it
         sensors = self._batch.bind("sensordata").view()
         sensors.flags.writeable = True
-        self._sensors = torch.from_numpy(sensors)
-        self._shown = MujocoState(self.model, scene, num_envs, self.device)
+        self._shown = MujocoState(self.model, scene, num_envs, self.device, torch.from_numpy(sensors))
         self.dof_limits = self._shown.dof_limits
         self.state = self._shown.state
         self._batch.reset(stage=_VELOCITY_STAGE)
@@ -55,14 +54,14 @@ class MujocoSimulator:
 
     def _refresh(self) -> None:
         """Bring ``state`` up to date, contact forces aside."""
-        self._shown.show_motion(self._qpos, self._qvel, self._sensors)
+        self._shown.show_motion(self._qpos, self._qvel)
 
     def step(self, dof_targets: Tensor) -> None:
         """See ``Simulator.step``."""
         self._ctrl.copy_(self._shown.ctrl(dof_targets))
         self._batch.step(nstep=self._steps_per_control, stage=_VELOCITY_STAGE)
         self._refresh()
-        self._shown.show_contacts(self._sensors)
+        self._shown.show_contacts()
 
     def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
         """See ``Simulator.reset``."""

@@ -13,9 +13,16 @@ from dexhand.sim.mjcf import BODY_SENSORS, HAND_PREFIX
 
 
 class MujocoState:
-    """Where joints and objects are in MuJoCo's arrays, and the ``SimState`` that is filled from them."""
+    """Where joints and objects are in MuJoCo's arrays, and the ``SimState`` that is filled from them.
 
-    def __init__(self, model: mujoco.MjModel, scene: Scene, num_envs: int, device: torch.device) -> None:
+    Poses and velocities of ``state`` are views of ``sensors`` (N, nsensordata), MuJoCo's own memory, where that is
+    float32, else of a float32 copy.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, scene: Scene, num_envs: int, device: torch.device, sensors: Tensor
+    ) -> None:
+        self._sensors = sensors
         self._scene = scene
         self._num_envs = num_envs
         self._device = device
@@ -32,7 +39,7 @@ class MujocoState:
         self.object_qpos_columns = self._indices([column for start in free for column in range(start, start + 7)])
         self._xyzw = self._indices([1, 2, 3, 0])
         self.wxyz = self._indices([3, 0, 1, 2])
-        self._readings = torch.zeros(num_envs, model.nsensordata, device=device)
+        self._readings = sensors if sensors.dtype == torch.float32 else torch.zeros(sensors.shape)
         self.state = self._views()
 
     def _indices(self, numbers: List[int]) -> Tensor:
@@ -51,8 +58,9 @@ class MujocoState:
         (pos, object_pos), self._quats_wxyz, (linvel, object_linvel), (angvel, object_angvel) = (
             (window(num_bodies, width), window(num_objects, width)) for _, width in BODY_SENSORS
         )
+        num_contacts = len(self._scene.contact_bodies)
         self._contact_start = start
-        self.contacts = self._readings[:, start:]
+        self.contacts = torch.zeros(self._num_envs, 3 * (num_contacts + num_objects), device=self._device)
         """All contact forces of ``state``, flat: (N, 3 x (contact bodies + objects))."""
 
         def zeros(*shape: int) -> Tensor:
@@ -65,27 +73,28 @@ class MujocoState:
             body_quat=zeros(num_bodies, 4),
             body_linvel=linvel,
             body_angvel=angvel,
-            contact_force=window(len(self._scene.contact_bodies), 3),
+            contact_force=self.contacts[:, : 3 * num_contacts].view(self._num_envs, num_contacts, 3),
             object_pos=object_pos,
             object_quat=zeros(num_objects, 4),
             object_linvel=object_linvel,
             object_angvel=object_angvel,
-            object_contact_force=window(num_objects, 3),
+            object_contact_force=self.contacts[:, 3 * num_contacts :].view(self._num_envs, num_objects, 3),
         )
 
-    def show_motion(self, qpos: Tensor, qvel: Tensor, sensors: Tensor) -> None:
-        """Bring ``state`` up to date, contact forces aside. Shapes (N, nq), (N, nv), (N, nsensordata)."""
+    def show_motion(self, qpos: Tensor, qvel: Tensor) -> None:
+        """Bring ``state`` up to date, contact forces aside. Shapes (N, nq), (N, nv)."""
         start, state = self._contact_start, self.state
-        self._readings[:, :start] = sensors[:, :start]
+        if self._readings is not self._sensors:
+            self._readings[:, :start] = self._sensors[:, :start]
         state.dof_pos.copy_(qpos[:, self.qpos_columns])
         state.dof_vel.copy_(qvel[:, self.qvel_columns])
         torch.index_select(self._quats_wxyz[0], 2, self._xyzw, out=state.body_quat)
         torch.index_select(self._quats_wxyz[1], 2, self._xyzw, out=state.object_quat)
 
-    def show_contacts(self, sensors: Tensor) -> None:
+    def show_contacts(self) -> None:
         """Bring the contact forces of ``state`` up to date."""
         # MuJoCo: force of the body on others; ours: of the others on the body
-        self.contacts.copy_(sensors[:, self._contact_start :].neg())
+        self.contacts.copy_(self._sensors[:, self._contact_start :].neg())
 
     def ctrl(self, dof_targets: Tensor) -> Tensor:
         """Actuator controls (N, nu) for joint targets (N, D), clamped to the joint limits."""

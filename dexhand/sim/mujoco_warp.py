@@ -85,11 +85,10 @@ class MujocoWarpSimulator:
         self._qvel = wp.to_torch(self._data.qvel)
         self._ctrl = wp.to_torch(self._data.ctrl)
         self._warm_start = wp.to_torch(self._data.qacc_warmstart)
-        self._sensors = wp.to_torch(self._data.sensordata)
         self._overflow = wp.to_torch(self._data.overflow)
         self._overflow_seen = torch.zeros((), dtype=torch.int32, pin_memory=device.type == "cuda")
         self._initial_qpos = torch.from_numpy(self.model.qpos0).to(device, torch.float32)
-        self._shown = MujocoState(self.model, scene, num_envs, device)
+        self._shown = MujocoState(self.model, scene, num_envs, device, wp.to_torch(self._data.sensordata))
         self.dof_limits = self._shown.dof_limits
         self.state = self._shown.state
         self._has_warned = False
@@ -144,7 +143,7 @@ class MujocoWarpSimulator:
     def _refresh(self) -> None:
         """Bring ``state`` up to date, contact forces aside."""
         self._replay(self._refresh_graph)
-        self._shown.show_motion(self._qpos, self._qvel, self._sensors)
+        self._shown.show_motion(self._qpos, self._qvel)
 
     # --- the contract -------------------------------------------------------------------------------------------------
 
@@ -152,8 +151,8 @@ class MujocoWarpSimulator:
         """See ``Simulator.step``."""
         self._ctrl.copy_(self._shown.ctrl(dof_targets))
         self._replay(self._step_graph)
-        self._shown.show_motion(self._qpos, self._qvel, self._sensors)
-        self._shown.show_contacts(self._sensors)
+        self._shown.show_motion(self._qpos, self._qvel)
+        self._shown.show_contacts()
         if not self._has_warned:
             self._warn_of_overflow()
 
