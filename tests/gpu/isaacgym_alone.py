@@ -1,4 +1,4 @@
-"""Checks of the real Isaac Gym. ``test_isaacgym.py`` runs each in a process of its own: one simulation for each."""
+"""Checks of the real Isaac Gym. ``test_isaacgym_cuda.py`` runs each in a process of its own: one simulation for each."""
 
 import os
 
@@ -49,7 +49,7 @@ class TestIsaacGym(SimulatorConformance):
 
 def test_memory_stays_flat_over_resets() -> None:
     """A thousand resets leave nothing behind on the device."""
-    from test_backends import bytes_used_by_resets
+    from test_backends_cuda import bytes_used_by_resets
 
     env = build_env(compose(["sim.backend=isaacgym", f"env.device={DEVICE}", "numEnvs=64"]))
     assert bytes_used_by_resets(env, 1000) <= 0

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict, Tuple
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 import dexhand.sim.isaacgym as real
-from dexhand.core.interfaces import Scene, Simulator
+from dexhand.core.interfaces import RenderingUnavailable, Scene, Simulator
 from dexhand.mock.isaacgym._records import IsaacGymMisuse
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance
@@ -71,6 +72,7 @@ REJECTED: Dict[str, Tuple[str, str]] = {
     ),
 }
 """What is replaced by what; each must raise before one short use of the simulator is over."""
+NEEDS_PICTURES = ("rendering before step_graphics", "a camera located env first")
 
 NOTICED: Dict[str, Tuple[str, str, str]] = {
     "gravity left at its default": (
@@ -129,14 +131,24 @@ def build(module: types.ModuleType, scene: Scene = SCENE, num_envs: int = 3) -> 
     return simulator
 
 
+def can_draw() -> bool:
+    sim = build(real)
+    try:
+        sim.render(0, width=32, height=24)
+    except RenderingUnavailable:
+        return False
+    return True
+
+
 def use(sim: Simulator) -> None:
-    """Two resets, steps, a picture."""
+    """Two resets, steps, a picture where this machine can draw one."""
     put(sim)
     sim.step(dof_rows(sim))
     sim.reset(mask_of(sim, 1), dof_rows(sim), boxes_at(sim))
     sim.reset(mask_of(sim, 2), dof_rows(sim), boxes_at(sim))
     sim.step(dof_rows(sim))
-    sim.render(0, width=64, height=48)
+    with suppress(RenderingUnavailable):
+        sim.render(0, width=64, height=48)
     sim.step(dof_rows(sim))
 
 
@@ -147,6 +159,8 @@ def test_the_copy_itself_works() -> None:
 
 @pytest.mark.parametrize("what", REJECTED)
 def test_a_wrong_call_is_rejected(what: str) -> None:
+    if what in NEEDS_PICTURES and not can_draw():
+        pytest.skip("this machine has no OpenGL library")
     with pytest.raises((IsaacGymMisuse, TypeError, AttributeError)):
         use(build(with_fault(*REJECTED[what])))
 
