@@ -1,4 +1,4 @@
-"""Checks of the real Isaac Gym. ``test_isaacgym_cuda.py`` runs each in a process of its own: one simulation for each."""
+"""Checks of the real Isaac Gym; ``test_isaacgym_cuda.py`` runs each in a process of its own."""
 
 import os
 
