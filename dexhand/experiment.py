@@ -25,7 +25,11 @@ log = logging.getLogger(__name__)
 
 
 def run(invocation: Invocation) -> int:
-    """Train, test or describe, as configured; returns the exit code: 0, or 2 where the configuration cannot work."""
+    """Train, test or describe, as configured.
+
+    Returns the exit code: 0, or 1 where the end of a training could not be saved. Exits with 2 where the configuration
+    cannot work.
+    """
     config = invocation.config
     console = Console(highlight=False)
     log_to_console(console, config.train.logLevel)
@@ -38,10 +42,9 @@ def run(invocation: Invocation) -> int:
             return 0
         import_simulator_before_torch(config)
         play = _test if config.train.test else _train
-        play(invocation, checkpoint, console)
+        return play(invocation, checkpoint, console)
     except (ConfigError, WorkspaceError) as error:
         fail(error)
-    return 0
 
 
 def _find_checkpoint(config: Config) -> Optional[Path]:
@@ -61,7 +64,7 @@ def _describe(config: Config, checkpoint: Optional[Path], console: Console) -> N
     console.print(to_yaml(config), markup=False, soft_wrap=True, end="")
 
 
-def _train(invocation: Invocation, checkpoint: Optional[Path], console: Console) -> None:
+def _train(invocation: Invocation, checkpoint: Optional[Path], console: Console) -> int:
     from dexhand import build
     from dexhand.core.checkpoints import CheckpointStore
     from dexhand.core.stop import StopRequest
@@ -102,8 +105,13 @@ def _train(invocation: Invocation, checkpoint: Optional[Path], console: Console)
             algorithm.close()
     best = "no episode has finished" if result.best_return is None else f"best mean return {result.best_return:.2f}"
     log.info("Stopped after %d iterations: %s; %s", result.iterations_done, result.reason, best)
-    log.info("Saved %s", result.checkpoint)
-    log.info("Play it: python scripts/train.py task=%s test=true checkpoint=%s", config.task.name, begun.name)
+    if result.checkpoint is not None:
+        log.info("Saved %s", result.checkpoint)
+        log.info("Play it: python scripts/train.py task=%s test=true checkpoint=%s", config.task.name, begun.name)
+    if result.unsaved is not None:
+        log.error("The last iteration, %d, is in no checkpoint: %s", result.iterations_done, result.unsaved)
+        return 1
+    return 0
 
 
 def _continue_from(state: Dict[str, Any], checkpoint: Optional[Path], algorithm: "Algorithm", config: Config) -> None:
@@ -119,7 +127,7 @@ def _continue_from(state: Dict[str, Any], checkpoint: Optional[Path], algorithm:
     log.info("Continuing from %s at iteration %d", checkpoint, algorithm.iterations_done)
 
 
-def _test(invocation: Invocation, checkpoint: Optional[Path], console: Console) -> None:
+def _test(invocation: Invocation, checkpoint: Optional[Path], console: Console) -> int:
     from dexhand import build
     from dexhand.core.eval_loop import EvalLoop, Summary
     from dexhand.core.stop import StopRequest
@@ -149,6 +157,7 @@ def _test(invocation: Invocation, checkpoint: Optional[Path], console: Console) 
     for line in _summary_lines(summary):
         console.print(line)
     log.info("Wrote %s", begun.results_file)
+    return 0
 
 
 def _load(checkpoint: Path) -> Dict[str, Any]:

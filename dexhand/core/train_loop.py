@@ -11,6 +11,9 @@ from dexhand.core.stop import StopRequest
 
 log = logging.getLogger(__name__)
 
+RETRY_INTERVAL = 10.0
+"""Seconds after which a save that failed is tried again."""
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -20,8 +23,11 @@ class TrainResult:
     """``max iterations``, ``target score`` or ``stop requested``."""
     iterations_done: int
     best_return: Optional[float]
-    checkpoint: Path
-    """The last one saved."""
+    """Of the best checkpoint that could be saved."""
+    checkpoint: Optional[Path]
+    """The last one saved, if any could be."""
+    unsaved: Optional[str]
+    """Why the last iteration is in no checkpoint; ``None`` where it is."""
 
 
 def best_return_of(state: Mapping[str, Any]) -> Optional[float]:
@@ -34,7 +40,8 @@ class TrainLoop:
     """Drives an ``Algorithm``.
 
     A checkpoint is written every ``save_frequency`` iterations (numbered), when the mean return is better than ever,
-    when ``save_interval`` seconds have passed since the last one, and at the end.
+    when ``save_interval`` seconds have passed since the last one, and at the end. Where that fails (disk full, folder
+    gone or not writable) training goes on, and saving is tried again and again.
     """
 
     def __init__(
@@ -60,10 +67,11 @@ class TrainLoop:
         self.save_interval = save_interval
         self.target_score = target_score
         self.best_return = best_return
-        self._last_save = clock.monotonic()
+        self._last_try = clock.monotonic()
+        self._unsaved: Optional[str] = None
 
     def run(self, stop: StopRequest) -> TrainResult:
-        """Train until done or asked to stop; the last iteration is always saved."""
+        """Train until done or asked to stop; the last iteration is always saved, if anything can be."""
         reason = self._reason_to_stop(None, stop)
         checkpoint = None
         while not reason:
@@ -71,9 +79,9 @@ class TrainLoop:
             self._report(iteration)
             reason = self._reason_to_stop(iteration.mean_return, stop)
             checkpoint = self._save_if_due(iteration, last=bool(reason)) or checkpoint
-        if checkpoint is None:
+        if checkpoint is None and self._unsaved is None:
             checkpoint = self._save(self.algorithm.iterations_done, numbered=False, best=False)
-        return TrainResult(reason, self.algorithm.iterations_done, self.best_return, checkpoint)
+        return TrainResult(reason, self.algorithm.iterations_done, self.best_return, checkpoint, self._unsaved)
 
     def _state_dict(self) -> Dict[str, Any]:
         return {**self.algorithm.state_dict(), "train_loop": {"best_return": self.best_return}}
@@ -94,16 +102,35 @@ class TrainLoop:
         best = iteration.mean_return is not None and (
             self.best_return is None or iteration.mean_return > self.best_return
         )
+        numbered = iteration.iterations_done % self.save_frequency == 0
+        waited = self.clock.monotonic() - self._last_try
+        if self._unsaved is None:
+            is_due = best or numbered or last or waited >= self.save_interval
+        else:
+            is_due = last or waited >= RETRY_INTERVAL
+        if not is_due:
+            return None
+        mark = self.best_return
         if best:
             self.best_return = iteration.mean_return
-        numbered = iteration.iterations_done % self.save_frequency == 0
-        overdue = self.clock.monotonic() - self._last_save >= self.save_interval
-        if not (best or numbered or overdue or last):
-            return None
-        return self._save(iteration.iterations_done, numbered=numbered, best=best)
+        path = self._save(iteration.iterations_done, numbered=numbered, best=best)
+        if path is None:
+            self.best_return = mark  # the next one that beats what is on disk is the best again
+        return path
 
-    def _save(self, iterations_done: int, *, numbered: bool, best: bool) -> Path:
-        path = self.store.save(self._state_dict(), iteration=iterations_done, numbered=numbered, best=best)
-        self._last_save = self.clock.monotonic()
+    def _save(self, iterations_done: int, *, numbered: bool, best: bool) -> Optional[Path]:
+        """Returns the file, or ``None`` where it could not be written."""
+        self._last_try = self.clock.monotonic()
+        try:
+            path = self.store.save(self._state_dict(), iteration=iterations_done, numbered=numbered, best=best)
+        except OSError as error:
+            self._unsaved = f"{error.strerror or error} ({self.store.folder})"
+            log.error(
+                "Iteration %d could not be saved: %s. Training goes on, trying again", iterations_done, self._unsaved
+            )
+            return None
+        if self._unsaved is not None:
+            log.info("Saving works again: iteration %d is in %s", iterations_done, path)
+            self._unsaved = None
         log.debug("Saved iteration %d to %s", iterations_done, path)
         return path

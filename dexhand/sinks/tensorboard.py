@@ -1,30 +1,77 @@
 """Metrics as TensorBoard event files."""
 
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Callable, Mapping, Optional
 
 from torch.utils.tensorboard import SummaryWriter
+
+from dexhand.core.clock import SystemClock
+from dexhand.core.interfaces import Clock
 
 if TYPE_CHECKING:
     import numpy as np
 
+log = logging.getLogger(__name__)
+
+RETRY_INTERVAL = 10.0
+"""Seconds after which a folder that could not be written to is tried again."""
+
 
 class TensorBoardSink:
-    """``MetricSink`` that writes event files into a folder."""
+    """``MetricSink`` that writes event files into a folder.
 
-    def __init__(self, folder: Path, flush_seconds: int = 10) -> None:
-        self._writer = SummaryWriter(str(folder), flush_secs=flush_seconds)
+    Where it cannot write (disk full, folder gone) it says so once and loses what is to be written, not the training.
+    """
+
+    def __init__(self, folder: Path, flush_seconds: int = 10, clock: Optional[Clock] = None) -> None:
+        self._clock = clock or SystemClock()
+        self._folder = folder
+        self._flush_seconds = flush_seconds
+        self._writer: Optional[SummaryWriter] = None
+        self._is_failing = False
+        self._next_try = 0.0
+        self._write(lambda writer: None)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See ``MetricSink.scalars``."""
-        for name, value in values.items():
-            self._writer.add_scalar(name.replace(":", "_"), value, step)
+
+        def write(writer: SummaryWriter) -> None:
+            for name, value in values.items():
+                writer.add_scalar(name.replace(":", "_"), value, step)
+
+        self._write(write)
 
     def images(self, step: int, images: "Mapping[str, np.ndarray]") -> None:
         """See ``MetricSink.images``."""
-        for name, image in images.items():
-            self._writer.add_image(name, image, step, dataformats="HWC")
+
+        def write(writer: SummaryWriter) -> None:
+            for name, image in images.items():
+                writer.add_image(name, image, step, dataformats="HWC")
+
+        self._write(write)
 
     def close(self) -> None:
         """See ``MetricSink.close``."""
-        self._writer.close()
+        if self._writer is not None:
+            self._write(lambda writer: writer.close())
+            self._writer = None
+
+    def _write(self, write: Callable[[SummaryWriter], None]) -> None:
+        if self._is_failing and self._clock.monotonic() < self._next_try:
+            return
+        try:
+            if self._writer is None:
+                self._writer = SummaryWriter(str(self._folder), flush_secs=self._flush_seconds)
+            write(self._writer)
+        except OSError as error:
+            # a writer that has failed fails for ever; the next one begins another file in the same folder
+            self._writer = None
+            if not self._is_failing:
+                log.error("Metrics cannot be written to %s: %s. They are lost until they can", self._folder, error)
+            self._is_failing = True
+            self._next_try = self._clock.monotonic() + RETRY_INTERVAL
+            return
+        if self._is_failing and self._writer is not None:
+            log.info("Metrics are written to %s again", self._folder)
+            self._is_failing = False

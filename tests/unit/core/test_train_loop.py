@@ -1,5 +1,7 @@
 """When the training loop saves and when it stops."""
 
+import errno
+import shutil
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -142,7 +144,7 @@ def test_nothing_to_do_still_leaves_a_checkpoint(tmp_path: Path) -> None:
     """A run that was asked to stop before its first iteration."""
     bench = Bench(tmp_path, [1.0])
     bench.stop.requested = True
-    assert bench.loop.run(bench.stop).checkpoint.is_file()
+    assert bench.loop.run(bench.stop).checkpoint == tmp_path / "latest.pth"
     assert bench.saved("latest.pth") == 0
 
 
@@ -153,3 +155,75 @@ def test_every_iteration_is_reported(tmp_path: Path) -> None:
     assert [step for step, _ in bench.sink.rows] == [10, 20]
     assert bench.sink.series("info/iteration") == [1.0, 2.0]
     assert bench.sink.series("losses/actor") == pytest.approx([0.5, 0.5])
+
+
+class FullDisk(CheckpointStore):
+    """Cannot write while ``is_full``."""
+
+    is_full = True
+
+    def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:
+        """As a file system without space does it."""
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().save(state, iteration=iteration, numbered=numbered, best=best)
+
+
+class TestFailedSaves:
+    def test_training_goes_on_and_says_what_is_wrong(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """To the end, where the result tells it too."""
+        bench = Bench(tmp_path, [1.0, 2.0, 3.0])
+        bench.loop.store = FullDisk(tmp_path)
+        result = bench.loop.run(bench.stop)
+        assert result.iterations_done == 3
+        assert result.checkpoint is None
+        assert result.unsaved == f"No space left on device ({tmp_path})"
+        assert caplog.text.count("could not be saved: No space left on device") == 2  # the first and the last
+
+    def test_saving_is_tried_again_until_it_works(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Every ten seconds; iterations take one."""
+        bench = Bench(tmp_path, [None] * 45, save_frequency=5)
+        store = FullDisk(tmp_path)
+        bench.loop.store = store
+        report = bench.loop._report
+
+        def make_room(iteration: Iteration) -> None:
+            report(iteration)
+            store.is_full = iteration.iterations_done < 31
+
+        bench.loop._report = make_room  # type: ignore[method-assign]
+        bench.loop.save_frequency = 1000
+        bench.loop.save_interval = 12.0
+        result = bench.loop.run(bench.stop)
+        caplog_lines = [line for line in caplog.text.splitlines() if "could not be saved" in line]
+        assert ["Iteration 12" in caplog_lines[0], "Iteration 22" in caplog_lines[1], len(caplog_lines)] == [
+            True,
+            True,
+            2,
+        ]
+        assert (result.checkpoint, result.unsaved) == (tmp_path / "latest.pth", None)
+        assert bench.saved("latest.pth") == 45
+
+    def test_a_best_that_was_lost_is_no_mark_to_beat(self, tmp_path: Path) -> None:
+        """Return 3 is best when it fails to be saved; 2 is the best on disk then."""
+        bench = Bench(tmp_path, [1.0, 3.0, 2.0])
+        store = FullDisk(tmp_path)
+        bench.loop.store = store
+        report = bench.loop._report
+
+        def full_in_the_second(iteration: Iteration) -> None:
+            report(iteration)
+            store.is_full = iteration.iterations_done == 2
+
+        bench.loop._report = full_in_the_second  # type: ignore[method-assign]
+        result = bench.loop.run(bench.stop)
+        assert result.best_return == 2.0
+        assert bench.saved("checkpoint_best.pth") == 3
+
+    def test_a_folder_that_vanished_is_made_again(self, tmp_path: Path) -> None:
+        """Somebody tidied up."""
+        bench = Bench(tmp_path / "nn", [1.0, 2.0])
+        bench.store.folder.mkdir()
+        shutil.rmtree(bench.store.folder)
+        assert bench.loop.run(bench.stop).unsaved is None
+        assert bench.saved("latest.pth") == 2

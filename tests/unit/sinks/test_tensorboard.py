@@ -1,10 +1,14 @@
 """Metrics as event files."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
+from dexhand.mock.clock import FakeClock
 from dexhand.sinks.tensorboard import TensorBoardSink
 
 
@@ -36,3 +40,28 @@ def test_closing_twice_is_fine(tmp_path: Path) -> None:
     sink = TensorBoardSink(tmp_path)
     sink.close()
     sink.close()
+
+
+def test_a_full_disk_loses_metrics_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once; ten seconds later it is tried again, in another file of the same folder."""
+    clock = FakeClock()
+    sink = TensorBoardSink(tmp_path, clock=clock)
+    with monkeypatch.context() as full:
+        full.setattr(SummaryWriter, "add_scalar", no_space)
+        for step in range(3):
+            sink.scalars(step, {"losses/actor": 0.5})
+    sink.scalars(3, {"losses/actor": 0.5})
+    clock.sleep(11.0)
+    sink.scalars(4, {"losses/actor": 0.25})
+    sink.close()
+    assert caplog.text.count("Metrics cannot be written") == 1
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("losses/actor")] == [(4, 0.25)]
+
+
+def no_space(*arguments: object) -> None:
+    """As a full file system does."""
+    raise OSError(errno.ENOSPC, "No space left on device")
