@@ -103,7 +103,7 @@ def _train(invocation: Invocation, checkpoint: Optional[Path], console: Console)
             for sink in sinks:
                 sink.close()
             algorithm.close()
-    best = "no episode has finished" if result.best_return is None else f"best mean return {result.best_return:.2f}"
+    best = "no best checkpoint yet" if result.best_return is None else f"best mean return {result.best_return:.2f}"
     log.info("Stopped after %d iterations: %s; %s", result.iterations_done, result.reason, best)
     if result.checkpoint is not None:
         log.info("Saved %s", result.checkpoint)
