@@ -93,6 +93,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.timeout(600)  # MuJoCo Warp compiles its kernels the first time on a machine
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_of_a_document_works(document: str, clone: Path) -> None:
     """In the document's order."""

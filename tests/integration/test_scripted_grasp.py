@@ -23,6 +23,7 @@ def example() -> ModuleType:
     return module
 
 
+@pytest.mark.timeout(600)  # MuJoCo Warp compiles its kernels the first time on a machine
 @pytest.mark.parametrize(
     ("backend", "num_envs", "package"),
     [("mock", 64, "torch"), ("mujoco", 64, "mujoco"), ("mujoco_warp", 8, "mujoco_warp"), ("isaacgym", 8, "mujoco")],
