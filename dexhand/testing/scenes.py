@@ -29,7 +29,7 @@ SCENE = Scene(
     objects=(LARGE_BOX, SMALL_BOX),
     # the file's own gains ask for more force than the limits allow, and a servo at its limit chatters
     base_rotation_gains=Gains(stiffness=1000.0, damping=40.0),
-    finger_gains=Gains(stiffness=50.0, damping=1.0, force_limit=2.0, armature=0.003),
+    finger_gains=Gains(stiffness=50.0, damping=1.0, force_limit=2.0),
     cameras=(
         Camera("default", position=(0.9, -0.7, 0.8), target=(0.2, 0.0, 0.4)),
         Camera("above", position=(0.2, 0.01, 1.6), target=(0.2, 0.0, 0.0), fovy=50.0),

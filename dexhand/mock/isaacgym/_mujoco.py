@@ -225,6 +225,7 @@ def _compile(sim: Sim) -> Any:
         each.option.timestep = params.dt / params.substeps
         each.option.gravity = vector_of(params.gravity)
         each.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        each.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         each.option.disableflags = mujoco.mjtDisableBit.mjDSBL_WARMSTART
     spec.worldbody.add_light(pos=[0.4, -0.6, 2.0], dir=[-0.2, 0.3, -1.0])
     if sim.ground is not None:

@@ -102,6 +102,16 @@ class TestScenes:
         base = model.actuator(f"{HAND_PREFIX}act_ARTx")
         assert (base.gainprm[0], base.forcerange[1]) == (10000.0, 500.0)
 
+    def test_friction_does_not_soften_contacts(self) -> None:
+        """A box sinks into the ground equally far whatever its friction."""
+        heights = []
+        for friction in (0.5, 3.0):
+            model = compile_scene(Scene(objects=(Box("box", (0.05, 0.05, 0.05), 0.1, friction),)), SOLVER)
+            data = mujoco.MjData(model)
+            mujoco.mj_step(model, data, nstep=400)
+            heights.append(data.body("box").xpos[2])
+        assert heights[1] == pytest.approx(heights[0], abs=1e-6)
+
     def test_armature_makes_contacts_of_light_links_stiff(self) -> None:
         """It is set before compilation, where MuJoCo derives the stiffness of contacts from the masses behind them."""
         light, geared = (
