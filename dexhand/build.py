@@ -5,13 +5,14 @@ Imports are lazy: a part that is not asked for need not be installed.
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Type
 
 import torch
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, GainsConfig
 from dexhand.core import hand
+from dexhand.core.checkpoints import CheckpointError, ForeignCheckpointError, parse_checkpoint, read_checkpoint
 from dexhand.core.interfaces import Algorithm, Gains, MetricSink, Policy, Scene, Simulator
 from dexhand.core.task_env import TaskEnv
 from dexhand.tasks.base_task import BaseTask
@@ -231,28 +232,87 @@ def build_algorithm(config: Config, env: TaskEnv) -> Algorithm:
         config.train.network,
         max_iterations=config.train.maxIterations,
         env_kind=f"{backend_of(config)}:{config.task.name}:{env.num_envs}",
+        contract=_contract(config),
     )
 
 
-def build_policy(config: Config, state: Mapping[str, Any], env: TaskEnv) -> Policy:
-    """The policy of a checkpoint. Raises ``ConfigError`` where it was trained for other observations or actions."""
+def read_state(config: Config, path: Path, content: Optional[bytes] = None) -> Dict[str, Any]:
+    """What a checkpoint holds: an ``Algorithm.state_dict()``, or the parts of one where rl_games itself wrote the file.
+
+    ``content`` is what has been read of it already. Raises ``CheckpointError``, and ``ConfigError`` where the file
+    could run code and ``train.trustCheckpoint`` is not set.
+    """
+    content = read_checkpoint(path) if content is None else content
+    try:
+        state = parse_checkpoint(path, content)
+    except ForeignCheckpointError:
+        from dexhand.rl.foreign import UntrustedCheckpointError, parse_foreign
+
+        train = config.train
+        try:
+            return parse_foreign(path, content, trust=train.trustCheckpoint, activation=train.network.activation)
+        except UntrustedCheckpointError as error:
+            raise ConfigError(f"train.trustCheckpoint=false: {error}") from None
+    if not {"model", "epoch", "dexhand"} <= state.keys():
+        raise CheckpointError(path, "not the checkpoint of a training: it lacks the model, epoch or network sizes")
+    return state
+
+
+def build_policy(config: Config, path: Path, state: Mapping[str, Any], env: TaskEnv) -> Policy:
+    """The policy of a checkpoint. Raises ``ConfigError`` where it was trained for another task, or for other
+    observations or actions than ``config`` has.
+    """
     from dexhand.rl.policy import RlGamesPolicy
 
-    policy = RlGamesPolicy.from_state(state, env.device)
+    check_contract(config, path, state)
+    try:
+        policy = RlGamesPolicy.from_state(state, env.device)
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise CheckpointError(path, f"its network cannot be built: {error}") from error
     trained = (policy.spec.num_observations, policy.spec.num_actions)
     needed = (env.single_observation_space.shape[0], env.single_action_space.shape[0])
     if trained != needed:
         raise ConfigError(
-            f"train.checkpoint was trained with {trained[0]} observations and {trained[1]} actions, in "
-            f"{state['dexhand']['env_kind']} (simulator:task:environments); task={config.task.name} has "
-            f"{needed[0]} and {needed[1]}. "
+            f"train.checkpoint={path} was trained with {trained[0]} observations and {trained[1]} actions; "
+            f"task={config.task.name} has {needed[0]} and {needed[1]}. "
             "Give the task and the task.* settings it was trained with"
         )
     return policy
 
 
-def build_sinks(summaries: Path) -> List[MetricSink]:
-    """Sinks that write into a run folder."""
+def check_contract(config: Config, path: Path, state: Mapping[str, Any]) -> None:
+    """Raise ``ConfigError`` where the observations or actions of a checkpoint mean something else than ``config``'s.
+
+    Files that do not say what theirs mean (rl_games's own) pass.
+    """
+    trained, needed = state["dexhand"].get("contract", {}), _contract(config)
+    for key, value in needed.items():
+        if key in trained and trained[key] != value:
+            key_given = "task" if key == "task.name" else key
+            raise ConfigError(
+                f"{key_given}={_shown(value)}: {path} was trained with {key_given}={_shown(trained[key])}. "
+                "Give the task and the task.* settings it was trained with"
+            )
+
+
+def _contract(config: Config) -> Dict[str, Any]:
+    """What observations and actions mean; a policy trained under another contract would act on nonsense."""
+    task = config.task
+    return {
+        "task.name": task.name,
+        "task.policy_observation_keys": list(task.policy_observation_keys),
+        "task.controlMode": task.controlMode,
+        "task.policy_controls_hand_base": task.policy_controls_hand_base,
+        "task.policy_controls_fingers": task.policy_controls_fingers,
+    }
+
+
+def _shown(value: Any) -> str:
+    return "[" + ",".join(value) + "]" if isinstance(value, list) else str(value)
+
+
+def build_sinks(summaries: Path, first_step: Optional[int] = None) -> List[MetricSink]:
+    """Sinks that write into a run folder; what it holds of ``first_step`` and later is replaced."""
     from dexhand.sinks.tensorboard import TensorBoardSink
 
-    return [TensorBoardSink(summaries)]
+    return [TensorBoardSink(summaries, first_step=first_step)]

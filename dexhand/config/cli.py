@@ -3,12 +3,13 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
-from dexhand.config.compose import compose_with_remarks
+from dexhand.config.aliases import canonical_key
+from dexhand.config.compose import GROUPS, compose_with_remarks
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.help import help_text
-from dexhand.config.schema import Config
+from dexhand.config.schema import Config, TrainConfig
 
 _VALUE_FLAGS = {
     "config": "config",
@@ -16,6 +17,7 @@ _VALUE_FLAGS = {
     "--config-name": "config",
     "-cd": "--config-dir",
     "--config-dir": "--config-dir",
+    "resume": "resume",
 }
 _FLAGS = (*(flag for flag in _VALUE_FLAGS if flag.startswith("-")), "--dry-run", "--help", "-h")
 
@@ -30,15 +32,21 @@ class Invocation:
     """The command line as it was given."""
     remarks: Tuple[str, ...]
     """What is to be said about old spellings."""
+    resume: Optional[str] = None
+    """The run to go on in, as the user named it."""
 
 
-def parse(argv: Sequence[str]) -> Invocation:
+SavedConfig = Callable[[str, str], Path]
+"""Finds the configuration of the run that ``resume=`` names, in a ``train.runsDir``."""
+
+
+def parse(argv: Sequence[str], saved_config: SavedConfig) -> Invocation:
     """Read a command line. Prints the help page and exits 0, or one line about what is wrong and exits 2."""
     if "--help" in argv or "-h" in argv:
         print(help_text())  # noqa: T201
         sys.exit(0)
     try:
-        return _invocation(argv)
+        return _invocation(argv, saved_config)
     except ConfigError as error:
         fail(error)
 
@@ -49,7 +57,7 @@ def fail(error: Exception) -> NoReturn:
     sys.exit(2)
 
 
-def _invocation(argv: Sequence[str]) -> Invocation:
+def _invocation(argv: Sequence[str], saved_config: SavedConfig) -> Invocation:
     chosen: Dict[str, str] = {}
     dry_run = False
     overrides: List[str] = []
@@ -67,8 +75,27 @@ def _invocation(argv: Sequence[str]) -> Invocation:
         else:
             overrides.append(word)
     folder = _checked_folder(chosen.get("--config-dir"))
+    resume = chosen.get("resume")
+    if resume is not None:
+        chosen["config"] = str(_config_to_resume(resume, overrides, chosen, saved_config))
     composed = compose_with_remarks(overrides, chosen.get("config", "config"), folder)
-    return Invocation(composed.config, dry_run, tuple(argv), composed.remarks)
+    return Invocation(composed.config, dry_run, tuple(argv), composed.remarks, resume)
+
+
+def _config_to_resume(resume: str, overrides: List[str], chosen: Dict[str, str], saved_config: SavedConfig) -> Path:
+    """The configuration of the run that goes on; the command line changes it key by key."""
+    keys = [canonical_key(override.partition("=")[0].lstrip("+")) for override in overrides]
+    for key in ("train.checkpoint", "train.test", *GROUPS):
+        if key in keys:
+            raise ConfigError(
+                f"resume={resume} goes on in a run with that run's own configuration; {key}= cannot be given with it"
+            )
+    if "config" in chosen:
+        raise ConfigError(f"resume={resume} and config={chosen['config']} exclude each other. Give one of them")
+    if resume in ("exact", "weights"):
+        raise ConfigError(f"resume={resume} names a run; what to take over from a checkpoint is train.resume={resume}")
+    runs_dir = dict(zip(keys, overrides)).get("train.runsDir", "").partition("=")[2].strip("\"'")
+    return saved_config(resume, runs_dir or TrainConfig.runsDir)
 
 
 def _choose(chosen: Dict[str, str], what: str, value: str) -> None:

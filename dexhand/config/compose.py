@@ -28,7 +28,7 @@ TRAIN_ENVS, TEST_ENVS = 1024, 4
 """What env.numEnvs=null means."""
 
 _SECTIONS = {"sim": SimConfig, "env": EnvConfig, "train": TrainConfig}
-_GROUPS = ("task", "physics", "actuators", "train")
+GROUPS = ("task", "physics", "actuators", "train")
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _check_override(override: str, config_dir: Optional[str]) -> None:
     if parsed.is_delete():
         raise ConfigError(f"{override}: keys cannot be removed. Give {key} another value")
     value = override.partition("=")[2]
-    if key in _GROUPS:
+    if key in GROUPS:
         _check_choice(key, value.strip("\"'"), config_dir)
         return
     if key == "task.name":
@@ -114,7 +114,7 @@ def _check_override(override: str, config_dir: Optional[str]) -> None:
         return
     if key in sections():
         raise ConfigError(f"{override}: {key} is a section. Give its keys one by one, such as {_example(key)}=...")
-    known = [*all_keys(), *ALIASES, *_GROUPS]
+    known = [*all_keys(), *ALIASES, *GROUPS]
     raise ConfigError(f"{override}: there is no key {key}.{did_you_mean(key, known)} --help lists all keys")
 
 
@@ -160,7 +160,7 @@ def _locate(config: str, config_dir: Optional[str]) -> Tuple[Path, str]:
 
 def _refuse_shadowed(folder: Path) -> None:
     """Hydra would prefer our file to the user's of the same name, and say nothing."""
-    for group in _GROUPS:
+    for group in GROUPS:
         for path in sorted((folder / group).glob("*.yaml")):
             if path.stem in names_of(group):
                 raise ConfigError(f"{path}: {group}={path.stem} is one of ours. Give your file a name of its own")

@@ -14,9 +14,13 @@ usage: python scripts/train.py [key=value ...] [options]
 
 examples:
   python scripts/train.py task=BaseTask maxIter=20           train for 20 iterations
-  python scripts/train.py checkpoint=latest maxIter=40       continue from the newest run, up to iteration 40
+  python scripts/train.py resume=latest maxIter=40           go on in the newest run, up to iteration 40
+  python scripts/train.py checkpoint=latest maxIter=40       the same in a new run that begins where that one is
   python scripts/train.py test=true checkpoint=latest testGamesNum=20
                                                              play 20 games with the newest policy
+  python scripts/train.py test=true checkpoint=latest testGamesNum=0
+                                                             play the newest policy, and newer ones as training saves
+                                                             them, until Ctrl-C
   python scripts/train.py physics=fast numEnvs=64 --dry-run  show the whole configuration, start nothing
 
 options:
@@ -24,11 +28,14 @@ options:
   --dry-run              compose, check, find the checkpoint, print the plan and stop
   config=NAME, -cn NAME, --config-name NAME
                          start from a whole configuration (below), or from a YAML file such as a run's own config.yaml
+  resume=RUN             go on in a run, in its folder, with its configuration; keys given with it change that.
+                         RUN is latest, a run's name or a part of it, or one of the run's checkpoints
   --config-dir DIR, -cd DIR
                          a folder of your own with task/, train/, physics/ ... laid out like dexhand/config/cfg/; a
                          config.yaml in it, such as a run's own, is used instead of ours
 
-exit codes: 0 done, 2 the configuration cannot work (one line on standard error says why)"""
+exit codes: 0 done; 1 the end of a training could not be saved; 2 the configuration cannot work (one line on standard
+error says why)"""
 
 
 def help_text() -> str:

@@ -165,9 +165,26 @@ class TrainConfig:
     maxIterations: int = option(10000, "training stops after this many iterations in all", low=1)
     targetScore: Optional[float] = option(None, "training stops when the mean return reaches this")
     test: bool = option(False, "play a checkpoint instead of training")
-    testGamesNum: int = option(100, "games to play in a test", low=1)
+    testGamesNum: int = option(100, "games to play in a test; 0 = until Ctrl-C or SIGTERM", low=0)
+    reloadInterval: float = option(30.0, "a test looks for a newer checkpoint in this time; 0 = never", unit="s", low=0)
+    reloadOn: str = option(
+        "interval",
+        "event = a test also looks at once when the file system tells of a change",
+        choices=("interval", "event"),
+    )
     checkpoint: Optional[str] = option(
         None, "start from: latest, latest_train, latest_test, a run folder, a .pth file or part of a run's name"
+    )
+    resume: str = option(
+        "exact",
+        "what a training takes over from its checkpoint: everything, or the network's weights alone (fine-tuning)",
+        choices=("exact", "weights"),
+    )
+    trustCheckpoint: bool = option(
+        False, "read checkpoints of other programs even where torch cannot keep them from running code"
+    )
+    keepCheckpoints: Optional[int] = option(
+        None, "numbered checkpoints that are kept, beside best and latest; null = all", low=1
     )
     saveFrequency: int = option(100, "iterations between numbered checkpoints", low=1)
     saveInterval: float = option(30.0, "a checkpoint is written at the latest after this time", unit="s", low=0)

@@ -13,6 +13,7 @@ lists stand for themselves; the rest is an object with one member: ``{"dict": [[
 
 import io
 import json
+import logging
 import math
 import struct
 import sys
@@ -25,7 +26,10 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 import torch
 
 from dexhand.core.checkpoint_folder import BEST_NAME, LATEST_NAME, numbered_checkpoints, numbered_name
-from dexhand.core.files import link_atomically, write_atomically
+from dexhand.core.files import TEMPORARY_SUFFIX, link_atomically, write_atomically
+from dexhand.core.in_use import is_in_use
+
+log = logging.getLogger(__name__)
 
 FORMAT = "dexhand checkpoint"
 FORMAT_VERSION = 1
@@ -176,7 +180,12 @@ def load_checkpoint(path: Union[str, Path], map_location: Union[str, torch.devic
     The checksum of every record in the file is verified. Raises ``CheckpointError``.
     """
     path = Path(path)
-    records = _read_records(path)
+    return parse_checkpoint(path, read_checkpoint(path), map_location)
+
+
+def parse_checkpoint(path: Path, content: bytes, map_location: Union[str, torch.device] = "cpu") -> Dict[str, Any]:
+    """``load_checkpoint`` of what ``read_checkpoint`` read from ``path``."""
+    records = _read_records(path, content)
     if INDEX_RECORD not in records:
         if any(name.endswith("data.pkl") for name in records):
             raise ForeignCheckpointError(path, "not written by dexhand: this torch file has no dexhand index")
@@ -192,6 +201,22 @@ def load_checkpoint(path: Union[str, Path], map_location: Union[str, torch.devic
     return state
 
 
+def read_checkpoint(path: Path) -> bytes:
+    """The content of a file, not looked at yet. Raises ``CheckpointError`` where there is none."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        raise CheckpointError(path, "there is no such file") from None
+    except IsADirectoryError:
+        raise CheckpointError(path, "is a folder; name a .pth file in it") from None
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be read: {error.strerror}") from error
+    if not content:
+        raise CheckpointError(path, "is empty")
+    return content
+
+
 @contextmanager
 def _malformed_index_error(path: Path) -> Iterator[None]:
     try:
@@ -200,9 +225,8 @@ def _malformed_index_error(path: Path) -> Iterator[None]:
         raise CheckpointError(path, f"malformed index: {type(error).__name__}: {error}") from error
 
 
-def _read_records(path: Path) -> Dict[str, bytes]:
+def _read_records(path: Path, content: bytes) -> Dict[str, bytes]:
     """All records of a zip file, each with its checksum verified."""
-    content = _read_file(path)
     name = "the table of records"
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -219,21 +243,6 @@ def _read_records(path: Path) -> Dict[str, bytes]:
         if content.startswith(b"PK\x03\x04") or name.startswith("record"):
             raise CheckpointError(path, f"truncated or damaged: {name} cannot be read ({error})") from error
         raise CheckpointError(path, "not a checkpoint: not a zip file, which is what torch writes") from error
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        raise CheckpointError(path, "there is no such file") from None
-    except IsADirectoryError:
-        raise CheckpointError(path, "is a folder; name a .pth file in it") from None
-    except OSError as error:
-        raise CheckpointError(path, f"cannot be read: {error.strerror}") from error
-    if not content:
-        raise CheckpointError(path, "is empty")
-    return content
 
 
 def _read_index(path: Path, content: bytes) -> Dict[str, Any]:
@@ -293,8 +302,10 @@ class CheckpointStore:
     or was killed, it is the one before. It is written first; the other names of the same save follow.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keep: Optional[int] = None) -> None:
+        """``keep``: how many numbered checkpoints stay, ``None`` = all of them."""
         self.folder = folder
+        self.keep = keep
 
     def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:
         """Write ``latest.pth``; with ``numbered`` also ``checkpoint_<iteration>.pth``, with ``best`` the best one.
@@ -312,7 +323,26 @@ class CheckpointStore:
         if not numbered:
             return latest
         link_atomically(latest, self.folder / numbered_name(iteration))
+        self._remove_old()
         return self.folder / numbered_name(iteration)
+
+    def remove_leftovers(self) -> None:
+        """Delete the temporary files of a process that was killed while it saved. Raises ``OSError``."""
+        for path in self.folder.glob(f".*.pth.*{TEMPORARY_SUFFIX}"):
+            path.unlink()
+
+    def _remove_old(self) -> None:
+        """Delete numbered checkpoints beyond ``keep``, lowest first, but none that a test of this machine plays."""
+        numbered = self.numbered()
+        for path in numbered[: len(numbered) - self.keep] if self.keep is not None else ():
+            try:
+                if not is_in_use(path):
+                    path.unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                log.warning("%s should be deleted (train.keepCheckpoints=%s) but cannot be: %s", path, self.keep, error)
+                return
 
     def latest(self) -> Optional[Path]:
         """The newest complete checkpoint."""

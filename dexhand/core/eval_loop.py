@@ -1,100 +1,113 @@
-"""The evaluation loop: play games and count them exactly."""
+"""The evaluation loop: play games, count them exactly, and let newer policies take over between two steps."""
 
-import statistics
-from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence
+import math
+from typing import Callable, List, Optional, Protocol
 
 import torch
+from torch import Tensor
 
-from dexhand.core.interfaces import Policy, VecEnv
+from dexhand.core.games import Game
+from dexhand.core.interfaces import StepInfo, VecEnv
+from dexhand.core.reload import LoadedPolicy
 from dexhand.core.stop import StopRequest
 
 
-@dataclass(frozen=True)
-class Game:
-    """One finished episode."""
+class EvalListener(Protocol):
+    """Who is told what happens."""
 
-    number: int
-    """1, 2, 3 ... in the order of finishing."""
-    env_id: int
-    episode_return: float
-    length: int
-    """Control steps."""
-    outcome: str
-    """``success:<criterion>``, ``failure:<criterion>`` or ``timeout``."""
+    def on_step(self, frames_done: int) -> None:
+        """A control step is done; ``frames_done`` environment steps are behind it, all environments counted."""
 
-    def to_dict(self) -> Dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+    def on_game(self, game: Game) -> None:
+        """A game has finished."""
+
+    def on_reload(self, loaded: LoadedPolicy) -> None:
+        """From the next step on this policy acts."""
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Statistics over games."""
+def no_newer_policy() -> Optional[LoadedPolicy]:
+    """For a test without hot reload."""
+    return None
 
-    games: int
-    mean_return: Optional[float]
-    std_return: Optional[float]
-    """Standard deviation of the population of games played."""
-    mean_length: Optional[float]
-    success_rate: Optional[float]
-    outcomes: Dict[str, int]
-    """Games by how they ended."""
 
-    @classmethod
-    def of(cls, games: Sequence[Game]) -> "Summary":
-        """Summarise; with no games every mean is ``None``."""
-        if not games:
-            return cls(0, None, None, None, None, {})
-        returns = [game.episode_return for game in games]
-        return cls(
-            games=len(games),
-            mean_return=statistics.fmean(returns),
-            std_return=statistics.pstdev(returns),
-            mean_length=statistics.fmean(game.length for game in games),
-            success_rate=sum(game.outcome.startswith("success") for game in games) / len(games),
-            outcomes=dict(Counter(game.outcome for game in games)),
-        )
-
-    def to_dict(self) -> Dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+def _shares(games: int, num_envs: int) -> List[float]:
+    """How many games each environment plays."""
+    if games == 0:
+        return [math.inf] * num_envs
+    return [games // num_envs + (env_id < games % num_envs) for env_id in range(num_envs)]
 
 
 class EvalLoop:
-    """Plays a policy for a given number of games.
+    """Plays a policy for a given number of games, or until it is stopped.
 
-    The games are shared out evenly before the first step: each environment plays its share and no more, so an
-    environment with short episodes contributes no more games than the others.
+    A given number of games is shared out evenly before the first step: each environment plays its share and no more, so
+    an environment with short episodes contributes no more games than the others.
+
+    A newer policy acts from the next control step on. The environments go on as they are; a game under way counts for
+    the policy that it finishes under, and is marked as mixed.
     """
 
-    def __init__(self, env: VecEnv, policy: Policy, *, games: int, on_game: Callable[[Game], None]) -> None:
-        """``on_game`` is told of each game as it finishes."""
+    def __init__(
+        self,
+        env: VecEnv,
+        playing: LoadedPolicy,
+        *,
+        games: int,
+        listener: EvalListener,
+        newer_policy: Callable[[], Optional[LoadedPolicy]] = no_newer_policy,
+    ) -> None:
+        """``games`` = 0 plays until stopped. ``newer_policy`` is asked between two steps: ``ReloadWatcher.poll``."""
         self.env = env
-        self.policy = policy
-        self.on_game = on_game
-        self._left = [games // env.num_envs + (i < games % env.num_envs) for i in range(env.num_envs)]
+        self.playing = playing
+        self.listener = listener
+        self.newer_policy = newer_policy
+        self._left = _shares(games, env.num_envs)
+        self._finished = 0
+        self._returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
+        self._lengths = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+        self._mixed = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
 
-    def run(self, stop: StopRequest, seed: Optional[int] = None) -> List[Game]:
-        """Play until all games are finished or a stop is requested; returns the finished games."""
-        env = self.env
-        games: List[Game] = []
-        returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
-        lengths = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+    def run(self, stop: StopRequest, seed: Optional[int] = None) -> None:
+        """Play until all games are finished or a stop is requested."""
+        env, frames = self.env, 0
         observations, _ = env.reset(seed=seed)
         while any(self._left) and not stop.requested:
-            observations, rewards, terminated, truncated, info = env.step(self.policy.act(observations))
-            returns += rewards
-            lengths += 1
-            done = terminated | truncated
-            for env_id in done.nonzero().flatten().tolist():
-                if self._left[env_id]:
-                    self._left[env_id] -= 1
-                    outcome = env.outcome_names[int(info["outcome"][env_id])]
-                    game = Game(len(games) + 1, env_id, float(returns[env_id]), int(lengths[env_id]), outcome)
-                    games.append(game)
-                    self.on_game(game)
-            returns.masked_fill_(done, 0.0)
-            lengths.masked_fill_(done, 0)
-        return games
+            self._take_newer_policy()
+            actions = self.playing.policy.act(observations)
+            observations, rewards, terminated, truncated, info = env.step(actions)
+            self._returns += rewards
+            self._lengths += 1
+            self._finish(terminated | truncated, info)
+            frames += env.num_envs
+            self.listener.on_step(frames)
+
+    def _take_newer_policy(self) -> None:
+        newer = self.newer_policy()
+        if newer is not None:
+            self.playing = newer
+            self._mixed |= self._lengths > 0
+            self.listener.on_reload(newer)
+
+    def _finish(self, done: Tensor, info: StepInfo) -> None:
+        finished = done.nonzero().flatten().tolist()
+        if not finished:
+            return
+        for env_id in finished:
+            if self._left[env_id]:
+                self._left[env_id] -= 1
+                self._finished += 1
+                self.listener.on_game(self._game(env_id, info))
+        self._returns.masked_fill_(done, 0.0)
+        self._lengths.masked_fill_(done, 0)
+        self._mixed.masked_fill_(done, False)
+
+    def _game(self, env_id: int, info: StepInfo) -> Game:
+        return Game(
+            number=self._finished,
+            env_id=env_id,
+            episode_return=float(self._returns[env_id]),
+            length=int(self._lengths[env_id]),
+            outcome=self.env.outcome_names[int(info["outcome"][env_id])],
+            iteration=self.playing.iteration,
+            mixed=bool(self._mixed[env_id]),
+        )

@@ -6,6 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any, BinaryIO, Callable
 
+TEMPORARY_SUFFIX = ".tmp"
+"""How the names of files end that are not complete yet; they begin with a dot."""
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it.
@@ -50,7 +53,7 @@ def symlink_atomically(target: str, path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
 
 
 def _sync_folder(folder: Path) -> None:

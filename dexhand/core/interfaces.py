@@ -366,6 +366,12 @@ class Algorithm(Protocol):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from ``state_dict()``. Raises ``ValueError`` naming what does not fit, and changes nothing then."""
 
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin with the network of another run (``state_dict()["model"]``) and everything else fresh.
+
+        Raises ``ValueError`` naming what does not fit, and changes nothing then.
+        """
+
     def policy(self) -> Policy:
         """The policy as it is now; later iterations do not change it."""
 

@@ -3,10 +3,11 @@
 import difflib
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from dexhand.core.checkpoint_folder import preferred_checkpoint
+from dexhand.core.checkpoint_folder import LATEST_NAME, checkpoints_in
 from dexhand.core.workspace import Run, RunName, Workspace, WorkspaceError
 
 _LATEST = {"latest": "train", "latest_train": "train", "latest_test": "test"}
@@ -20,27 +21,91 @@ class CheckpointNotFound(WorkspaceError):
         super().__init__(f"train.checkpoint={spec!r}: {problem}")
 
 
-def resolve_checkpoint(spec: str, runs_dir: Path) -> Path:
-    """The file that ``spec`` means, in the workspace ``runs_dir``. Raises ``CheckpointNotFound``.
+@dataclass(frozen=True)
+class CheckpointSource:
+    """The place that a user named: a file, a folder, or the newest training run. Looked at anew for every question."""
+
+    spec: str
+    """What the user wrote."""
+    workspace: Workspace
+    place: Optional[Path]
+    """A ``.pth`` file, or a folder; ``None`` = the newest training run, whichever that is at the moment."""
+
+    def __str__(self) -> str:
+        return str(self._folder() or self.workspace.links)
+
+    @property
+    def is_experiment(self) -> bool:
+        """A checkpoint that is missing or damaged now may still come: this is a folder, or a file of a run's."""
+        return self.place is None or self.place.is_dir() or self.place.parent.name == "nn"
+
+    def checkpoints(self) -> List[Path]:
+        """The files that may be played, the one that is meant first; empty while there are none. Raises ``OSError``."""
+        folder = self._folder()
+        if folder is None:
+            return []
+        if folder.suffix == ".pth" and not folder.is_dir():
+            return [folder] if folder.is_file() else []
+        return checkpoints_in(folder / "nn") or checkpoints_in(folder)
+
+    def folders(self) -> List[Path]:
+        """The folders in which something happens when other files are meant than now."""
+        found = [self.workspace.links, self.workspace.archive] if self.place is None else []
+        folder = self._folder()
+        if folder is not None:
+            found += [folder / "nn", folder, folder.parent]
+        return [path for path in found if path.is_dir()]
+
+    def _folder(self) -> Optional[Path]:
+        return _newest_run(self.workspace, "train") if self.place is None else self.place
+
+
+def find_source(spec: str, runs_dir: Path) -> CheckpointSource:
+    """The place that ``spec`` means, in the workspace ``runs_dir``; it need not hold checkpoints yet.
 
     ``spec`` is, in this order: ``latest``, ``latest_train``, ``latest_test``; a file; an ``nn/`` or run folder; a run's
     name; ``RUN/checkpoint.pth`` or ``RUN.pth``, which older documents use for what is now ``RUN``; part of a run's
-    name, meaning the newest that holds checkpoints. A test run stands for the checkpoint it played.
+    name, meaning the newest that holds checkpoints. A test run stands for the checkpoint it played. Raises
+    ``CheckpointNotFound`` where there is no such place.
     """
     workspace = Workspace(runs_dir)
     name = _name_in(workspace, spec)
     try:
         if name in _LATEST:
-            return _latest(spec, _LATEST[name], workspace)
+            return CheckpointSource(spec, workspace, _latest(spec, _LATEST[name], workspace))
         places = list(_places(spec, name, workspace))
-        for place in places:
-            found = _checkpoint_at(spec, place)
-            if found:
-                return found
-        _explain_dead_links(spec, places)
-        return _by_part(spec, name, places, workspace)
+        place = next((found for place in places for found in [_place_at(spec, place)] if found), None)
+        if place is None:
+            _explain_dead_links(spec, places, workspace)
+            place = _by_part(spec, name, places, workspace)
     except OSError as error:
         raise CheckpointNotFound(spec, f"cannot be looked for: {error.strerror}. {_ACCEPTED}") from error
+    return CheckpointSource(spec, workspace, Path(os.path.abspath(place)))
+
+
+def resolve_checkpoint(spec: str, runs_dir: Path) -> Path:
+    """The file that ``spec`` means now. Raises ``CheckpointNotFound``, also where the place holds none yet."""
+    source = find_source(spec, runs_dir)
+    found = source.checkpoints()
+    if found:
+        return Path(os.path.realpath(found[0])) if source.place is None else found[0]
+    if source.place is None:
+        raise CheckpointNotFound(spec, f"{source} has not saved a checkpoint yet. {_ACCEPTED}")
+    raise CheckpointNotFound(spec, f"there is no checkpoint in {source}. {_ACCEPTED}")
+
+
+def find_run(spec: str, runs_dir: Path) -> Tuple[Run, Path]:
+    """The training run that ``spec`` means and the checkpoint to go on from. Raises ``CheckpointNotFound``.
+
+    ``spec`` is what ``resolve_checkpoint`` takes; naming a file in a run's ``nn/`` means that run, from that file.
+    """
+    checkpoint = resolve_checkpoint(spec, runs_dir)
+    run = Run(Path(os.path.realpath(checkpoint.parent.parent)))
+    if checkpoint.parent.name != "nn" or not run.config_file.is_file():
+        raise CheckpointNotFound(
+            spec, f"{checkpoint} belongs to no run: there is no {run.config_file}. checkpoint= begins a new run from it"
+        )
+    return run, checkpoint
 
 
 def _name_in(workspace: Workspace, spec: str) -> str:
@@ -57,28 +122,31 @@ def _places(spec: str, name: str, workspace: Workspace) -> Iterator[Path]:
         yield workspace.archive / name
 
 
-def _checkpoint_at(spec: str, path: Path) -> Optional[Path]:
+def _place_at(spec: str, path: Path) -> Optional[Path]:
+    """The file or folder that ``path`` leads to, if any."""
     if path.is_file():
         return path
     if path.is_dir():
-        return _in_folder(spec, path)
+        return _played(spec, path) or path
     if path.suffix != ".pth":
         return None
+    if path.name == LATEST_NAME and path.parent.name == "nn" and path.parent.parent.is_dir():
+        return path  # of a run that has saved nothing yet
     if (path.parent / "nn" / path.name).is_file():
         return path.parent / "nn" / path.name
-    if path.name == "checkpoint.pth" and (path.parent / "nn").is_dir():
-        return _in_folder(spec, path.parent)
-    return _in_folder(spec, path.with_suffix(""))
+    if path.name == "checkpoint.pth" and _is_run(path.parent):
+        return _place_at(spec, path.parent)
+    return _place_at(spec, path.with_suffix("")) if path.with_suffix("").is_dir() else None
 
 
-def _in_folder(spec: str, folder: Path) -> Optional[Path]:
-    """The preferred checkpoint of a run folder or of a folder of checkpoints, or the one that a test run played."""
-    return preferred_checkpoint(folder / "nn") or preferred_checkpoint(folder) or _played(spec, folder)
+def _is_run(folder: Path) -> bool:
+    return (folder / "nn").is_dir() or (folder.is_dir() and _kind(Path(os.path.realpath(folder))) is not None)
 
 
 def _played(spec: str, folder: Path) -> Optional[Path]:
+    """The checkpoint that the test run in ``folder`` played; ``None`` for a folder that is no test run."""
     pointer = Run(folder).played_file
-    if not pointer.is_file():
+    if checkpoints_in(folder / "nn") or not pointer.is_file():
         return None
     path = Path(os.path.normpath(os.path.join(os.path.realpath(folder), pointer.read_text(encoding="utf-8").strip())))
     if not path.is_file():
@@ -86,25 +154,27 @@ def _played(spec: str, folder: Path) -> Optional[Path]:
     return path
 
 
-def _latest(spec: str, kind: str, workspace: Workspace) -> Path:
-    link = workspace.links / f"latest_{kind}"
-    _explain_dead_links(spec, [link])
-    runs = [path for path in _runs(workspace) if _kind(path) == kind]
-    newest = link if link.is_dir() else next(iter(runs), None)
+def _latest(spec: str, kind: str, workspace: Workspace) -> Optional[Path]:
+    """``None`` for the newest training run, the file that it played for the newest test run."""
+    _explain_dead_links(spec, [workspace.links / f"latest_{kind}"], workspace)
+    newest = _newest_run(workspace, kind)
     if newest is None:
         raise CheckpointNotFound(
             spec, f"there is no {kind}ing run in {workspace.links} or {workspace.archive} yet. {_ACCEPTED}"
         )
-    newest = Path(os.path.realpath(newest))
-    found = _in_folder(spec, newest)
-    if found is None:
-        reason = (
-            "has not saved a checkpoint yet"
-            if kind == "train"
-            else "holds no checkpoint and names none in checkpoint.txt"
-        )
-        raise CheckpointNotFound(spec, f"{newest} {reason}. {_ACCEPTED}")
-    return found
+    if kind == "train":
+        return None
+    played = _played(spec, newest)
+    if played is None:
+        raise CheckpointNotFound(spec, f"{newest} holds no checkpoint and names none in checkpoint.txt. {_ACCEPTED}")
+    return played
+
+
+def _newest_run(workspace: Workspace, kind: str) -> Optional[Path]:
+    """What ``latest_<kind>`` leads to; without that link, the run whose name says that it began last."""
+    link = workspace.links / f"latest_{kind}"
+    runs = [path for path in _runs(workspace) if _kind(path) == kind] if not link.is_dir() else [link]
+    return Path(os.path.realpath(runs[0])) if runs else None
 
 
 def _by_part(spec: str, name: str, places: List[Path], workspace: Workspace) -> Path:
@@ -112,22 +182,26 @@ def _by_part(spec: str, name: str, places: List[Path], workspace: Workspace) -> 
     runs = _runs(workspace)
     matches = [path for path in runs if name and name in path.name]
     for match in matches:
-        found = preferred_checkpoint(match / "nn") or preferred_checkpoint(match)
-        if found:
-            return found
+        if checkpoints_in(match / "nn") or checkpoints_in(match):
+            return match
     for match in matches:
-        found = _played(spec, match)
-        if found:
-            return found
-    empty = [str(path) for path in (*places, *matches) if path.is_dir()]
-    if empty:
-        raise CheckpointNotFound(spec, f"there is no checkpoint in {' or '.join(empty[:3])}. {_ACCEPTED}")
+        played = _played(spec, match)
+        if played:
+            return played
+    if matches:
+        return matches[0]
+    for place in places:
+        files = checkpoints_in(place.parent)
+        if place.suffix == ".pth" and files:
+            near = difflib.get_close_matches(place.name, [file.name for file in files]) or [files[0].name]
+            raise CheckpointNotFound(spec, f"there is no such file; {place.parent} holds {', '.join(near)}")
     where = f"{workspace.links} and {workspace.archive}"
     exists = f"{where} hold no runs" if not runs else f"Nearest in {where}: {', '.join(_nearest(name, runs))}"
     raise CheckpointNotFound(spec, f"no file, folder or run is called so. {exists}. {_ACCEPTED}")
 
 
-def _explain_dead_links(spec: str, places: List[Path]) -> None:
+def _explain_dead_links(spec: str, places: List[Path], workspace: Workspace) -> None:
+    links, archive = workspace.links.name, workspace.archive.name
     for place in places:
         run = [place.with_suffix("")] if place.suffix == ".pth" else []
         for path in (place, *run, *place.parents):
@@ -135,7 +209,9 @@ def _explain_dead_links(spec: str, places: List[Path]) -> None:
                 raise CheckpointNotFound(
                     spec,
                     f"the link {path} points to {os.readlink(path)}, which is not there. If the runs were copied from "
-                    "another machine, copy the folder that holds them too; if they were moved, name where they are now",
+                    "another machine, copy the folder that holds them too: "
+                    f"rsync -av SERVER:PATH/{links} SERVER:PATH/{archive} {workspace.links.parent}. "
+                    "If they were moved, name where they are now",
                 )
 
 

@@ -38,4 +38,4 @@ class StopRequest:
         if self.requested:
             os._exit(128 + number)
         self.requested = True
-        log.warning("%s: stopping after this iteration; once more to stop at once", signal.Signals(number).name)
+        log.warning("%s: stopping in good order; once more to stop at once", signal.Signals(number).name)

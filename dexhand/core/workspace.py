@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Iterator, Literal, Optional, Sequence, Tuple
 
 from filelock import FileLock, Timeout
 
-from dexhand.core.files import symlink_atomically
+from dexhand.core.files import symlink_atomically, write_atomically
 
 if TYPE_CHECKING:
     from dexhand.core.interfaces import Clock
@@ -176,6 +176,26 @@ def _refuse_to_replace(link: Path) -> None:
 
 
 @contextmanager
+def hold(run: Run) -> Iterator[None]:
+    """Keep other processes from training in ``run``; the hold ends with the process, however it ends.
+
+    Raises ``WorkspaceError`` where another process trains in it.
+    """
+    lock = FileLock(str(run.path / ".lock"), timeout=0)
+    try:
+        with _explained(run.path):
+            lock.acquire()
+    except WorkspaceError as error:
+        if isinstance(error.__cause__, Timeout):
+            raise WorkspaceError(f"{run.path} is being trained by another process. Stop that one first") from None
+        raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
@@ -193,13 +213,20 @@ def _explained(folder: Path) -> Iterator[None]:
 def record(run: Run, config_yaml: str, argv: Sequence[str], played: Optional[Path] = None) -> None:
     """Write down how the run came about: configuration, command, state of the code and the checkpoint it plays.
 
-    ``played`` is what makes ``latest_test`` and the name of a test run lead to a checkpoint.
+    Of a run that goes on, the configuration is the newest; commands and states of the code are all there, in order.
     """
     run.config_file.write_text(config_yaml, encoding="utf-8")
-    run.command_file.write_text(shlex.join(argv) + "\n", encoding="utf-8")
-    run.git_file.write_text(_git_state(), encoding="utf-8")
+    for path, text in ((run.command_file, shlex.join(argv) + "\n"), (run.git_file, _git_state())):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
     if played is not None:
-        run.played_file.write_text(_path_from(run.path, played) + "\n", encoding="utf-8")
+        record_played(run, played)
+
+
+def record_played(run: Run, checkpoint: Path) -> None:
+    """Write down what a test run plays now: ``latest_test`` and the name of the run lead to it. Raises ``OSError``."""
+    content = f"{_path_from(run.path, checkpoint)}\n".encode()
+    write_atomically(run.played_file, lambda file: file.write(content))
 
 
 def _path_from(run: Path, checkpoint: Path) -> str:

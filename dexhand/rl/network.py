@@ -1,11 +1,13 @@
 """The actor-critic network, built by rl_games."""
 
 import contextlib
-import io
 import logging
+import sys
+import threading
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Iterator, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
+import torch
 from rl_games.algos_torch.model_builder import ModelBuilder
 from torch import nn
 
@@ -81,6 +83,16 @@ def build_network(spec: NetworkSpec) -> nn.Module:
     return network
 
 
+def network_of(spec: NetworkSpec, weights: Mapping[str, torch.Tensor], device: torch.device) -> nn.Module:
+    """A network that holds ``weights``. Raises ``ValueError`` where they do not fit; touches no random state."""
+    with torch.device("meta"):
+        network = build_network(spec)
+    check_weights(network, weights)
+    network = network.to_empty(device=device)
+    network.load_state_dict(weights)
+    return network
+
+
 def check_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` naming the first tensors of ``weights`` that do not fit ``network``."""
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -97,13 +109,35 @@ def check_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
         )
 
 
+class _OneThreadMuted:
+    """Standard output to which one thread's text is kept back; what others print goes through."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._thread = threading.get_ident()
+        self.kept_back: List[str] = []
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() == self._thread:
+            self.kept_back.append(text)
+            return len(text)
+        return int(self._stream.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+_quiet = threading.Lock()
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send what rl_games prints to the debug log."""
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed):
-            yield
-    finally:
-        for line in printed.getvalue().splitlines():
-            log.debug("rl_games: %s", line)
+    """Send what rl_games prints in this thread to the debug log."""
+    with _quiet:
+        muted = _OneThreadMuted(sys.stdout)
+        try:
+            with contextlib.redirect_stdout(muted):
+                yield
+        finally:
+            for line in "".join(muted.kept_back).splitlines():
+                log.debug("rl_games: %s", line)

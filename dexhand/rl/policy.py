@@ -5,23 +5,22 @@ from typing import Any, Dict, Mapping
 import torch
 from torch import Tensor
 
-from dexhand.rl.network import NetworkSpec, build_network, check_weights
+from dexhand.rl.network import NetworkSpec, check_weights, network_of
 
 
 class RlGamesPolicy:
     """Acts with the mean of the action distribution, clamped to [-1, 1]."""
 
-    def __init__(self, spec: NetworkSpec, device: torch.device) -> None:
+    def __init__(self, spec: NetworkSpec, weights: Mapping[str, Tensor], device: torch.device) -> None:
+        """``weights`` are copied. Raises ``ValueError`` where they do not fit ``spec``."""
         self.spec = spec
         self.device = device
-        self._network: Any = build_network(spec).to(device).eval()
+        self._network: Any = network_of(spec, weights, device).eval()
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], device: torch.device) -> "RlGamesPolicy":
         """The policy of an ``Algorithm.state_dict()``, network sizes included."""
-        policy = cls(NetworkSpec.from_dict(state["dexhand"]["network"]), device)
-        policy.load_state_dict(state)
-        return policy
+        return cls(NetworkSpec.from_dict(state["dexhand"]["network"]), state["model"], device)
 
     @torch.no_grad()
     def act(self, observations: Tensor) -> Tensor:

@@ -5,9 +5,13 @@ the agent that stand in for them here are ``obs``, ``frame``, ``dones``, ``curre
 ``entropy_coef``.
 """
 
+import logging
+import random
 import tempfile
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from types import MappingProxyType
+from typing import Any, Dict, List, Mapping, Tuple
 
+import numpy as np
 import torch
 from rl_games.algos_torch.a2c_continuous import A2CAgent
 from rl_games.common.algo_observer import AlgoObserver
@@ -20,6 +24,8 @@ from dexhand.core.interfaces import Iteration, Metrics, VecEnv
 from dexhand.rl.network import NetworkSpec, check_weights, quiet
 from dexhand.rl.policy import RlGamesPolicy
 
+log = logging.getLogger(__name__)
+
 _RUNNING = ("obs", "dones", "current_rewards", "current_shaped_rewards", "current_lengths")
 """Tensors the agent carries from one rollout to the next."""
 _METERS = ("game_rewards", "game_shaped_rewards", "game_lengths")
@@ -29,6 +35,7 @@ class RlGamesPpo:
     """PPO on a ``VecEnv``.
 
     ``env_kind`` says what the environment is, so that a checkpoint's episodes go on only in an environment of its kind.
+    ``contract`` says what observations and actions mean, so that a policy is played only where they mean the same.
     """
 
     def __init__(
@@ -39,6 +46,7 @@ class RlGamesPpo:
         *,
         max_iterations: int,
         env_kind: str,
+        contract: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.spec = NetworkSpec(
             num_observations=env.single_observation_space.shape[0],
@@ -52,6 +60,7 @@ class RlGamesPpo:
         )
         self.env = env
         self.env_kind = env_kind
+        self.contract = contract
         self._rollout_env = _RolloutEnv(env)
         # A2CBase's constructor makes folders and opens a writer; both are thrown away
         with tempfile.TemporaryDirectory() as folder, quiet():
@@ -153,6 +162,7 @@ class RlGamesPpo:
                 "entropy_coef": float(agent.entropy_coef),
                 "meters": {name: _meter_state(getattr(agent, name)) for name in _METERS},
                 "env_kind": self.env_kind,
+                "contract": dict(self.contract),
                 "env": self.env.state_dict(),
                 "running": {name: tensor.clone() for name, tensor in running.items()},
                 "random": _random_state(),
@@ -177,14 +187,22 @@ class RlGamesPpo:
                 getattr(agent, name).copy_(ours["running"][name])
             agent.obs = agent.obs_to_tensors(ours["running"]["obs"].to(agent.ppo_device))
         else:
+            log.warning(
+                "Episodes begin anew: the checkpoint's are of %s, these environments are %s "
+                "(simulator:task:number of environments)",
+                *(ours["env_kind"], self.env_kind),
+            )
             agent.obs = agent.env_reset()
         _set_random_state(ours["random"])
 
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """See ``Algorithm.load_weights``."""
+        check_weights(self._agent.model, weights)
+        self._agent.model.load_state_dict(weights)
+
     def policy(self) -> RlGamesPolicy:
         """See ``Algorithm.policy``."""
-        policy = RlGamesPolicy(self.spec, self.env.device)
-        policy.load_state_dict({"model": self._agent.model.state_dict()})
-        return policy
+        return RlGamesPolicy(self.spec, self._agent.model.state_dict(), self.env.device)
 
     def close(self) -> None:
         """See ``Algorithm.close``."""
@@ -248,14 +266,24 @@ def _load_meter(meter: Any, state: Mapping[str, Any]) -> None:
     meter.current_size = state["size"]
 
 
-def _random_state() -> Dict[str, Optional[Tensor]]:
-    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+def _random_state() -> Dict[str, Any]:
+    """Of every generator a process has; a task of the user's own may use any."""
+    numpy = np.random.get_state(legacy=False)
+    assert isinstance(numpy, dict)
+    key = torch.from_numpy(numpy["state"]["key"].astype(np.int64))
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "numpy": {**numpy, "state": {**numpy["state"], "key": key}},
+        "python": list(random.getstate()),
+    }
 
 
-def _set_random_state(state: Mapping[str, Optional[Tensor]]) -> None:
-    cpu, cuda = state["cpu"], state["cuda"]
-    assert cpu is not None
-    torch.set_rng_state(cpu.cpu())
-    if cuda is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(cuda.cpu())
+def _set_random_state(state: Mapping[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"].cpu())
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())
+    numpy = state["numpy"]
+    key = numpy["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state({**numpy, "state": {**numpy["state"], "key": key}})
+    random.setstate(tuple(state["python"]))

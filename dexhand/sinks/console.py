@@ -16,31 +16,50 @@ _PLAIN_INTERVAL = 5.0
 """Seconds between plain lines, so that a log file of a long run stays readable."""
 
 
-class ConsoleSink:
-    """``MetricSink`` that shows where training stands and when it will be done."""
+class _LatestLines:
+    """Shows the latest lines: live in a terminal, elsewhere as one plain line now and then."""
 
-    def __init__(self, console: Console, clock: Clock, *, iterations_done: int, max_iterations: int) -> None:
+    def __init__(self, console: Console, clock: Clock) -> None:
         self._console = console
         self._clock = clock
-        self._start = clock.monotonic()
-        self._first_iteration = iterations_done
-        self._max_iterations = max_iterations
         self._pending = ""
         self._last_line = float("-inf")
         self._live = Live(console=console, refresh_per_second=4)
         if console.is_terminal:
             self._live.start()
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """See ``MetricSink.scalars``."""
-        progress, metrics = self._progress(step, values), _metrics(values)
+    def show(self, *lines: str) -> None:
         if self._console.is_terminal:
-            lines = (Text(line, no_wrap=True, overflow="ellipsis") for line in (progress, metrics))
-            self._live.update(Group(*lines))
+            self._live.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines)))
             return
-        self._pending = f"{progress} | {metrics}"
+        self._pending = " | ".join(lines)
         if self._clock.monotonic() - self._last_line >= _PLAIN_INTERVAL:
             self._print_pending()
+
+    def _print_pending(self) -> None:
+        if self._pending:
+            self._console.print(self._pending, highlight=False, markup=False, soft_wrap=True)
+            self._pending = ""
+            self._last_line = self._clock.monotonic()
+
+    def close(self) -> None:
+        self._live.stop()
+        self._print_pending()
+
+
+class ConsoleSink:
+    """``MetricSink`` that shows where training stands and when it will be done."""
+
+    def __init__(self, console: Console, clock: Clock, *, iterations_done: int, max_iterations: int) -> None:
+        self._lines = _LatestLines(console, clock)
+        self._clock = clock
+        self._start = clock.monotonic()
+        self._first_iteration = iterations_done
+        self._max_iterations = max_iterations
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """See ``MetricSink.scalars``."""
+        self._lines.show(self._progress(step, values), _columns(values, _TRAINING))
 
     def _progress(self, step: int, values: Mapping[str, float]) -> str:
         iteration = int(values["info/iteration"])
@@ -55,30 +74,55 @@ class ConsoleSink:
             ]
         )
 
-    def _print_pending(self) -> None:
-        if self._pending:
-            self._console.print(self._pending, highlight=False, soft_wrap=True)
-            self._pending = ""
-            self._last_line = self._clock.monotonic()
+    def images(self, step: int, images: "Mapping[str, np.ndarray]") -> None:
+        """Pictures are not shown on the console."""
+
+    def close(self) -> None:
+        """See ``MetricSink.close``."""
+        self._lines.close()
+
+
+class GamesConsoleSink:
+    """``MetricSink`` that shows how the policy that plays is doing; see ``dexhand.report``."""
+
+    def __init__(self, console: Console, clock: Clock) -> None:
+        self._lines = _LatestLines(console, clock)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """See ``MetricSink.scalars``; what is said of one checkpoint as a whole is a line of its own elsewhere."""
+        if "test/games" in values:
+            self._lines.show(_columns(values, _TESTING))
 
     def images(self, step: int, images: "Mapping[str, np.ndarray]") -> None:
         """Pictures are not shown on the console."""
 
     def close(self) -> None:
         """See ``MetricSink.close``."""
-        self._live.stop()
-        self._print_pending()
+        self._lines.close()
 
 
-def _metrics(values: Mapping[str, float]) -> str:
-    columns: Tuple[Tuple[str, str, str], ...] = (
-        ("return", "episodes/return", ".2f"),
-        ("reward/step", "rewards/total", ".3f"),
-        ("length", "episodes/length", ".0f"),
-        ("actor", "losses/actor", ".4f"),
-        ("critic", "losses/critic", ".4f"),
-        ("lr", "info/learning_rate", ".1e"),
-    )
+Columns = Tuple[Tuple[str, str, str], ...]
+"""Label, name of the metric and format."""
+
+_TRAINING: Columns = (
+    ("return", "episodes/return", ".2f"),
+    ("reward/step", "rewards/total", ".3f"),
+    ("length", "episodes/length", ".0f"),
+    ("actor", "losses/actor", ".4f"),
+    ("critic", "losses/critic", ".4f"),
+    ("lr", "info/learning_rate", ".1e"),
+)
+_TESTING: Columns = (
+    ("games", "test/games", ",.0f"),
+    ("iteration", "test/iteration", ".0f"),
+    ("return", "test/return", ".2f"),
+    ("length", "test/length", ".0f"),
+    ("success", "test/success_rate", ".1%"),
+    ("steps/s", "test/frames_per_second", ",.0f"),
+)
+
+
+def _columns(values: Mapping[str, float], columns: Columns) -> str:
     return " | ".join(f"{label} {_number(values, name, form)}" for label, name, form in columns)
 
 

@@ -22,15 +22,24 @@ class TensorBoardSink:
     """``MetricSink`` that writes event files into a folder.
 
     Where it cannot write (disk full, folder gone) it says so once and loses what is to be written, not the training.
+    A run that is continued passes ``first_step``: what the folder holds of that step and later is not shown any more,
+    so that the curve has one value at each step.
     """
 
-    def __init__(self, folder: Path, flush_seconds: int = 10, clock: Optional[Clock] = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        flush_seconds: int = 10,
+        clock: Optional[Clock] = None,
+        first_step: Optional[int] = None,
+    ) -> None:
         self._clock = clock or SystemClock()
         self._folder = folder
         self._flush_seconds = flush_seconds
         self._writer: Optional[SummaryWriter] = None
         self._is_failing = False
         self._next_try = 0.0
+        self._first_step = first_step
         self._write(lambda writer: None)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -61,8 +70,13 @@ class TensorBoardSink:
         if self._is_failing and self._clock.monotonic() < self._next_try:
             return
         try:
+            if self._writer is not None and not self._folder.is_dir():
+                self._writer = None  # it would go on writing into files that have no name any more
             if self._writer is None:
-                self._writer = SummaryWriter(str(self._folder), flush_secs=self._flush_seconds)
+                self._writer = SummaryWriter(
+                    str(self._folder), purge_step=self._first_step, flush_secs=self._flush_seconds
+                )
+                self._first_step = None
             write(self._writer)
         except OSError as error:
             # a writer that has failed fails for ever; the next one begins another file in the same folder

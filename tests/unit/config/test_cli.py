@@ -7,11 +7,16 @@ from typing import List
 
 import pytest
 
+from dexhand.config import cli
 from dexhand.config.aliases import ALIASES
-from dexhand.config.cli import parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.keys import all_keys
 from dexhand.config.task_schema import BASE_OBSERVATIONS
+
+
+def parse(argv: List[str]) -> cli.Invocation:
+    """Read a command line; the run that ``resume=`` names left its configuration in ``<its name>/config.yaml``."""
+    return cli.parse(argv, lambda resume, runs_dir: Path(resume, "config.yaml"))
 
 
 def test_help_names_every_key_alias_and_choice(capsys: pytest.CaptureFixture) -> None:
@@ -55,6 +60,16 @@ def test_dry_run_is_noted() -> None:
     assert not parse([]).dry_run
 
 
+def test_a_run_that_goes_on_has_its_own_configuration(tmp_path: Path) -> None:
+    """Keys on the command line change it."""
+    first = parse(["task=BlindGrasping", "numEnvs=7", "train.resume=weights"]).config
+    (tmp_path / "config.yaml").write_text(to_yaml(first))
+    invocation = parse([f"resume={tmp_path}", "maxIter=77"])
+    assert invocation.resume == str(tmp_path)
+    first.train.maxIterations = 77
+    assert invocation.config == first
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -64,6 +79,10 @@ def test_dry_run_is_noted() -> None:
         (["--config-dir", "/nowhere"], "no such folder"),
         (["--config-dir="], "no such folder"),
         (["config=test", "-cn", "debug"], "config=test and config=debug"),
+        (["resume=latest", "config=test"], "exclude each other"),
+        (["resume=latest", "checkpoint=latest"], "train.checkpoint= cannot be given with it"),
+        (["resume=latest", "task=BaseTask"], "task= cannot be given with it"),
+        (["resume=weights"], "train.resume=weights"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(argv: List[str], words: str, capsys: pytest.CaptureFixture) -> None:
@@ -81,7 +100,7 @@ def test_an_error_is_one_line_and_exit_code_2(argv: List[str], words: str, capsy
 def test_no_slow_import_is_needed() -> None:
     """Neither composing nor refusing imports torch, numpy or a simulator."""
     code = (
-        "import sys; from dexhand.config.cli import parse; parse(['--dry-run'])\n"
+        "import sys; from dexhand.config.cli import parse; parse(['--dry-run'], print)\n"
         "print([name for name in ('torch', 'numpy', 'mujoco', 'rl_games', 'gymnasium') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

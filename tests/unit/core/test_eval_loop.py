@@ -1,12 +1,16 @@
 """Games are counted exactly and shared out evenly."""
 
+import math
+from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import pytest
 import torch
 from torch import Tensor
 
-from dexhand.core.eval_loop import EvalLoop, Game, Summary
+from dexhand.core.eval_loop import EvalLoop
+from dexhand.core.games import Game
+from dexhand.core.reload import LoadedPolicy
 from dexhand.core.stop import StopRequest
 
 
@@ -19,6 +23,7 @@ class ScriptedEnv:
     def __init__(self, num_envs: int) -> None:
         self.num_envs = num_envs
         self.seeds: List[Optional[int]] = []
+        self.actions: List[Tensor] = []
 
     def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
         """Begin."""
@@ -28,6 +33,7 @@ class ScriptedEnv:
 
     def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, Dict[str, Tensor]]:
         """One step of all."""
+        self.actions.append(actions)
         ids = torch.arange(self.num_envs)
         self.steps += 1
         done = self.steps == ids + 1
@@ -37,28 +43,55 @@ class ScriptedEnv:
         return self.steps[:, None].float(), torch.ones(self.num_envs), done, never, {"outcome": outcome}
 
 
-class StandingStill:
-    """A policy."""
+class Constant:
+    """A policy that always does the same."""
+
+    def __init__(self, action: float) -> None:
+        self.action = action
 
     def act(self, observations: Tensor) -> Tensor:
-        """Zeros."""
-        return torch.zeros(len(observations), 1)
+        """One number for each environment."""
+        return torch.full((len(observations), 1), self.action)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Nothing to load."""
 
 
-def play(num_envs: int, games: int, stop_after: Optional[int] = None) -> List[Game]:
-    """Play, asking to stop after some games if told."""
-    stop, told = StopRequest(), []
+def loaded(iteration: int) -> LoadedPolicy:
+    """A policy that acts with its iteration."""
+    return LoadedPolicy(Constant(iteration), Path(f"checkpoint_{iteration}.pth"), iteration, age=0.0, load_seconds=0.0)
 
-    def on_game(game: Game) -> None:
-        told.append(game)
-        stop.requested = stop_after is not None and len(told) >= stop_after
 
-    played = EvalLoop(ScriptedEnv(num_envs), StandingStill(), games=games, on_game=on_game).run(stop, seed=3)  # type: ignore[arg-type]
-    assert told == played
-    return played
+class Told:
+    """An ``EvalListener`` that remembers, and asks to stop after some games or steps if told."""
+
+    def __init__(self, stop_after_games: float = math.inf, stop_after_frames: float = math.inf) -> None:
+        self.stop = StopRequest()
+        self.games: List[Game] = []
+        self.reloads: List[LoadedPolicy] = []
+        self.frames: List[int] = []
+        self._limits = stop_after_games, stop_after_frames
+
+    def on_step(self, frames_done: int) -> None:
+        """Count."""
+        self.frames.append(frames_done)
+        self.stop.requested |= frames_done >= self._limits[1]
+
+    def on_game(self, game: Game) -> None:
+        """Count."""
+        self.games.append(game)
+        self.stop.requested |= len(self.games) >= self._limits[0]
+
+    def on_reload(self, loaded: LoadedPolicy) -> None:
+        """Remember."""
+        self.reloads.append(loaded)
+
+
+def play(num_envs: int, games: int, told: Optional[Told] = None) -> List[Game]:
+    """Play one policy."""
+    told = told or Told()
+    EvalLoop(ScriptedEnv(num_envs), loaded(1), games=games, listener=told).run(told.stop, seed=3)  # type: ignore[arg-type]
+    return told.games
 
 
 @pytest.mark.parametrize(("num_envs", "games"), [(3, 7), (4, 4), (4, 2), (1, 3), (2, 5)])
@@ -81,30 +114,56 @@ def test_each_game_tells_its_return_length_and_end() -> None:
 
 def test_a_stop_request_ends_play_with_what_is_finished() -> None:
     """The games so far are returned."""
-    assert len(play(num_envs=1, games=100, stop_after=5)) == 5
+    assert len(play(1, games=100, told=Told(stop_after_games=5))) == 5
+
+
+def test_no_number_of_games_plays_until_stopped() -> None:
+    """0 games is a test without end; every finished game is counted, whoever plays it."""
+    games = play(3, games=0, told=Told(stop_after_frames=36))
+    assert [sum(game.env_id == env_id for game in games) for env_id in range(3)] == [12, 6, 4]
 
 
 def test_the_seed_reaches_the_environment() -> None:
     """So that a test can be repeated."""
-    env = ScriptedEnv(1)
-    EvalLoop(env, StandingStill(), games=1, on_game=lambda game: None).run(StopRequest(), seed=11)  # type: ignore[arg-type]
+    env, told = ScriptedEnv(1), Told()
+    EvalLoop(env, loaded(1), games=1, listener=told).run(told.stop, seed=11)  # type: ignore[arg-type]
     assert env.seeds == [11]
 
 
-def test_the_summary_is_what_one_computes_by_hand() -> None:
-    """Returns 1 and 3: mean 2, standard deviation 1; one success in two."""
-    games = [Game(1, 0, 1.0, 10, "success:even"), Game(2, 1, 3.0, 30, "timeout")]
-    summary = Summary.of(games)
-    assert summary.to_dict() == {
-        "games": 2,
-        "mean_return": 2.0,
-        "std_return": 1.0,
-        "mean_length": 20.0,
-        "success_rate": 0.5,
-        "outcomes": {"success:even": 1, "timeout": 1},
-    }
+class TestNewerPolicies:
+    """Environments 0, 1, 2 play episodes of 1, 2, 3 steps; policy 7 takes over before the fourth step."""
 
+    @pytest.fixture
+    def env(self) -> ScriptedEnv:
+        return ScriptedEnv(3)
 
-def test_no_games_have_no_mean() -> None:
-    """Rather than a zero that looks like a result."""
-    assert Summary.of([]).mean_return is None
+    @pytest.fixture
+    def told(self, env: ScriptedEnv) -> Told:
+        """What was told of six steps."""
+        answers = iter([None, None, None, loaded(7)])
+        told = Told(stop_after_frames=18)
+        loop = EvalLoop(env, loaded(1), games=0, listener=told, newer_policy=lambda: next(answers, None))  # type: ignore[arg-type]
+        loop.run(told.stop)
+        return told
+
+    def test_it_acts_from_the_next_step_on(self, env: ScriptedEnv, told: Told) -> None:
+        """Three steps of the old one, then the new one."""
+        assert [actions.tolist() for actions in env.actions] == [[[1.0]] * 3] * 3 + [[[7.0]] * 3] * 3
+        assert [reload.iteration for reload in told.reloads] == [7]
+
+    def test_no_step_is_lost_repeated_or_reset(self, env: ScriptedEnv, told: Told) -> None:
+        """The environments were reset once, at the beginning, and stepped six times."""
+        assert told.frames == [3, 6, 9, 12, 15, 18]
+        assert len(env.seeds) == 1
+        assert all(game.length == game.env_id + 1 for game in told.games)
+
+    def test_a_game_counts_for_the_policy_it_finishes_under(self, told: Told) -> None:
+        """Environment 1 was in the middle of its second game; environments 0 and 2 had just finished theirs."""
+        by_env = {env_id: [game for game in told.games if game.env_id == env_id] for env_id in range(3)}
+        assert [game.iteration for game in by_env[0]] == [1, 1, 1, 7, 7, 7]
+        assert [game.iteration for game in by_env[1]] == [1, 7, 7]
+        assert [game.iteration for game in by_env[2]] == [1, 7]
+
+    def test_a_game_that_saw_both_is_mixed(self, told: Told) -> None:
+        """That one game of environment 1 and no other."""
+        assert [(game.env_id, game.number) for game in told.games if game.mixed] == [(1, 7)]

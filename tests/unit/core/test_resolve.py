@@ -120,13 +120,17 @@ def test_a_moved_workspace_keeps_what_a_test_played(workspace: Path, monkeypatch
     ("files", "preferred"),
     [
         (["latest.pth", "checkpoint_best.pth", "checkpoint_9.pth", "z.pth"], "latest.pth"),
-        (["checkpoint_best.pth", "checkpoint_9.pth", "z.pth"], "checkpoint_best.pth"),
+        (["checkpoint_best.pth", "checkpoint_9.pth", "z.pth"], "checkpoint_9.pth"),
+        (["checkpoint_best.pth", "z.pth"], "z.pth"),
+        (["checkpoint_best.pth"], "checkpoint_best.pth"),
+        (["Ant.pth", "last_Ant_ep_90_rew_5.0.pth", "last_Ant_ep_100_rew__4.2_.pth"], "last_Ant_ep_100_rew__4.2_.pth"),
+        (["checkpoint_1.pth", ".latest.pth", ".latest.pth.Ab12.tmp"], "checkpoint_1.pth"),
         (["checkpoint_9.pth", "checkpoint_10.pth", "z.pth"], "checkpoint_10.pth"),
         (["y.pth", "z.pth", "notes.txt"], "y.pth"),
     ],
 )
 def test_which_file_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Any, preferred: str) -> None:
-    """Latest before best before the highest number before the newest file."""
+    """Latest before the highest number before the newest file before best; hidden files are not there."""
     monkeypatch.chdir(tmp_path)
     make_run(OLD, *files)
     if "y.pth" in files:
@@ -202,7 +206,7 @@ class TestMisses:
     def test_a_folder_without_checkpoints(self, workspace: Path) -> None:
         """A folder that exists is named with what it lacks."""
         (workspace / "empty").mkdir()
-        assert "there is no checkpoint in empty" in self.message("empty")
+        assert f"there is no checkpoint in {workspace / 'empty'}" in self.message("empty")
 
     @pytest.mark.parametrize("spec", ["latest", f"runs/{NEW}", f"runs/{NEW}/nn/latest.pth", f"runs/{NEW}.pth"])
     def test_a_link_to_nowhere_is_explained(self, workspace: Path, spec: str) -> None:
@@ -217,6 +221,6 @@ class TestMisses:
         assert "cannot be looked for: File name too long" in self.message("x" * 5000)
 
     def test_checkpoint_pth_alone_means_no_other_file(self, workspace: Path) -> None:
-        """A missing checkpoint.pth beside other .pth files is a miss."""
+        """A missing checkpoint.pth beside other .pth files is a miss that names those."""
         (workspace / "other.pth").touch()
-        assert "no file, folder or run is called so" in self.message("checkpoint.pth")
+        assert "there is no such file; . holds other.pth" in self.message("checkpoint.pth")

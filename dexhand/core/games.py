@@ -1,0 +1,94 @@
+"""Finished episodes and their statistics."""
+
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Iterable, Optional
+
+
+@dataclass(frozen=True)
+class Game:
+    """One finished episode."""
+
+    number: int
+    """1, 2, 3 ... in the order of finishing."""
+    env_id: int
+    episode_return: float
+    length: int
+    """Control steps."""
+    outcome: str
+    """``success:<criterion>``, ``failure:<criterion>`` or ``timeout``."""
+    iteration: int
+    """Training iterations behind the policy that finished it."""
+    mixed: bool
+    """Another policy began it."""
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics over games."""
+
+    games: int
+    mixed: int
+    """Games among them that another policy began."""
+    mean_return: Optional[float]
+    std_return: Optional[float]
+    """Standard deviation of the population of games played."""
+    mean_length: Optional[float]
+    success_rate: Optional[float]
+    outcomes: Dict[str, int]
+    """Games by how they ended."""
+
+    @classmethod
+    def of(cls, games: Iterable[Game]) -> "Summary":
+        """Summarise; with no games every mean is ``None``."""
+        statistics = Statistics()
+        for game in games:
+            statistics.add(game)
+        return statistics.summary()
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+class Statistics:
+    """What is known of the games so far, in constant memory."""
+
+    def __init__(self) -> None:
+        self.games = 0
+        self._mixed = 0
+        self._mean_return = 0.0
+        self._squares = 0.0
+        self._steps = 0
+        self._successes = 0
+        self._outcomes: "Counter[str]" = Counter()
+
+    def add(self, game: Game) -> None:
+        """Count one more (mean and deviation by Welford's recurrence)."""
+        self.games += 1
+        self._mixed += game.mixed
+        deviation = game.episode_return - self._mean_return
+        self._mean_return += deviation / self.games
+        self._squares += deviation * (game.episode_return - self._mean_return)
+        self._steps += game.length
+        self._successes += game.outcome.startswith("success")
+        self._outcomes[game.outcome] += 1
+
+    def summary(self) -> Summary:
+        """As it stands."""
+        if not self.games:
+            return Summary(0, 0, None, None, None, None, {})
+        return Summary(
+            games=self.games,
+            mixed=self._mixed,
+            mean_return=self._mean_return,
+            std_return=math.sqrt(self._squares / self.games),
+            mean_length=self._steps / self.games,
+            success_rate=self._successes / self.games,
+            outcomes=dict(self._outcomes),
+        )
