@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Set, Tuple, Type
 
-from dexhand.core.checkpoint_folder import BEST_NAME, LATEST_NAME, iteration_of
+from dexhand.core.checkpoint_folder import BEST_NAME, iteration_of
 from dexhand.core.checkpoints import read_checkpoint
 from dexhand.core.folder_changes import FolderChanges
 from dexhand.core.in_use import InUse
@@ -173,7 +173,7 @@ class ReloadWatcher:
 
     def _may_replace_what_plays(self, path: Path, is_meant: bool) -> bool:
         playing = self._playing
-        if playing is None or path.name == LATEST_NAME or path == playing.path:
+        if playing is None or path == playing.path:
             return True
         iteration = iteration_of(path)
         if iteration is None:
