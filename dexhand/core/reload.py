@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Set, Tuple, Type
 
+import torch
+
 from dexhand.core.checkpoint_folder import BEST_NAME, iteration_of
 from dexhand.core.checkpoints import read_checkpoint
 from dexhand.core.folder_changes import FolderChanges
@@ -91,7 +93,8 @@ class ReloadWatcher:
         self._clock = clock
         self._interval = interval
         self._changes = changes
-        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="reload")
+        # several torch threads would take processor cores from the loop for a few copies
+        self._executor = executor or ThreadPoolExecutor(1, "reload", initializer=torch.set_num_threads, initargs=(1,))
         self._looking: "Optional[Future[Optional[LoadedPolicy]]]" = None
         self._next_look = clock.monotonic() + interval
         self._playing: Optional[LoadedPolicy] = None
@@ -129,6 +132,11 @@ class ReloadWatcher:
             self._next_look = self._clock.monotonic() + self._interval
             self._looking = self._executor.submit(self.look)
         return None
+
+    @property
+    def is_busy(self) -> bool:
+        """Something is being looked at or loaded at this moment."""
+        return self._looking is not None and not self._looking.done()
 
     def _is_due(self) -> bool:
         if self._changes is not None and self._changes.happened():

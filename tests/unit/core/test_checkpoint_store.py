@@ -1,92 +1,152 @@
-"""The checkpoints of one run: their names, their order, and what is latest when a process is killed."""
+"""The checkpoints of one run: the suite, and what is this store's own."""
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Dict, Optional
+from unittest import mock
 
 import pytest
 import torch
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dexhand.core.checkpoints import CheckpointStore, load_checkpoint
+from dexhand.core.in_use import InUse, is_in_use
+from dexhand.testing.checkpoint_store import (
+    CheckpointStoreConformance,
+    CheckpointStoreLocksConformance,
+    names,
+)
 
 
-def names(folder: Path) -> List[str]:
-    return sorted(path.name for path in folder.iterdir())
+class TestOnRealFiles(CheckpointStoreLocksConformance):
+    pass
 
 
-def test_every_save_is_latest(tmp_path: Path) -> None:
-    """latest.pth is written by every save and is the newest one."""
-    store = CheckpointStore(tmp_path / "nn")
-    assert store.latest() is None
-    for iteration in (1, 2):
-        assert store.save({"n": iteration}, iteration=iteration) == tmp_path / "nn" / "latest.pth"
-    assert names(tmp_path / "nn") == ["latest.pth"]
-    assert load_checkpoint(store.latest() or "") == {"n": 2}
+class TestOnAFakeFileSystem(CheckpointStoreConformance):
+    @pytest.fixture
+    def folder(self, fs: Any) -> Path:
+        return Path("/runs/nn")
 
 
-def test_numbered_checkpoints_stay_and_are_ordered_by_number(tmp_path: Path) -> None:
-    """9 comes before 10, and a later save leaves them alone."""
-    store = CheckpointStore(tmp_path)
-    for iteration in (10, 9, 100):
-        path = store.save({"n": iteration}, iteration=iteration, numbered=True)
-        assert path == tmp_path / f"checkpoint_{iteration}.pth"
-    (tmp_path / "checkpoint_x.pth").touch()
-    (tmp_path / "checkpoint_7.pth").mkdir()
-    assert [path.name for path in store.numbered()] == ["checkpoint_9.pth", "checkpoint_10.pth", "checkpoint_100.pth"]
-    assert [load_checkpoint(path)["n"] for path in store.numbered()] == [9, 10, 100]
+class TestWithoutHardLinks(CheckpointStoreConformance):
+    @pytest.fixture
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        def refuse(*_: Any, **__: Any) -> None:
+            raise PermissionError(1, "Operation not permitted")
 
-
-def test_best_is_the_newest_save_marked_best(tmp_path: Path) -> None:
-    """checkpoint_best.pth follows saves with best=True only."""
-    store = CheckpointStore(tmp_path)
-    assert store.best() is None
-    store.save({"n": 1}, iteration=1, best=True)
-    store.save({"n": 2}, iteration=2, best=True)
-    store.save({"n": 3}, iteration=3)
-    assert load_checkpoint(store.best() or "") == {"n": 2}
-    assert load_checkpoint(store.latest() or "") == {"n": 3}
+        monkeypatch.setattr(os, "link", refuse)
+        return tmp_path / "nn"
 
 
 def test_one_state_is_written_once(tmp_path: Path) -> None:
-    """All names of one save are one file on disk; saving the same iteration again leaves nothing behind."""
-    store = CheckpointStore(tmp_path)
-    for _ in range(2):
-        store.save({"n": 1}, iteration=1, numbered=True, best=True)
-        assert names(tmp_path) == ["checkpoint_1.pth", "checkpoint_best.pth", "latest.pth"]
-        assert len({path.stat().st_ino for path in tmp_path.iterdir()}) == 1
+    """All names of one save are one file on disk."""
+    CheckpointStore(tmp_path).save({"n": 1}, iteration=1, numbered=True, best=True)
+    assert len({path.stat().st_ino for path in tmp_path.iterdir()}) == 1
 
 
-def test_without_hard_links_the_file_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system that refuses hard links gets copies."""
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-    store = CheckpointStore(tmp_path)
-    store.save({"n": 1}, iteration=1, numbered=True)
-    store.save({"n": 2}, iteration=2)
-    assert load_checkpoint(tmp_path / "checkpoint_1.pth") == {"n": 1}
-    assert names(tmp_path) == ["checkpoint_1.pth", "latest.pth"]
-
-
-def test_a_negative_iteration_is_refused(tmp_path: Path) -> None:
-    """Iterations count from zero."""
-    with pytest.raises(ValueError, match="iteration=-1"):
-        CheckpointStore(tmp_path).save({}, iteration=-1)
+def test_a_checkpoint_that_cannot_be_deleted_is_said_and_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Saving has succeeded all the same."""
+    store = CheckpointStore(tmp_path, keep=1)
+    store.save({}, iteration=1, numbered=True)
+    with mock.patch("pathlib.Path.unlink", side_effect=PermissionError(1, "Operation not permitted")):
+        store._remove_old()
+        (tmp_path / "checkpoint_2.pth").touch()
+        store._remove_old()
+    assert "checkpoint_1.pth should be deleted" in caplog.text
 
 
-def test_the_store_works_on_a_fake_file_system(fs: Any) -> None:
-    """Links, renames and flushes go through Python's own functions."""
-    store = CheckpointStore(Path("/runs/nn"))
-    store.save({"t": torch.ones(3)}, iteration=5, numbered=True, best=True)
-    assert names(Path("/runs/nn")) == ["checkpoint_5.pth", "checkpoint_best.pth", "latest.pth"]
-    assert load_checkpoint(store.numbered()[0])["t"].tolist() == [1, 1, 1]
+def test_a_file_that_cannot_be_marked_is_not_in_use(tmp_path: Path) -> None:
+    """It was deleted meanwhile; nothing is raised."""
+    InUse(tmp_path / "gone.pth").release()
+    (tmp_path / "there.pth").touch()
+    assert not is_in_use(tmp_path / "there.pth")
+
+
+FALLIBLE = ("open", "fsync", "replace", "link", "mkdir")
+
+
+class StoredRun(RuleBasedStateMachine):
+    """Whatever fails and whatever is deleted, every name holds a whole state, and latest is the newest saved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp()) / "nn"
+        self.store = CheckpointStore(self.folder, keep=3)
+        self.iteration = 0
+        self.latest: Optional[int] = None
+        self.best: Optional[int] = None
+        self.uncertain = False
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder.parent)
+
+    def save(self, numbered: bool, best: bool) -> None:
+        self.iteration += 1
+        state = {"n": self.iteration, "t": torch.full((100,), self.iteration)}
+        self.store.save(state, iteration=self.iteration, numbered=numbered, best=best)
+
+    @rule(numbered=st.booleans(), best=st.booleans())
+    def save_whole(self, numbered: bool, best: bool) -> None:
+        self.save(numbered, best)
+        self.latest, self.uncertain = self.iteration, False
+        self.best = self.iteration if best else self.best
+
+    @rule(numbered=st.booleans(), best=st.booleans(), name=st.sampled_from(FALLIBLE), number=st.integers(0, 5))
+    def save_with_a_failure(self, numbered: bool, best: bool, name: str, number: int) -> None:
+        """The n-th call of one kind fails as on a full disk."""
+        real, calls = getattr(os, name), iter(range(100))
+
+        def fail(*args: Any, **kwargs: Any) -> Any:
+            if next(calls) == number:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(*args, **kwargs)
+
+        with mock.patch.object(os, name, fail):
+            try:
+                self.save(numbered, best)
+            except OSError:
+                self.uncertain = True
+                return
+        self.latest, self.uncertain = self.iteration, False
+        self.best = self.iteration if best else self.best
+
+    @rule()
+    def begin_again(self) -> None:
+        """Another process goes on in the folder."""
+        self.store = CheckpointStore(self.folder, keep=3)
+
+    @invariant()
+    def every_name_is_whole(self) -> None:
+        states: Dict[str, int] = {}
+        for path in self.folder.glob("*.pth"):
+            state = load_checkpoint(path)
+            assert bool((state["t"] == state["n"]).all())
+            states[path.name] = state["n"]
+        if self.latest is not None:
+            assert states["latest.pth"] in ({self.latest} if not self.uncertain else range(self.latest, 10**6))
+        if self.best is not None:
+            assert states["checkpoint_best.pth"] >= self.best
+        assert all(name == f"checkpoint_{n}.pth" for name, n in states.items() if name[11:-4].isdigit())
+
+    @invariant()
+    def nothing_is_left_lying_about(self) -> None:
+        if self.folder.exists():
+            assert [name for name in names(self.folder) if name.endswith(".tmp")] == []
+
+
+TestStoredRun = StoredRun.TestCase
+TestStoredRun.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
 SAVE_FOREVER = """

@@ -144,6 +144,7 @@ class TestEvents:
         (tmp_path / "seen").write_text("")
         while not changes.happened():
             time.sleep(0.001)
+        time.sleep(0.2)  # closing it is an event of its own
         changes.clear()
         (tmp_path / ".latest.pth.tmp").unlink()
         time.sleep(0.1)
