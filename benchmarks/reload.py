@@ -34,7 +34,7 @@ def main() -> None:
     """Measure and print."""
     arguments = _arguments()
     config = compose(["train.test=true", f"env.numEnvs={arguments.num_envs}", *arguments.overrides])
-    build.set_up_torch(config)
+    build.set_up_process(config)
     console = Console()
     env = build.build_env(config)
     with tempfile.TemporaryDirectory() as folder:

@@ -170,7 +170,7 @@ def report(rates: Dict[str, List[float]], console: Console) -> None:
 
 def benchmark(config: Config, control_steps: int, rounds: int, console: Console) -> None:
     """Build everything once and let the rows take turns."""
-    build.set_up_torch(config)
+    build.set_up_process(config)
     env = build.build_env(config)
     backend, num_envs = build.backend_of(config), env.num_envs
     actions = torch.rand(control_steps, num_envs, env.task.num_actions, device=env.device) * 2.0 - 1.0

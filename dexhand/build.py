@@ -4,9 +4,11 @@ Imports are lazy: a part that is not asked for need not be installed.
 """
 
 import importlib.util
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Type
 
+import numpy as np
 import torch
 
 from dexhand.config.errors import ConfigError
@@ -85,11 +87,13 @@ def check_machine(config: Config) -> None:
         raise ConfigError(f"env.viewer=true: sim.backend={backend_of(config)} has no window. Leave it false")
 
 
-def set_up_torch(config: Config) -> None:
-    """All of torch's process-wide settings: threads, determinism, seed."""
+def set_up_process(config: Config) -> None:
+    """Everything that is set for the whole process: torch's threads and determinism, the seeds."""
     torch.set_num_threads(config.train.torchThreads)
     torch.use_deterministic_algorithms(config.train.torchDeterministic)
     torch.manual_seed(config.train.seed)
+    np.random.seed(config.train.seed)
+    random.seed(config.train.seed)
 
 
 def build_env(config: Config) -> TaskEnv:
@@ -267,7 +271,7 @@ def build_policy(config: Config, path: Path, state: Mapping[str, Any], env: Task
     check_contract(config, path, state)
     try:
         policy = RlGamesPolicy.from_state(state, env.device)
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(path, f"its network cannot be built: {error}") from error
     trained = (policy.spec.num_observations, policy.spec.num_actions)
     needed = (env.single_observation_space.shape[0], env.single_action_space.shape[0])

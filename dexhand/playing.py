@@ -32,7 +32,7 @@ def play(invocation: Invocation, source: CheckpointSource, console: Console) -> 
     """
     config, clock = invocation.config, SystemClock()
     build.check_machine(config)
-    build.set_up_torch(config)
+    build.set_up_process(config)
     env = build.build_env(config)
     watcher = _watcher(invocation, source, env, clock)
     with StopRequest() as stop:

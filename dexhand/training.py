@@ -29,7 +29,7 @@ def train(invocation: Invocation, checkpoint: Optional[Path], continued: Optiona
     """
     config, clock = invocation.config, SystemClock()
     build.check_machine(config)
-    build.set_up_torch(config)
+    build.set_up_process(config)
     algorithm = build.build_algorithm(config, build.build_env(config))
     takes_all = continued is not None or config.train.resume == "exact"
     best_return = None if checkpoint is None else _start_from(checkpoint, algorithm, config, takes_all)

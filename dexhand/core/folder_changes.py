@@ -74,6 +74,8 @@ class FolderChanges(FileSystemEventHandler):
 
     def close(self) -> None:
         """Stop watching."""
+        # its thread reports that it was stopped while it read, as an error
+        logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         self._observer.stop()
         self._observer.join(timeout=5.0)
 

@@ -1,0 +1,112 @@
+"""Trainings that go on, in new processes."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+import torch
+from commands import BACKEND, SMALL, run, start, wait_for
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dexhand.core.checkpoints import load_checkpoint
+
+
+def state_of(folder: Path) -> Dict[str, Any]:
+    """The newest run's state."""
+    return load_checkpoint(folder / "runs" / "latest_train" / "nn" / "latest.pth")
+
+
+def differences(first: Any, second: Any, place: str = "state") -> List[str]:
+    """Where two states differ in any bit."""
+    if isinstance(first, torch.Tensor):
+        same = first.dtype == second.dtype and first.shape == second.shape
+        return [] if same and first.numpy().tobytes() == second.numpy().tobytes() else [place]
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), place
+        return [found for key in first for found in differences(first[key], second[key], f"{place}[{key!r}]")]
+    if isinstance(first, (list, tuple)):
+        pairs = enumerate(zip(first, second))
+        return [found for number, (a, b) in pairs for found in differences(a, b, f"{place}[{number}]")]
+    return [] if first == second else [place]
+
+
+@pytest.mark.parametrize("task", ["BaseTask", "BlindGrasping"])
+@pytest.mark.parametrize("backend", sorted({"mock", BACKEND}))
+def test_two_and_two_iterations_are_four_bit_for_bit(tmp_path: Path, backend: str, task: str) -> None:
+    """Weights, optimizer, schedule, normalisers, random generators, environments, episodes and best score."""
+    common = [*SMALL, f"sim.backend={backend}", f"task={task}", "task.episodeLength=10", "seed=5"]
+    whole = run([*common, "maxIter=4"], tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    expected = state_of(tmp_path)
+    assert run([*common, "maxIter=2"], tmp_path).returncode == 0
+    second = run([*common, "maxIter=4", "checkpoint=latest", "seed=99"], tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert differences(expected, state_of(tmp_path)) == []
+
+
+def test_weights_alone_begin_a_run_anew(tmp_path: Path) -> None:
+    """Iteration, optimizer and score are fresh; the network is not."""
+    assert run([*SMALL, "maxIter=3"], tmp_path).returncode == 0
+    first = state_of(tmp_path)
+    done = run(
+        [*SMALL, "maxIter=1", "checkpoint=latest", "train.resume=weights", "train.ppo.learning_rate=1e-9"], tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    second = state_of(tmp_path)
+    assert (second["epoch"], second["frame"]) == (1, 32)
+    name = "a2c_network.mu.weight"
+    assert torch.allclose(first["model"][name], second["model"][name], atol=1e-4)
+
+
+class TestInTheSameRun:
+    def test_a_killed_training_goes_on_in_its_folder_and_curve(self, tmp_path: Path) -> None:
+        """One folder, its own configuration, one value at each step, leftovers gone."""
+        training = start([*SMALL, "maxIter=1000000", "train.saveFrequency=5"], tmp_path)
+        nn = tmp_path / "runs" / "latest_train" / "nn"
+        wait_for(nn / "checkpoint_5.pth", training)
+        time.sleep(0.5)  # some iterations that no checkpoint has
+        training.kill()
+        training.communicate()
+        (nn / ".latest.pth.0123abcd.tmp").touch()
+        saved = load_checkpoint(nn / "latest.pth")["epoch"]
+        done = run(["resume=latest", f"maxIter={saved + 3}"], tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"at iteration {saved}" in done.stdout
+        (folder,) = (tmp_path / "runs_all").glob("*_train_*")
+        assert load_checkpoint(nn / "latest.pth")["epoch"] == saved + 3
+        assert not list(nn.glob(".*"))
+        assert len((folder / "command.txt").read_text().splitlines()) == 2
+        events = EventAccumulator(str(folder / "summaries"), size_guidance={"scalars": 0})
+        events.Reload()
+        steps = [event.step for event in events.Scalars("info/iteration")]
+        values = [int(event.value) for event in events.Scalars("info/iteration")]
+        assert values == list(range(1, saved + 4))
+        assert steps == [32 * value for value in values]
+
+    def test_one_run_is_trained_by_one_process(self, tmp_path: Path) -> None:
+        """A second one is refused while the first trains."""
+        training = start([*SMALL, "maxIter=1000000", "train.saveFrequency=1"], tmp_path)
+        try:
+            wait_for(tmp_path / "runs" / "latest_train" / "nn" / "latest.pth", training)
+            done = run(["resume=latest", "maxIter=2000000"], tmp_path)
+            assert done.returncode == 2
+            assert "is being trained by another process" in done.stderr.splitlines()[-1]
+        finally:
+            training.send_signal(signal.SIGTERM)
+            training.communicate(timeout=60)
+
+    def test_from_one_of_its_older_checkpoints(self, tmp_path: Path) -> None:
+        """Naming a file goes back to it."""
+        assert run([*SMALL, "maxIter=3", "train.saveFrequency=1"], tmp_path).returncode == 0
+        name = next((tmp_path / "runs_all").glob("*_train_*")).name
+        done = run([f"resume=runs/{name}/nn/checkpoint_1.pth", "maxIter=2"], tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert state_of(tmp_path)["epoch"] == 2
+
+    def test_what_is_no_run_is_refused(self, tmp_path: Path) -> None:
+        """In one line, with what to do instead."""
+        done = run(["resume=latest"], tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: resume='latest': there is no training run")
