@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Measure hot reload: what the watcher costs, how long a checkpoint takes to act, and what a load does to the loop.
 
-One environment per line of the first table, all in one run, in turns, so that the ratio means something on a noisy
-machine. ``python benchmarks/reload.py --help`` tells the rest.
+The lines of the first table are measured in turns, in one run, so that their ratio means something on a noisy machine.
+``python benchmarks/reload.py --help`` tells the rest.
 """
 
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -30,7 +31,7 @@ from dexhand.core.stop import StopRequest
 from dexhand.core.task_env import TaskEnv
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print."""
     arguments = _arguments()
     config = compose(["train.test=true", f"env.numEnvs={arguments.num_envs}", *arguments.overrides])
@@ -46,6 +47,7 @@ def main() -> None:
         console.print(_cost(config, env, store, arguments.rounds, arguments.steps))
         console.print(_latency(config, env, store, state, arguments.reloads))
     env.close()
+    return 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -153,4 +155,4 @@ def _quantiles(values: List[float]) -> List[float]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

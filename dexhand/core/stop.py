@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any, Dict, Optional, Type
 
@@ -38,4 +39,6 @@ class StopRequest:
         if self.requested:
             os._exit(128 + number)
         self.requested = True
-        log.warning("%s: stopping in good order; once more to stop at once", signal.Signals(number).name)
+        # in a thread of its own: the signal may have come in the middle of a line that is being printed
+        message = "%s: stopping in good order; once more to stop at once"
+        threading.Thread(target=log.warning, args=(message, signal.Signals(number).name)).start()

@@ -7,6 +7,7 @@ small. They run in this process, which has the slow imports behind it; ``test_co
 import re
 import runpy
 import shlex
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -21,7 +22,14 @@ if find_spec("mujoco") is None:
     pytest.skip("the documents describe an installation with MuJoCo, on Python 3.11 or newer", allow_module_level=True)
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/architecture.md", "docs/gpu.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/getting-started.md",
+    "docs/hot-reload.md",
+    "docs/architecture.md",
+    "docs/gpu.md",
+]
 
 DONE_BY_CI = (
     "pip install -c constraints.txt -e .",
@@ -51,12 +59,27 @@ def made_small(arguments: List[str]) -> List[str]:
     keys = [argument.partition("=")[0] for argument in arguments]
     small = [re.sub(r"^numEnvs=.*", "numEnvs=4", argument) for argument in arguments]
     small = [re.sub(r"^env.handAsset=.*", f"env.handAsset={BUILT_IN_HAND}", argument) for argument in small]
-    if "checkpoint" not in keys:  # a run that is continued must go beyond where it was
+    if not {"checkpoint", "resume"} & set(keys):  # a run that is continued must go beyond where it was
         small = [re.sub(r"^maxIter=.*", "maxIter=2", argument) for argument in small]
     defaults = {"numEnvs": "4", "train.network.units": "[16]", "maxIter": "2", "train.ppo.horizon_length": "8"}
-    if "test" in keys or "--dry-run" in arguments or "--help" in arguments:
+    if {"test", "resume"} & set(keys) or "--dry-run" in arguments or "--help" in arguments:
         defaults = {}
     return small + [f"{key}={value}" for key, value in defaults.items() if key not in keys]
+
+
+def play_and_interrupt(arguments: List[str]) -> None:
+    """A test without end, ended by Ctrl-C once it plays."""
+    process = subprocess.Popen([sys.executable, "-u", *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = [line for line in iter(process.stdout.readline, "") if not interrupt_if_playing(process, line)]
+    assert process.wait() == 0, said
+
+
+def interrupt_if_playing(process: "subprocess.Popen[str]", line: str) -> bool:
+    """Whether the line says that it plays."""
+    if line.startswith("Playing"):
+        process.send_signal(signal.SIGINT)
+    return line.startswith("Playing")
 
 
 def run(command: str) -> None:
@@ -64,6 +87,8 @@ def run(command: str) -> None:
     words = shlex.split(command)
     if words[0] == "tensorboard":
         subprocess.run([sys.executable, "-m", "tensorboard.main", "--inspect", *words[1:]], check=True)
+    elif "testGamesNum=0" in words:
+        play_and_interrupt(words[1:])
     elif words[:2] == ["python", "-m"]:
         subprocess.run([sys.executable, *words[1:4], *made_small(words[4:])], check=True)
     elif words[0] == "python":
@@ -72,6 +97,7 @@ def run(command: str) -> None:
             arguments += ["--num-envs", "8"]
         if words[1].startswith("benchmarks/"):
             arguments = ["--num-envs", "4", "--steps", "32", "--rounds", "1"]
+            arguments += ["--reloads", "2"] if words[1].endswith("reload.py") else []
         sys.argv = [words[1], *arguments]
         try:
             with pytest.raises(SystemExit) as end:

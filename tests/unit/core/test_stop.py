@@ -55,3 +55,27 @@ def test_the_handlers_of_before_come_back(number: int) -> None:
         os.kill(os.getpid(), number)
         assert stop.requested
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_in_the_middle_of_a_line_leaves_it_whole() -> None:
+    """What is being printed when it comes is printed once."""
+    code = (
+        "import os, signal\n"
+        "from rich.console import Console\n"
+        "from dexhand.core.stop import StopRequest\n"
+        "from dexhand.logs import log_to_console\n"
+        "class Interrupting:\n"
+        "    encoding = 'utf-8'\n"
+        "    def write(self, text):\n"
+        "        os.write(1, text.encode())\n"
+        "        if 'playing' in text:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "    def flush(self): pass\n"
+        "console = Console(file=Interrupting())\n"
+        "log_to_console(console, 'info')\n"
+        "with StopRequest():\n"
+        "    console.print('playing')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.count("playing") == 1
+    assert done.stdout.count("SIGINT: stopping") == 1
