@@ -1,6 +1,8 @@
 """A training, from a validated configuration to an exit code."""
 
 import logging
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -12,7 +14,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.checkpoints import CheckpointError, CheckpointStore
 from dexhand.core.clock import SystemClock
-from dexhand.core.interfaces import Algorithm, MetricSink
+from dexhand.core.interfaces import Algorithm, Clock, MetricSink
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
 from dexhand.core.workspace import Run, hold
@@ -30,74 +32,102 @@ def train(invocation: Invocation, checkpoint: Optional[Path], continued: Optiona
     config, clock = invocation.config, SystemClock()
     build.check_machine(config)
     build.set_up_process(config)
-    algorithm = build.build_algorithm(config, build.build_env(config))
     takes_all = continued is not None or config.train.resume == "exact"
-    best_return = None if checkpoint is None else _start_from(checkpoint, algorithm, config, takes_all)
-    run = begin("train", invocation, clock) if continued is None else continued
-    with hold(run):
-        store = CheckpointStore(run.checkpoints, keep=config.train.keepCheckpoints)
-        if continued is not None:
+    with ExitStack() as held:
+        if continued is not None:  # before its checkpoint is read: another process may just be saving its last one
+            held.enter_context(hold(continued))
+        start = None if checkpoint is None else _Start(checkpoint, _read(checkpoint, config, takes_all))
+        algorithm = build.build_algorithm(config, build.build_env(config))
+        best_return = None if start is None else _take_over(start, algorithm, takes_all)
+        first_step = None
+        if continued is None:
+            run = begin("train", invocation, clock)
+            held.enter_context(hold(run))
+        else:
+            run, first_step = continued, algorithm.frames_done + 1
             go_on(run, invocation)
-            store.remove_leftovers()
-        first_step = algorithm.frames_done + 1 if continued is not None else None
-        sinks: List[MetricSink] = [
-            ConsoleSink(
-                console, clock, iterations_done=algorithm.iterations_done, max_iterations=config.train.maxIterations
-            ),
-            *build.build_sinks(run.summaries, first_step),
-        ]
-        loop = TrainLoop(
-            algorithm,
-            store,
-            sinks,
-            clock=clock,
-            max_iterations=config.train.maxIterations,
-            save_frequency=config.train.saveFrequency,
-            save_interval=config.train.saveInterval,
-            target_score=config.train.targetScore,
-            best_return=best_return,
-        )
-        with StopRequest() as stop:
-            try:
-                result = loop.run(stop)
-            finally:
-                for sink in sinks:
-                    sink.close()
-                algorithm.close()
+        result = _run_loop(config, algorithm, run, console, clock, best_return, first_step)
     return _conclude(result, run, config)
 
 
-def _start_from(checkpoint: Path, algorithm: Algorithm, config: Config, takes_all: bool) -> Optional[float]:
-    """Take over everything or the weights alone; returns the best mean return so far."""
+def _run_loop(
+    config: Config,
+    algorithm: Algorithm,
+    run: Run,
+    console: Console,
+    clock: Clock,
+    best_return: Optional[float],
+    first_step: Optional[int],
+) -> TrainResult:
+    done, last = algorithm.iterations_done, config.train.maxIterations
+    sinks: List[MetricSink] = [
+        ConsoleSink(console, clock, iterations_done=done, max_iterations=last),
+        *build.build_sinks(run.summaries, first_step),
+    ]
+    store = CheckpointStore(run.checkpoints, keep=config.train.keepCheckpoints)
+    store.remove_leftovers()
+    loop = TrainLoop(
+        algorithm,
+        store,
+        sinks,
+        clock=clock,
+        max_iterations=last,
+        save_frequency=config.train.saveFrequency,
+        save_interval=config.train.saveInterval,
+        target_score=config.train.targetScore,
+        best_return=best_return,
+    )
+    with StopRequest() as stop:
+        try:
+            return loop.run(stop)
+        finally:
+            for sink in sinks:
+                sink.close()
+            algorithm.close()
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where a training begins."""
+
+    checkpoint: Path
+    state: Dict[str, Any]
+
+
+def _read(checkpoint: Path, config: Config, takes_all: bool) -> Dict[str, Any]:
+    """What the checkpoint holds; whatever can be wrong with it is said before anything is built."""
     try:
         state = build.read_state(config, checkpoint)
-        if not takes_all:
-            algorithm.load_weights(state["model"])
-            log.info("Beginning with the weights of %s, everything else fresh", checkpoint)
-            return None
-        return _continue_exactly(state, checkpoint, algorithm, config)
     except CheckpointError as error:
         raise ConfigError(f"train.checkpoint: {error}") from None
-
-
-def _continue_exactly(state: Dict[str, Any], checkpoint: Path, algorithm: Algorithm, config: Config) -> Optional[float]:
+    if not takes_all:
+        return state
     if "train_loop" not in state:
         raise ConfigError(
             f"train.checkpoint={checkpoint} was written by rl_games itself and lacks what an exact continuation needs. "
             "Give train.resume=weights to begin with its weights and everything else fresh"
         )
     build.check_contract(config, checkpoint, state)
-    try:
-        algorithm.load_state_dict(state)
-    except ValueError as error:
-        raise ConfigError(f"train.checkpoint={checkpoint}: {error}") from None
-    if algorithm.iterations_done >= config.train.maxIterations:
+    if state["epoch"] >= config.train.maxIterations:
         raise ConfigError(
-            f"train.maxIterations={config.train.maxIterations}: {checkpoint} has already done "
-            f"{algorithm.iterations_done}. The number counts from the very beginning: give a larger one"
+            f"train.maxIterations={config.train.maxIterations}: {checkpoint} has already done {state['epoch']}. "
+            "The number counts from the very beginning: give a larger one"
         )
-    log.info("Continuing from %s at iteration %d", checkpoint, algorithm.iterations_done)
-    return best_return_of(state)
+    return state
+
+
+def _take_over(start: _Start, algorithm: Algorithm, takes_all: bool) -> Optional[float]:
+    """Take over everything or the weights alone; returns the best mean return so far."""
+    try:
+        if not takes_all:
+            algorithm.load_weights(start.state["model"])
+            log.info("Beginning with the weights of %s, everything else fresh", start.checkpoint)
+            return None
+        algorithm.load_state_dict(start.state)
+    except ValueError as error:
+        raise ConfigError(f"train.checkpoint={start.checkpoint}: {error}") from None
+    log.info("Continuing from %s at iteration %d", start.checkpoint, algorithm.iterations_done)
+    return best_return_of(start.state)
 
 
 def _conclude(result: TrainResult, run: Run, config: Config) -> int:

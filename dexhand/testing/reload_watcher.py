@@ -56,13 +56,13 @@ def load_text(path: Path, content: bytes) -> Tuple[Policy, int]:
     return Numbered(content.decode()), int(number)
 
 
-def write(path: Path, text: str, mtime: Optional[float] = None) -> None:
+def write(path: Path, text: str, mtime_ns: Optional[int] = None) -> None:
     """Write beside and rename, as a checkpoint store does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(text)
-    if mtime is not None:
-        os.utime(temporary, (mtime, mtime))
+    if mtime_ns is not None:
+        os.utime(temporary, ns=(mtime_ns, mtime_ns))
     os.replace(temporary, path)
 
 
@@ -91,6 +91,10 @@ class ReloadWatcherConformance:
     @pytest.fixture
     def watcher(self, folder: Path, clock: FakeClock) -> ReloadWatcher:
         """It plays iteration 5 of ``latest.pth``."""
+        return self.playing(folder, clock)
+
+    def playing(self, folder: Path, clock: FakeClock) -> ReloadWatcher:
+        """A watcher that plays iteration 5 of ``latest.pth`` in ``folder``."""
         write(folder / "latest.pth", "good 5")
         watcher = self.make_watcher(FolderSource(folder), load_text, clock, INTERVAL)
         assert watcher.wait(StopRequest()) is not None
@@ -136,7 +140,7 @@ class ReloadWatcherConformance:
     ) -> None:
         """A file is another one if its inode is."""
         status = (folder / "latest.pth").stat()
-        write(folder / "latest.pth", "good 6", mtime=status.st_mtime)
+        write(folder / "latest.pth", "good 6", mtime_ns=status.st_mtime_ns)
         assert (folder / "latest.pth").stat().st_size == status.st_size
         assert self.after_interval(watcher, clock) == "good 6"
 
@@ -144,7 +148,7 @@ class ReloadWatcherConformance:
         self, watcher: ReloadWatcher, folder: Path, clock: FakeClock
     ) -> None:
         """Rsync keeps the times of the other machine."""
-        write(folder / "latest.pth", "good 6", mtime=1e9)
+        write(folder / "latest.pth", "good 6", mtime_ns=10**18)
         assert self.after_interval(watcher, clock) == "good 6"
 
     def test_a_time_put_back_does_not_hide_a_new_content(

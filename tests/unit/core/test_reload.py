@@ -208,10 +208,10 @@ class WatchedFolder(RuleBasedStateMachine):
         name=st.sampled_from(NAMES),
         iteration=st.integers(0, 200),
         good=st.booleans(),
-        mtime=st.sampled_from([None, 1e9]),
+        mtime_ns=st.sampled_from([None, 10**18]),
     )
-    def save(self, name: str, iteration: int, good: bool, mtime: Optional[float]) -> None:
-        write(self.folder / name, self.content(name, iteration, good), mtime)
+    def save(self, name: str, iteration: int, good: bool, mtime_ns: Optional[int]) -> None:
+        write(self.folder / name, self.content(name, iteration, good), mtime_ns)
 
     @rule(name=st.sampled_from(NAMES), iteration=st.integers(0, 200), good=st.booleans())
     def write_in_place(self, name: str, iteration: int, good: bool) -> None:
