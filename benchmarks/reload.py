@@ -63,12 +63,10 @@ def _arguments() -> argparse.Namespace:
 def _watcher(
     config: Config, env: TaskEnv, store: CheckpointStore, interval: float, changes: Optional[FolderChanges]
 ) -> ReloadWatcher:
-    def load(path: Path, content: bytes) -> "tuple[build.Policy, int]":
-        state = build.read_state(config, path, content)
-        return build.build_policy(config, path, state, env), int(state["epoch"])
-
     source = find_source(str(store.folder), store.folder.parent / "runs")
-    return ReloadWatcher(source, load, clock=SystemClock(), interval=interval, changes=changes)
+    return ReloadWatcher(
+        source, build.policy_loader(config, env), clock=SystemClock(), interval=interval, changes=changes
+    )
 
 
 def _cost(config: Config, env: TaskEnv, store: CheckpointStore, rounds: int, steps: int) -> Table:

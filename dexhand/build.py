@@ -6,7 +6,7 @@ Imports are lazy: a part that is not asked for need not be installed.
 import importlib.util
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from dexhand.config.schema import Config, GainsConfig
 from dexhand.core import hand
 from dexhand.core.checkpoints import CheckpointError, ForeignCheckpointError, parse_checkpoint, read_checkpoint
 from dexhand.core.interfaces import Algorithm, Gains, MetricSink, Policy, Scene, Simulator
+from dexhand.core.reload import Load
 from dexhand.core.task_env import TaskEnv
 from dexhand.tasks.base_task import BaseTask
 from dexhand.tasks.blind_grasping import BlindGrasping
@@ -263,8 +264,10 @@ def read_state(config: Config, path: Path, content: Optional[bytes] = None) -> D
 
 
 def build_policy(config: Config, path: Path, state: Mapping[str, Any], env: TaskEnv) -> Policy:
-    """The policy of a checkpoint. Raises ``ConfigError`` where it was trained for another task, or for other
-    observations or actions than ``config`` has.
+    """The policy of a checkpoint.
+
+    Raises ``ConfigError`` where it was trained for another task, or for other observations or actions than ``config``
+    has, and ``CheckpointError`` where it cannot act.
     """
     from dexhand.rl.policy import RlGamesPolicy
 
@@ -273,6 +276,8 @@ def build_policy(config: Config, path: Path, state: Mapping[str, Any], env: Task
         policy = RlGamesPolicy.from_state(state, env.device)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(path, f"its network cannot be built: {error}") from error
+    if not bool(torch.isfinite(policy.act(torch.zeros(1, policy.spec.num_observations, device=env.device))).all()):
+        raise CheckpointError(path, "its policy answers with numbers that are not finite; the training has diverged")
     trained = (policy.spec.num_observations, policy.spec.num_actions)
     needed = (env.single_observation_space.shape[0], env.single_action_space.shape[0])
     if trained != needed:
@@ -282,6 +287,16 @@ def build_policy(config: Config, path: Path, state: Mapping[str, Any], env: Task
             "Give the task and the task.* settings it was trained with"
         )
     return policy
+
+
+def policy_loader(config: Config, env: TaskEnv) -> Load:
+    """What a ``ReloadWatcher`` needs to make policies for ``env`` of files."""
+
+    def load(path: Path, content: bytes) -> Tuple[Policy, int]:
+        state = read_state(config, path, content)
+        return build_policy(config, path, state, env), int(state["epoch"])
+
+    return load
 
 
 def check_contract(config: Config, path: Path, state: Mapping[str, Any]) -> None:

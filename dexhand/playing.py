@@ -1,8 +1,7 @@
 """A test: play checkpoints, the newest as they come, from a validated configuration to an exit code."""
 
 import logging
-from pathlib import Path
-from typing import Optional, Tuple
+from typing import Optional
 
 from rich.console import Console
 
@@ -13,7 +12,7 @@ from dexhand.core.checkpoints import CheckpointError
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import EvalLoop
 from dexhand.core.folder_changes import FolderChanges
-from dexhand.core.interfaces import Clock, Policy
+from dexhand.core.interfaces import Clock
 from dexhand.core.reload import LoadedPolicy, ReloadWatcher
 from dexhand.core.resolve import CheckpointSource
 from dexhand.core.stop import StopRequest
@@ -49,14 +48,10 @@ def play(invocation: Invocation, source: CheckpointSource, console: Console) -> 
 
 
 def _watcher(invocation: Invocation, source: CheckpointSource, env: TaskEnv, clock: Clock) -> ReloadWatcher:
-    config = invocation.config
-
-    def load(path: Path, content: bytes) -> Tuple[Policy, int]:
-        state = build.read_state(config, path, content)
-        return build.build_policy(config, path, state, env), int(state["epoch"])
-
-    changes = FolderChanges() if config.train.reloadOn == "event" else None
-    return ReloadWatcher(source, load, clock=clock, interval=config.train.reloadInterval, changes=changes)
+    config, train = invocation.config, invocation.config.train
+    changes = FolderChanges() if train.reloadOn == "event" else None
+    load = build.policy_loader(config, env)
+    return ReloadWatcher(source, load, clock=clock, interval=train.reloadInterval, changes=changes)
 
 
 def _first(

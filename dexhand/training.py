@@ -101,6 +101,7 @@ def _read(checkpoint: Path, config: Config, takes_all: bool) -> Dict[str, Any]:
     except CheckpointError as error:
         raise ConfigError(f"train.checkpoint: {error}") from None
     if not takes_all:
+        _remark_on_other_meaning(config, checkpoint, state)
         return state
     if "train_loop" not in state:
         raise ConfigError(
@@ -114,6 +115,14 @@ def _read(checkpoint: Path, config: Config, takes_all: bool) -> Dict[str, Any]:
             "The number counts from the very beginning: give a larger one"
         )
     return state
+
+
+def _remark_on_other_meaning(config: Config, checkpoint: Path, state: Dict[str, Any]) -> None:
+    """Fine-tuning on another task is the user's good right, and worth a remark."""
+    try:
+        build.check_contract(config, checkpoint, state)
+    except ConfigError as error:
+        log.warning("The weights were trained for something else: %s", error)
 
 
 def _take_over(start: _Start, algorithm: Algorithm, takes_all: bool) -> Optional[float]:

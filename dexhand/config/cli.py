@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 from dexhand.config.aliases import canonical_key
-from dexhand.config.compose import GROUPS, compose_with_remarks
+from dexhand.config.compose import GROUPS, Composed, compose_with_remarks
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.help import help_text
 from dexhand.config.schema import Config, TrainConfig
@@ -57,7 +57,28 @@ def fail(error: Exception) -> NoReturn:
     sys.exit(2)
 
 
+@dataclass(frozen=True)
+class _Words:
+    """A command line, sorted."""
+
+    overrides: List[str]
+    chosen: Dict[str, str]
+    """What ``config=``, ``--config-dir`` and ``resume=`` name."""
+    dry_run: bool
+
+
 def _invocation(argv: Sequence[str], saved_config: SavedConfig) -> Invocation:
+    words = _sorted_words(argv)
+    folder = _checked_folder(words.chosen.get("--config-dir"))
+    resume = words.chosen.get("resume")
+    if resume is None:
+        composed = compose_with_remarks(words.overrides, words.chosen.get("config", "config"), folder)
+    else:
+        composed = _compose_to_resume(resume, words, folder, saved_config)
+    return Invocation(composed.config, words.dry_run, tuple(argv), composed.remarks, resume)
+
+
+def _sorted_words(argv: Sequence[str]) -> _Words:
     chosen: Dict[str, str] = {}
     dry_run = False
     overrides: List[str] = []
@@ -74,28 +95,28 @@ def _invocation(argv: Sequence[str], saved_config: SavedConfig) -> Invocation:
             raise ConfigError(f"{word} is unknown. Known: {', '.join(_FLAGS)}, key=value.{did_you_mean(word, _FLAGS)}")
         else:
             overrides.append(word)
-    folder = _checked_folder(chosen.get("--config-dir"))
-    resume = chosen.get("resume")
-    if resume is not None:
-        chosen["config"] = str(_config_to_resume(resume, overrides, chosen, saved_config))
-    composed = compose_with_remarks(overrides, chosen.get("config", "config"), folder)
-    return Invocation(composed.config, dry_run, tuple(argv), composed.remarks, resume)
+    return _Words(overrides, chosen, dry_run)
 
 
-def _config_to_resume(resume: str, overrides: List[str], chosen: Dict[str, str], saved_config: SavedConfig) -> Path:
-    """The configuration of the run that goes on; the command line changes it key by key."""
-    keys = [canonical_key(override.partition("=")[0].lstrip("+")) for override in overrides]
+def _compose_to_resume(resume: str, words: _Words, folder: Optional[str], saved_config: SavedConfig) -> Composed:
+    """The configuration of the run that goes on; the command line changes it key by key, and may name its task."""
+    given = {canonical_key(word.partition("=")[0].lstrip("+")): word.partition("=")[2] for word in words.overrides}
+    if "config" in words.chosen:
+        raise ConfigError(f"resume={resume} and config={words.chosen['config']} exclude each other. Give one of them")
+    if resume in ("exact", "weights"):
+        raise ConfigError(f"resume={resume} names a run; what to take over from a checkpoint is train.resume={resume}")
     for key in ("train.checkpoint", "train.test", *GROUPS):
-        if key in keys:
+        if key in given and key != "task":
             raise ConfigError(
                 f"resume={resume} goes on in a run with that run's own configuration; {key}= cannot be given with it"
             )
-    if "config" in chosen:
-        raise ConfigError(f"resume={resume} and config={chosen['config']} exclude each other. Give one of them")
-    if resume in ("exact", "weights"):
-        raise ConfigError(f"resume={resume} names a run; what to take over from a checkpoint is train.resume={resume}")
-    runs_dir = dict(zip(keys, overrides)).get("train.runsDir", "").partition("=")[2].strip("\"'")
-    return saved_config(resume, runs_dir or TrainConfig.runsDir)
+    config_file = saved_config(resume, given.get("train.runsDir", TrainConfig.runsDir).strip("\"'"))
+    overrides = [word for word in words.overrides if not word.startswith("task=")]
+    composed = compose_with_remarks(overrides, str(config_file), folder)
+    task = composed.config.task.name
+    if given.get("task", task) != task:
+        raise ConfigError(f"resume={resume} is a run of task={task}, not task={given['task']}")
+    return composed
 
 
 def _choose(chosen: Dict[str, str], what: str, value: str) -> None:

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from dexhand.build import build_algorithm, build_env
+from dexhand.build import build_algorithm, build_env, policy_loader
 from dexhand.config.compose import compose
-from dexhand.rl.policy import RlGamesPolicy
+from dexhand.core.checkpoints import CheckpointStore
+from dexhand.core.clock import SystemClock
+from dexhand.core.reload import ReloadWatcher
+from dexhand.core.resolve import find_source
+from dexhand.core.stop import StopRequest
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = [
@@ -61,22 +65,32 @@ def test_the_script_finds_the_box(backend: str, tmp_path: Path) -> None:
     assert share >= 90, table
 
 
-def test_a_policy_takes_newer_weights_between_two_steps(backend: str) -> None:
-    """What hot reload does: the environment goes on, the actions are the new policy's."""
+def test_a_newer_checkpoint_acts_between_two_steps(backend: str, tmp_path: Path) -> None:
+    """Loaded in a thread while the environments stand still, so that any other change of theirs would be seen."""
     if backend == "isaacgym":
         pytest.skip("one simulation for each process: the other tests run scripts")
-    env = build_env(compose([f"sim.backend={backend}", *ON_GPU, "numEnvs=16", "task.episodeLength=50"]))
-    algorithm = build_algorithm(compose([f"sim.backend={backend}", *ON_GPU, "numEnvs=16"]), env)
-    policy = RlGamesPolicy.from_state(algorithm.state_dict(), env.device)
+    config = compose([f"sim.backend={backend}", *ON_GPU, "numEnvs=16", "task.episodeLength=50"])
+    env = build_env(config)
+    algorithm = build_algorithm(config, env)
+    store = CheckpointStore(tmp_path / "nn")
+    store.save(algorithm.state_dict(), iteration=0)
+    watcher = ReloadWatcher(
+        find_source(str(tmp_path), tmp_path / "runs"), policy_loader(config, env), clock=SystemClock(), interval=0.01
+    )
+    first = watcher.wait(StopRequest())
+    assert first is not None
     algorithm.iterate()
     observations, _ = env.reset(seed=0)
-    before = policy.act(observations)
+    before = first.policy.act(observations)
     moment = {name: tensor.clone() for name, tensor in vars(env.simulator.state).items()}
-    policy.load_state_dict(algorithm.state_dict())
-    assert not torch.equal(before, policy.act(observations))
-    assert torch.equal(policy.act(observations), algorithm.policy().act(observations))
+    store.save(algorithm.state_dict(), iteration=1)
+    newer = next(loaded for loaded in iter(watcher.poll, store) if loaded is not None)
+    assert newer.iteration == 1
+    assert not torch.equal(before, newer.policy.act(observations))
+    assert torch.equal(newer.policy.act(observations), algorithm.policy().act(observations))
     for name, tensor in vars(env.simulator.state).items():
         assert torch.equal(tensor, moment[name]), name
+    watcher.close()
     algorithm.close()
 
 

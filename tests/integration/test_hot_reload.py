@@ -146,6 +146,7 @@ def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(
         ({"model": shorter}, "network does not fit"),
         ({"dexhand": other}, "trained with task=BlindGrasping"),
         ({"model": None}, "its network cannot be built"),
+        ({"model": {name: tensor.double() * float("nan") for name, tensor in state["model"].items()}}, "diverged"),
     ):
         said = len(player.lines)
         save_checkpoint(latest, {**state, **change})
@@ -156,7 +157,7 @@ def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(
     player.wait_for(r"^games .* iteration 77 .* return \d")
     results = player.stop()
     assert [entry["iteration"] for entry in results["checkpoints"]] == [3, 77]
-    assert player.said.count("Checkpoint not loaded") == 7, player.said
+    assert player.said.count("Checkpoint not loaded") == 8, player.said
 
 
 def test_it_waits_for_the_first_checkpoint_of_a_run_that_exists(workspace: Path, players: List[Player]) -> None:

@@ -64,10 +64,18 @@ def test_a_run_that_goes_on_has_its_own_configuration(tmp_path: Path) -> None:
     """Keys on the command line change it."""
     first = parse(["task=BlindGrasping", "numEnvs=7", "train.resume=weights"]).config
     (tmp_path / "config.yaml").write_text(to_yaml(first))
-    invocation = parse([f"resume={tmp_path}", "maxIter=77"])
+    invocation = parse([f"resume={tmp_path}", "maxIter=77", "task=BlindGrasping"])
     assert invocation.resume == str(tmp_path)
     first.train.maxIterations = 77
     assert invocation.config == first
+
+
+def test_a_run_of_another_task_does_not_go_on(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Naming the task is a check, not a choice."""
+    (tmp_path / "config.yaml").write_text(to_yaml(parse(["task=BlindGrasping"]).config))
+    with pytest.raises(SystemExit):
+        parse([f"resume={tmp_path}", "task=BaseTask"])
+    assert "is a run of task=BlindGrasping, not task=BaseTask" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,7 @@ def test_a_run_that_goes_on_has_its_own_configuration(tmp_path: Path) -> None:
         (["config=test", "-cn", "debug"], "config=test and config=debug"),
         (["resume=latest", "config=test"], "exclude each other"),
         (["resume=latest", "checkpoint=latest"], "train.checkpoint= cannot be given with it"),
-        (["resume=latest", "task=BaseTask"], "task= cannot be given with it"),
+        (["resume=latest", "physics=fast"], "physics= cannot be given with it"),
         (["resume=weights"], "train.resume=weights"),
     ],
 )
