@@ -30,7 +30,7 @@ def main() -> int:
     common = [f"env.numEnvs={arguments.num_envs}", *arguments.overrides]
     configs = [compose([f"sim.backend={backend}", *common]) for backend in backends]
     for config in configs:  # before rows.py imports torch
-        import_simulator_before_torch(config)
+        import_simulator_before_torch(config.sim.backend)
 
     from rows import benchmark
 

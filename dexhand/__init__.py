@@ -17,7 +17,7 @@ def make(task: str = "BaseTask", *overrides: str, num_envs: Optional[int] = None
 
     sizes = [] if num_envs is None else [f"env.numEnvs={num_envs}"]
     config = compose([f"task={task}", *sizes, *overrides])
-    import_simulator_before_torch(config)
+    import_simulator_before_torch(config.sim.backend)
 
     from dexhand.build import build_env
 

@@ -11,6 +11,7 @@ from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.import_order import import_simulator_before_torch
 from dexhand.config.schema import Config
+from dexhand.config.validate import missing_features
 from dexhand.core.resolve import find_run, find_source, resolve_checkpoint
 from dexhand.core.workspace import Run, WorkspaceError
 from dexhand.logs import log_to_console
@@ -18,13 +19,26 @@ from dexhand.logs import log_to_console
 log = logging.getLogger(__name__)
 
 
-def saved_config(resume: str, runs_dir: str) -> Path:
-    """The configuration of the run that ``resume`` means. Raises ``ConfigError``."""
-    try:
-        run, _ = find_run(resume, Path(runs_dir))
-    except WorkspaceError as error:
-        raise ConfigError(str(error).replace("train.checkpoint=", "resume=", 1)) from None
-    return run.config_file
+class Workspaces:
+    """``SavedConfigs`` of the runs in workspaces."""
+
+    def to_resume(self, spec: str, runs_dir: str) -> Path:
+        """See ``SavedConfigs.to_resume``."""
+        try:
+            run, _ = find_run(spec, Path(runs_dir))
+        except WorkspaceError as error:
+            raise ConfigError(str(error).replace("train.checkpoint=", "resume=", 1)) from None
+        return run.config_file
+
+    def behind(self, checkpoint: str, runs_dir: str) -> Optional[Path]:
+        """See ``SavedConfigs.behind``; what is wrong with ``checkpoint`` is said when it is played."""
+        try:
+            source = find_source(checkpoint, Path(runs_dir))
+            places = [path.parent.parent for path in source.checkpoints()[:1]] or source.folders()
+        except (WorkspaceError, OSError):
+            return None
+        files = (Run(place).config_file for place in places)
+        return next((file for file in files if file.is_file()), None)
 
 
 def run(invocation: Invocation) -> int:
@@ -53,7 +67,8 @@ def _test(invocation: Invocation, console: Console) -> int:
         found = source.checkpoints()
         _describe(config, f"Test {games} of", str(found[0]) if found else f"{source}, which holds none yet", console)
         return 0
-    import_simulator_before_torch(config)
+    _refuse_missing_features(config)
+    import_simulator_before_torch(config.sim.backend)
     from dexhand.playing import play
 
     return play(invocation, source, console)
@@ -70,10 +85,16 @@ def _train(invocation: Invocation, console: Console) -> int:
         place = f" in {continued.path}" if continued else ""
         _describe(config, "Train", f"{checkpoint or 'scratch'}{place}", console)
         return 0
-    import_simulator_before_torch(config)
+    _refuse_missing_features(config)
+    import_simulator_before_torch(config.sim.backend)
     from dexhand.training import train
 
     return train(invocation, checkpoint, continued, console)
+
+
+def _refuse_missing_features(config: Config) -> None:
+    for problem in missing_features(config):
+        raise ConfigError(problem)
 
 
 def _describe(config: Config, verb: str, start: str, console: Console) -> None:
@@ -82,6 +103,7 @@ def _describe(config: Config, verb: str, start: str, console: Console) -> None:
     for line in (
         f"# {verb} {config.task.name} in {config.env.numEnvs} environments{limit}",
         f"# from {start}; nothing was started: dry run",
+        *(f"# would end with an error: {problem}" for problem in missing_features(config)),
     ):
         console.print(line, markup=False, soft_wrap=True)
     console.print(to_yaml(config), markup=False, soft_wrap=True, end="")

@@ -23,7 +23,8 @@ class _ConsoleHandler(logging.Handler):
 
 
 def log_to_console(console: Console, level: str) -> None:
-    """Show messages of ``level`` and above."""
+    """Show messages of ``level`` and above; Python's own warnings are messages, too."""
+    logging.captureWarnings(True)
     root = logging.getLogger()
     root.handlers = [_ConsoleHandler(console)]
     root.setLevel(level.upper())

@@ -86,7 +86,7 @@ def _play(
     run = begin("test", invocation, clock, played=first.path)
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
     sinks = build.build_sinks(run.summaries)
-    if train.testGamesNum == 0:
+    if train.testGamesNum == 0 and log.isEnabledFor(logging.INFO):
         sinks.append(GamesConsoleSink(console, clock))
     report = Report(
         first,
@@ -94,7 +94,7 @@ def _play(
         run=run,
         sinks=sinks,
         clock=clock,
-        say=lambda line: console.print(line, markup=False, soft_wrap=True),
+        say=log.info,
     )
     loop = EvalLoop(
         env,

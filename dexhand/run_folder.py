@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 def begin(kind: RunKind, invocation: Invocation, clock: Clock, played: Optional[Path] = None) -> Run:
     """Make the folder of a new run, write down how the run came about, and show it in the workspace."""
     workspace = Workspace(Path(invocation.config.train.runsDir))
-    run = workspace.create_run(invocation.config.task.name, kind, clock)
+    config = invocation.config
+    run = workspace.create_run(config.train.experimentName or config.task.name, kind, clock)
     _record(run, invocation, played)
     workspace.publish(run)
     log.info("%s run %s", kind.capitalize(), run.path)

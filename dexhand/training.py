@@ -4,7 +4,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
 from rich.console import Console
 
@@ -14,7 +14,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.checkpoints import CheckpointError, CheckpointStore
 from dexhand.core.clock import SystemClock
-from dexhand.core.interfaces import Algorithm, Clock, MetricSink
+from dexhand.core.interfaces import Algorithm, Clock
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
 from dexhand.core.workspace import Run, hold
@@ -60,10 +60,11 @@ def _run_loop(
     first_step: Optional[int],
 ) -> TrainResult:
     done, last = algorithm.iterations_done, config.train.maxIterations
-    sinks: List[MetricSink] = [
-        ConsoleSink(console, clock, iterations_done=done, max_iterations=last),
-        *build.build_sinks(run.summaries, first_step),
-    ]
+    sinks = build.build_sinks(run.summaries, first_step)
+    if log.isEnabledFor(logging.INFO):
+        episodes = config.train.logInterval
+        progress = ConsoleSink(console, clock, iterations_done=done, max_iterations=last, episodes_between=episodes)
+        sinks.append(progress)
     store = CheckpointStore(run.checkpoints, keep=config.train.keepCheckpoints)
     store.remove_leftovers()
     loop = TrainLoop(

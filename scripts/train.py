@@ -2,26 +2,19 @@
 """Train a policy, or play one with test=true. ``--help`` tells the rest."""
 
 import sys
-from pathlib import Path
 
-from dexhand.config.cli import parse
+from dexhand.config.cli import Sweep, parse
+from dexhand.experiment import Workspaces, run
+from dexhand.sweep import run_jobs
 
 
 def main() -> int:
-    """Read the command line first: what is wrong there is said before torch or a simulator is imported."""
-    invocation = parse(sys.argv[1:], _saved_config)
+    """What is wrong with the command line is said before torch or a simulator is imported."""
+    asked = parse(sys.argv[1:], Workspaces())
     try:
-        from dexhand.experiment import run
-
-        return run(invocation)
+        return run_jobs(asked, sys.argv[0]) if isinstance(asked, Sweep) else run(asked)
     except KeyboardInterrupt:  # before training listens to signals: nothing has been begun that could be lost
         return 130
-
-
-def _saved_config(resume: str, runs_dir: str) -> Path:
-    from dexhand.experiment import saved_config
-
-    return saved_config(resume, runs_dir)
 
 
 if __name__ == "__main__":

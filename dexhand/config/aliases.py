@@ -1,99 +1,168 @@
-"""Other spellings of configuration keys: one table, used to translate the command line and shown by ``--help``."""
+"""Other spellings of configuration keys: one table, used for the command line, for YAML files and for ``--help``."""
 
+import re
 from dataclasses import dataclass
-from typing import Dict, List, Sequence, Tuple
+from functools import lru_cache
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import yaml
 
 from dexhand.config.errors import ConfigError
+from dexhand.config.keys import all_keys, sections
 
-ALIASES: Dict[str, str] = {
-    # short forms
+SHORT_FORMS: Dict[str, str] = {
     "numEnvs": "env.numEnvs",
-    "num_envs": "env.numEnvs",
     "device": "env.device",
+    "viewer": "env.viewer",
+    "render": "env.viewer",
+    "headless": "env.viewer",
+    "videoRecord": "env.videoRecord",
+    "videoStream": "env.videoStream",
+    "streamBindAll": "env.videoStreamBindAll",
     "test": "train.test",
     "testGamesNum": "train.testGamesNum",
     "reloadInterval": "train.reloadInterval",
     "checkpoint": "train.checkpoint",
     "seed": "train.seed",
     "maxIter": "train.maxIterations",
-    "maxIterations": "train.maxIterations",
     "logLevel": "train.logLevel",
-    # sections of older versions
-    "training.test": "train.test",
-    "training.seed": "train.seed",
-    "training.checkpoint": "train.checkpoint",
-    "training.maxIterations": "train.maxIterations",
-    "training.max_iterations": "train.maxIterations",
-    "training.torchDeterministic": "train.torchDeterministic",
-    "training.torch_deterministic": "train.torchDeterministic",
-    "testing.testGamesNum": "train.testGamesNum",
-    "testing.reloadInterval": "train.reloadInterval",
-    "training.reloadInterval": "train.reloadInterval",
-    "logging.logLevel": "train.logLevel",
-    "train.max_iterations": "train.maxIterations",
-    "train.torch_deterministic": "train.torchDeterministic",
-    "env.box": "task.box",
-    # task keys in camelCase
-    "task.rewardWeights": "task.reward_weights",
-    "task.policyObservationKeys": "task.policy_observation_keys",
-    "task.policyControlsHandBase": "task.policy_controls_hand_base",
-    "task.policyControlsFingers": "task.policy_controls_fingers",
-    "task.maxBaseLinearVelocity": "task.max_base_linear_velocity",
-    "task.maxBaseAngularVelocity": "task.max_base_angular_velocity",
-    "task.maxFingerJointVelocity": "task.max_finger_joint_velocity",
-    "task.contactBinaryThreshold": "task.contact_binary_threshold",
-    "task.handbaseThreshold": "task.handbase_threshold",
-    "task.fingertipThreshold": "task.fingertip_threshold",
-    "task.fingerpadThreshold": "task.fingerpad_threshold",
-    "task.activeSuccessCriteria": "task.active_success_criteria",
-    "task.activeFailureCriteria": "task.active_failure_criteria",
 }
-"""Other spelling: the key it means. A key stands for everything below it too."""
+"""Convenient on a command line; using them needs no remark."""
 
-SHORT_FORMS = tuple(alias for alias in ALIASES if "." not in alias)
-"""Aliases that are convenient rather than old; using them needs no remark."""
+OLD_SECTIONS: Dict[str, str] = {
+    "training": "train",
+    "testing": "train",
+    "logging": "train",
+    "experiment": "train",
+    "task.reward": "task.reward_weights",
+}
+"""Sections of older versions and documents: ``training.seed`` is ``train.seed``."""
+
+OLD_KEYS: Dict[str, str] = {
+    "experiment.name": "train.experimentName",
+    "num_envs": "env.numEnvs",
+    "maxIterations": "train.maxIterations",
+    "train.maxIter": "train.maxIterations",
+    "recordVideo": "env.videoRecord",
+    "env.recordVideo": "env.videoRecord",
+    "env.render": "env.viewer",
+    "env.headless": "env.viewer",
+    "env.streamBindAll": "env.videoStreamBindAll",
+    "env.graphicsDeviceId": "sim.isaacgym.graphicsDevice",
+    "env.box": "task.box",
+}
+"""From older versions and documents; using them is remarked upon."""
+
+ALIASES: Dict[str, str] = {**SHORT_FORMS, **OLD_KEYS, **OLD_SECTIONS}
+"""Other spelling: the key or section it means.
+
+Beside these, camelCase and snake_case are the same: ``task.rewardWeights`` is ``task.reward_weights``.
+"""
+
+NEGATED = ("headless", "env.headless")
+"""Aliases that say the opposite of their key."""
+
+_OPPOSITE = {"true": "false", "false": "true"}
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@dataclass(frozen=True)
+class Override:
+    """One ``key=value`` in canonical spelling."""
+
+    key: str
+    value: str
+    given: str
+    """As the user wrote it."""
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+    @property
+    def shown(self) -> str:
+        """For a message: the canonical spelling, and the user's where it is another."""
+        same = self.given.lstrip("+") == str(self)
+        return str(self) if same else f"{self.given} ({self})"
 
 
 @dataclass(frozen=True)
 class Translation:
     """A command line in canonical spelling."""
 
-    overrides: Tuple[str, ...]
+    overrides: Tuple[Override, ...]
     remarks: Tuple[str, ...]
     """One line for each old spelling, with the one to use instead."""
 
 
 def canonical_key(key: str) -> str:
-    """``key`` with an alias at its front replaced; a key that is no alias is returned as it is."""
-    parts = key.split(".")
-    for length in range(len(parts), 0, -1):
-        head = ".".join(parts[:length])
-        if head in ALIASES:
-            return ".".join([ALIASES[head], *parts[length:]])
-    return key
+    """``key`` with aliases at its front replaced; a key that is no alias is returned as it is."""
+    for table in ({**SHORT_FORMS, **OLD_KEYS}, OLD_SECTIONS, OLD_KEYS):
+        if key not in OLD_SECTIONS:  # a section takes no value
+            key = _with_head_replaced(key, table.get)
+    return _with_head_replaced(key, lambda head: _names().get(_snake(head)))
+
+
+def canonical_value(key: str, value: str) -> str:
+    """``value`` as the canonical key takes it; ``key`` is the alias. Raises ``ConfigError``."""
+    if key not in NEGATED or value.lower() == "null":
+        return value
+    if value.lower() not in _OPPOSITE:
+        raise ConfigError(f"{key}={value}: expected true, false or null")
+    return _OPPOSITE[value.lower()]
 
 
 def translate(overrides: Sequence[str]) -> Translation:
-    """Canonical overrides, each ``key=value``.
+    """Canonical overrides of words ``key=value``.
 
     ``+key=value`` and ``++key=value`` say in Hydra that the key may be new; here no key can be, and they mean the same.
     Raises ``ConfigError`` where one key is given different values in two spellings.
     """
-    translated: List[str] = []
+    translated: List[Override] = []
     remarks: List[str] = []
-    given: Dict[str, Tuple[str, str]] = {}
-    for override in overrides:
-        spelling, equals, value = override.partition("=")
+    given: Dict[str, Override] = {}
+    for word in overrides:
+        spelling, _, value = word.partition("=")
         plain = spelling.lstrip("+")
-        key = canonical_key(plain)
-        if equals:
-            other, other_value = given.setdefault(key, (spelling, value))
-            if other != spelling and other_value != value:
-                raise ConfigError(
-                    f"{other}={other_value} and {spelling}={value} are two spellings of {key} with different values. "
-                    "Give one of them"
-                )
-        if key != plain and plain not in SHORT_FORMS:
-            remarks.append(f"{plain} is an old spelling of {key}")
-        translated.append(key + equals + value)
+        override = Override(canonical_key(plain), canonical_value(plain, value), word)
+        other = given.setdefault(override.key, override)
+        if other.given.partition("=")[0] != spelling and not _equal(other.value, override.value):
+            raise ConfigError(
+                f"{other.given} and {word} are two spellings of {override.key} with different values. Give one of them"
+            )
+        if override.key != plain and plain not in SHORT_FORMS:
+            remarks.append(remark(plain, override.key))
+        translated.append(override)
     return Translation(tuple(translated), tuple(remarks))
+
+
+def remark(alias: str, key: str) -> str:
+    """What is said of an old spelling."""
+    opposite = ", which says the opposite" if alias in NEGATED else ""
+    return f"{alias} is an old spelling of {key}{opposite}"
+
+
+def _with_head_replaced(key: str, lookup: Callable[[str], Optional[str]]) -> str:
+    """``key`` with the longest head that ``lookup`` knows replaced."""
+    parts = key.split(".")
+    for length in range(len(parts), 0, -1):
+        name = lookup(".".join(parts[:length]))
+        if name is not None:
+            return ".".join([name, *parts[length:]])
+    return key
+
+
+def _snake(key: str) -> str:
+    return _HUMP.sub("_", key).lower()
+
+
+@lru_cache(maxsize=None)
+def _names() -> Dict[str, str]:
+    """Every key and section by its snake_case form."""
+    return {_snake(name): name for name in (*sections(), *all_keys())}
+
+
+def _equal(one: str, other: str) -> bool:
+    try:
+        return bool(yaml.safe_load(one) == yaml.safe_load(other))
+    except yaml.YAMLError:
+        return one == other

@@ -1,14 +1,17 @@
 """The command line of ``scripts/train.py``."""
 
+import itertools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import Dict, List, NoReturn, Optional, Protocol, Sequence, Tuple, Union
 
 from dexhand.config.aliases import canonical_key
-from dexhand.config.compose import GROUPS, Composed, compose_with_remarks
+from dexhand.config.completion import complete
+from dexhand.config.compose import Composed, compose_with_remarks, section_to_yaml, to_yaml
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.help import help_text
+from dexhand.config.overrides import GROUPS, expand
 from dexhand.config.schema import Config, TrainConfig
 
 _VALUE_FLAGS = {
@@ -18,8 +21,20 @@ _VALUE_FLAGS = {
     "-cd": "--config-dir",
     "--config-dir": "--config-dir",
     "resume": "resume",
+    "-c": "--cfg",
+    "--cfg": "--cfg",
+    "-p": "--package",
+    "--package": "--package",
+    "-sc": "--shell-completion",
+    "--shell-completion": "--shell-completion",
 }
-_FLAGS = (*(flag for flag in _VALUE_FLAGS if flag.startswith("-")), "--dry-run", "--help", "-h")
+_SWITCHES = {
+    "--dry-run": "--dry-run",
+    "--resolve": "--resolve",
+    "-m": "--multirun",
+    "--multirun": "--multirun",
+}
+_FLAGS = (*(flag for flag in _VALUE_FLAGS if flag.startswith("-")), *_SWITCHES, "--help", "-h")
 
 
 @dataclass(frozen=True)
@@ -36,17 +51,37 @@ class Invocation:
     """The run to go on in, as the user named it."""
 
 
-SavedConfig = Callable[[str, str], Path]
-"""Finds the configuration of the run that ``resume=`` names, in a ``train.runsDir``."""
+@dataclass(frozen=True)
+class Sweep:
+    """Several runs, asked for with ``--multirun``."""
+
+    jobs: Tuple[Invocation, ...]
 
 
-def parse(argv: Sequence[str], saved_config: SavedConfig) -> Invocation:
-    """Read a command line. Prints the help page and exits 0, or one line about what is wrong and exits 2."""
-    if "--help" in argv or "-h" in argv:
-        print(help_text())  # noqa: T201
-        sys.exit(0)
+class SavedConfigs(Protocol):
+    """Finds the ``config.yaml`` of runs in a ``train.runsDir``."""
+
+    def to_resume(self, spec: str, runs_dir: str) -> Path:
+        """Of the run that ``resume=`` names. Raises ``ConfigError`` where there is none."""
+
+    def behind(self, checkpoint: str, runs_dir: str) -> Optional[Path]:
+        """Of the run that ``checkpoint=`` comes from; ``None`` where that is not known."""
+
+
+def parse(argv: Sequence[str], saved: SavedConfigs) -> Union[Invocation, Sweep]:
+    """Read a command line. Prints a page that it asks for and exits 0, or one line about what is wrong and exits 2."""
     try:
-        return _invocation(argv, saved_config)
+        if "--help" in argv or "-h" in argv:
+            _show(help_text())
+        words = _sorted_words(argv)
+        if "--shell-completion" in words.chosen:
+            _show(complete(words.chosen["--shell-completion"]))
+        if "--multirun" in words.switches:
+            return _sweep(argv, words, saved)
+        invocation = _invocation(argv, words, saved)
+        if "--cfg" in words.chosen:
+            _show(_page_of(invocation.config, words.chosen["--cfg"], words.chosen.get("--package", "_global_")))
+        return invocation
     except ConfigError as error:
         fail(error)
 
@@ -57,37 +92,31 @@ def fail(error: Exception) -> NoReturn:
     sys.exit(2)
 
 
+def _show(page: str) -> NoReturn:
+    print(page, end="" if page.endswith("\n") else "\n")  # noqa: T201
+    sys.exit(0)
+
+
 @dataclass(frozen=True)
 class _Words:
     """A command line, sorted."""
 
     overrides: List[str]
     chosen: Dict[str, str]
-    """What ``config=``, ``--config-dir`` and ``resume=`` name."""
-    dry_run: bool
-
-
-def _invocation(argv: Sequence[str], saved_config: SavedConfig) -> Invocation:
-    words = _sorted_words(argv)
-    folder = _checked_folder(words.chosen.get("--config-dir"))
-    resume = words.chosen.get("resume")
-    if resume is None:
-        composed = compose_with_remarks(words.overrides, words.chosen.get("config", "config"), folder)
-    else:
-        composed = _compose_to_resume(resume, words, folder, saved_config)
-    return Invocation(composed.config, words.dry_run, tuple(argv), composed.remarks, resume)
+    """What ``config=``, ``--config-dir``, ``resume=`` ... name."""
+    switches: List[str]
 
 
 def _sorted_words(argv: Sequence[str]) -> _Words:
     chosen: Dict[str, str] = {}
-    dry_run = False
+    switches: List[str] = []
     overrides: List[str] = []
     rest = list(argv)
     while rest:
         word = rest.pop(0)
         flag, equals, value = word.partition("=")
-        if word == "--dry-run":
-            dry_run = True
+        if word in _SWITCHES:
+            switches.append(_SWITCHES[word])
         elif flag in _VALUE_FLAGS:
             value = value if equals or not flag.startswith("-") else _next(rest, flag)
             _choose(chosen, _VALUE_FLAGS[flag], value)
@@ -95,28 +124,7 @@ def _sorted_words(argv: Sequence[str]) -> _Words:
             raise ConfigError(f"{word} is unknown. Known: {', '.join(_FLAGS)}, key=value.{did_you_mean(word, _FLAGS)}")
         else:
             overrides.append(word)
-    return _Words(overrides, chosen, dry_run)
-
-
-def _compose_to_resume(resume: str, words: _Words, folder: Optional[str], saved_config: SavedConfig) -> Composed:
-    """The configuration of the run that goes on; the command line changes it key by key, and may name its task."""
-    given = {canonical_key(word.partition("=")[0].lstrip("+")): word.partition("=")[2] for word in words.overrides}
-    if "config" in words.chosen:
-        raise ConfigError(f"resume={resume} and config={words.chosen['config']} exclude each other. Give one of them")
-    if resume in ("exact", "weights"):
-        raise ConfigError(f"resume={resume} names a run; what to take over from a checkpoint is train.resume={resume}")
-    for key in ("train.checkpoint", "train.test", *GROUPS):
-        if key in given and key != "task":
-            raise ConfigError(
-                f"resume={resume} goes on in a run with that run's own configuration; {key}= cannot be given with it"
-            )
-    config_file = saved_config(resume, given.get("train.runsDir", TrainConfig.runsDir).strip("\"'"))
-    overrides = [word for word in words.overrides if not word.startswith("task=")]
-    composed = compose_with_remarks(overrides, str(config_file), folder)
-    task = composed.config.task.name
-    if given.get("task", task) != task:
-        raise ConfigError(f"resume={resume} is a run of task={task}, not task={given['task']}")
-    return composed
+    return _Words(overrides, chosen, switches)
 
 
 def _choose(chosen: Dict[str, str], what: str, value: str) -> None:
@@ -130,7 +138,70 @@ def _next(rest: List[str], flag: str) -> str:
     return rest.pop(0)
 
 
+# --- one run ----------------------------------------------------------------------------------------------------------
+
+
+def _invocation(argv: Sequence[str], words: _Words, saved: SavedConfigs) -> Invocation:
+    folder = _checked_folder(words.chosen.get("--config-dir"))
+    resume = words.chosen.get("resume")
+    if resume is None:
+        composed = compose_with_remarks(words.overrides, words.chosen.get("config", "config"), folder, saved.behind)
+    else:
+        composed = _compose_to_resume(resume, words, folder, saved)
+    return Invocation(composed.config, "--dry-run" in words.switches, tuple(argv), composed.remarks, resume)
+
+
+def _keys_of(words: _Words) -> Dict[str, str]:
+    """Value of each key of a command line, in canonical spelling."""
+    pairs = (word.partition("=") for word in words.overrides)
+    return {canonical_key(key.lstrip("+")): value for key, _, value in pairs}
+
+
 def _checked_folder(folder: Optional[str]) -> Optional[str]:
     if folder is not None and not (folder and Path(folder).is_dir()):
         raise ConfigError(f"--config-dir={folder}: there is no such folder")
     return folder
+
+
+def _compose_to_resume(resume: str, words: _Words, folder: Optional[str], saved: SavedConfigs) -> Composed:
+    """The configuration of the run that goes on; the command line changes it key by key, and may name its task."""
+    given = _keys_of(words)
+    if "config" in words.chosen:
+        raise ConfigError(f"resume={resume} and config={words.chosen['config']} exclude each other. Give one of them")
+    if resume in ("exact", "weights"):
+        raise ConfigError(f"resume={resume} names a run; what to take over from a checkpoint is train.resume={resume}")
+    for key in ("train.checkpoint", "train.test", *GROUPS):
+        if key in given and key != "task":
+            raise ConfigError(
+                f"resume={resume} goes on in a run with that run's own configuration; {key}= cannot be given with it"
+            )
+    config_file = saved.to_resume(resume, given.get("train.runsDir", TrainConfig.runsDir).strip("\"'"))
+    overrides = [word for word in words.overrides if not word.startswith("task=")]
+    composed = compose_with_remarks(overrides, str(config_file), folder)
+    task = composed.config.task.name
+    if given.get("task", task) != task:
+        raise ConfigError(f"resume={resume} is a run of task={task}, not task={given['task']}")
+    return composed
+
+
+def _page_of(config: Config, what: str, section: str) -> str:
+    """The configuration, or a section of it, as YAML."""
+    if what != "job":
+        raise ConfigError(f"--cfg {what}: Hydra only composes here. --cfg job shows the configuration")
+    return to_yaml(config) if section == "_global_" else section_to_yaml(config, section)
+
+
+# --- several runs -----------------------------------------------------------------------------------------------------
+
+
+def _sweep(argv: Sequence[str], words: _Words, saved: SavedConfigs) -> Sweep:
+    """One job for each combination of the values given; the last key changes fastest. All are checked at once."""
+    for what in ("resume", "--cfg"):
+        if what in words.chosen:
+            raise ConfigError(f"--multirun and {what} exclude each other: one is about many runs, the other about one")
+    jobs = []
+    for overrides in itertools.product(*(expand(word) for word in words.overrides)):
+        others = [word for word in argv if word not in words.overrides and _SWITCHES.get(word) != "--multirun"]
+        job = _Words(list(overrides), words.chosen, words.switches)
+        jobs.append(_invocation([*others, *overrides], job, saved))
+    return Sweep(tuple(jobs))

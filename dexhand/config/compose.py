@@ -3,32 +3,31 @@
 import random
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from dexhand.config.aliases import ALIASES, translate
+from dexhand.config.aliases import NEGATED, canonical_key, canonical_value, remark
+from dexhand.config.custom_task import load_task_class
 from dexhand.config.errors import ConfigError, did_you_mean
-from dexhand.config.explain import explained, first_line, unreadable
-from dexhand.config.keys import all_keys, sections
+from dexhand.config.explain import Explainer, unreadable
+from dexhand.config.files import CFG, Sources, find_sources, read_yaml
+from dexhand.config.import_order import import_simulator_before_torch
+from dexhand.config.overrides import Overrides, read_overrides
 from dexhand.config.schema import Config, EnvConfig, SimConfig, TrainConfig
-from dexhand.config.task_schema import TASKS
+from dexhand.config.task_schema import TASKS, BaseTaskConfig
 from dexhand.config.validate import validate
 
-CFG = Path(__file__).parent / "cfg"
 TRAIN_ENVS, TEST_ENVS = 1024, 4
 """What env.numEnvs=null means."""
 
 _SECTIONS = {"sim": SimConfig, "env": EnvConfig, "train": TrainConfig}
-GROUPS = ("task", "physics", "actuators", "train")
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,37 @@ def compose(overrides: Sequence[str] = (), config: str = "config", config_dir: O
     return compose_with_remarks(overrides, config, config_dir).config
 
 
-def compose_with_remarks(overrides: Sequence[str], config: str, config_dir: Optional[str]) -> Composed:
-    """``compose``, with the remarks on old spellings."""
-    translation = translate(list(_select_presets(overrides)))
-    for override in translation.overrides:
-        _check_override(override, config_dir)
-    composed = _composed(translation.overrides, config, config_dir)
-    typed = _typed(composed, translation.overrides, config)
+Behind = Callable[[str, str], Optional[Path]]
+"""Finds the ``config.yaml`` of the run that a ``train.checkpoint`` in a ``train.runsDir`` comes from."""
+
+
+def compose_with_remarks(
+    words: Sequence[str], config: str, config_dir: Optional[str], behind: Optional[Behind] = None
+) -> Composed:
+    """``compose``, with the remarks on old spellings and on what has no effect.
+
+    With ``behind``, a test plays the task that its policy was trained for, where neither ``words`` nor a file of the
+    user's own names a task.
+    """
+    overrides = read_overrides(words)
+    sources = find_sources(config, config_dir, overrides.searchpath)
+    explainer = Explainer(overrides, sources, config)
+    composed = _composed(overrides, sources, explainer)
+    remarks = _in_canonical_spelling(composed, overrides)
+    played = _run_played(composed, behind) if sources.folder == CFG and "task" not in overrides else None
+    if played is not None:
+        trained = read_yaml(played)
+        composed = _composed(overrides.with_task(str(trained["task"]["name"])), sources, explainer)
+        _in_canonical_spelling(composed, overrides)
+        _adopt(trained, composed, overrides)
+        remarks.append(f"task={composed.task.name}, which {played.parent.name} was trained for")
+    try:
+        typed = _typed(composed, explainer)
+    except OmegaConfBaseException as error:
+        raise explainer.explained(error) from None
     _fill_in(typed)
     validate(typed)
-    return Composed(typed, translation.remarks)
+    return Composed(typed, (*overrides.remarks, *remarks, *_without_effect(typed)))
 
 
 def to_yaml(config: Config) -> str:
@@ -65,161 +85,141 @@ def to_yaml(config: Config) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
-def names_of(group: str) -> List[str]:
-    """The choices of a group (``task``, ``physics`` ...), or the whole configurations for ``""``."""
-    return sorted(path.stem for path in (CFG / group).glob("*.yaml"))
+def section_to_yaml(config: Config, section: str) -> str:
+    """One section (``train.ppo``) or value. Raises ``ConfigError``."""
+    found = OmegaConf.select(OmegaConf.structured(config), canonical_key(section))
+    if found is None:
+        raise ConfigError(f"{section} is no section. Known: sim, env, task, train and those below, such as train.ppo")
+    return OmegaConf.to_yaml(found) if OmegaConf.is_config(found) else f"{found}\n"
 
 
-# --- the command line -------------------------------------------------------------------------------------------------
-
-
-def _select_presets(overrides: Sequence[str]) -> Iterator[str]:
-    """Turn ``+defaults=[config,/physics/fast]``, which in Hydra would only add a key, into what it is meant to do."""
-    for override in overrides:
-        key, _, value = override.partition("=")
-        if key.lstrip("+") != "defaults":
-            yield override
-            continue
-        for entry in value.strip("[]").split(","):
-            group, _, choice = entry.strip().lstrip("/").rpartition("/")
-            if group:
-                yield f"+{group}={choice}"
-            elif choice != "config":
-                raise ConfigError(
-                    f"{override}: {choice!r} names no preset. Write +defaults=[config,/physics/fast], or config=NAME "
-                    "for a whole configuration"
-                )
-
-
-def _check_override(override: str, config_dir: Optional[str]) -> None:
-    """Refuse what Hydra would refuse in many lines, in one."""
-    try:
-        parsed = OverridesParser.create().parse_override(override)
-    except HydraException:
-        raise ConfigError(
-            f"{override!r} cannot be read. Write key=value without spaces; quote values with special characters"
-        ) from None
-    key = parsed.key_or_group
-    if not key:
-        raise ConfigError(f"{override!r} names no key. Write key=value")
-    if parsed.is_delete():
-        raise ConfigError(f"{override}: keys cannot be removed. Give {key} another value")
-    value = override.partition("=")[2]
-    if key in GROUPS:
-        _check_choice(key, value.strip("\"'"), config_dir)
-        return
-    if key == "task.name":
-        raise ConfigError(f"{override}: choose a task with task={value}")
-    if key in all_keys():
-        return
-    if key in sections():
-        raise ConfigError(f"{override}: {key} is a section. Give its keys one by one, such as {_example(key)}=...")
-    known = [*all_keys(), *ALIASES, *GROUPS]
-    raise ConfigError(f"{override}: there is no key {key}.{did_you_mean(key, known)} --help lists all keys")
-
-
-def _check_choice(group: str, choice: str, config_dir: Optional[str]) -> None:
-    known = _known(group, config_dir)
-    if choice not in known:
-        example = f" Keys of the section are given one by one, such as {_example(group)}=..." if "{" in choice else ""
-        raise ConfigError(
-            f"{group}={choice} is unknown. Known: {', '.join(known)}.{did_you_mean(choice, known)}{example}"
-        )
-
-
-def _known(group: str, config_dir: Optional[str]) -> List[str]:
-    """``names_of`` and what the user's own folder adds."""
-    own = [path.stem for path in (Path(config_dir) / group).glob("*.yaml")] if config_dir else []
-    return sorted({*names_of(group), *own})
-
-
-def _example(section: str) -> str:
-    prefix = {"physics": "sim.", "actuators": "env.actuators."}.get(section, f"{section}.")
-    return next(name for name in all_keys() if name.startswith(prefix) and name != "task.name")
-
-
-def _locate(config: str, config_dir: Optional[str]) -> Tuple[Path, str]:
-    """Folder and name of the primary configuration."""
-    if config.endswith(".yaml"):
-        path = Path(config).resolve()
-        if not path.is_file():
-            raise ConfigError(f"config={config}: there is no such file")
-        return path.parent, path.name
-    known = _known("", config_dir)
-    if config not in known:
-        raise ConfigError(
-            f"config={config} is unknown. Known: {', '.join(known)}, or the path of a .yaml file."
-            + did_you_mean(config, known)
-        )
-    if config_dir and (Path(config_dir) / f"{config}.yaml").is_file():
-        return Path(config_dir).resolve(), config
-    if config_dir:
-        _refuse_shadowed(Path(config_dir))
-    return CFG, config
-
-
-def _refuse_shadowed(folder: Path) -> None:
-    """Hydra would prefer our file to the user's of the same name, and say nothing."""
-    for group in GROUPS:
-        for path in sorted((folder / group).glob("*.yaml")):
-            if path.stem in names_of(group):
-                raise ConfigError(f"{path}: {group}={path.stem} is one of ours. Give your file a name of its own")
-
-
-def _searchpath(folders: Sequence[Path]) -> str:
-    quoted = [str(folder).replace("'", "\\'") for folder in folders]
-    return "hydra.searchpath=[" + ",".join(f"'file://{folder}'" for folder in quoted) + "]"
-
-
-# --- Hydra ------------------------------------------------------------------------------------------------------------
-
-
-def _composed(overrides: Sequence[str], config: str, config_dir: Optional[str]) -> DictConfig:
-    """What Hydra composes; its errors become ``ConfigError``."""
-    folder, name = _locate(config, config_dir)
-    searchpath = [*([Path(config_dir).resolve()] if config_dir else []), CFG]
-    try:
-        return _hydra(folder, name, [*overrides, _searchpath(searchpath)])
-    except MissingConfigException as error:
-        raise ConfigError(f"config={config}: {first_line(error)}") from None
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explained(error, overrides, config) from None
-    except (YAMLError, UnicodeDecodeError, OSError) as error:
-        raise unreadable(error, config) from None
-    except RecursionError:
-        raise ConfigError(f"config={config} names itself in its defaults list. Name another file there") from None
-
-
-def _hydra(folder: Path, name: str, overrides: Sequence[str]) -> DictConfig:
-    store = ConfigStore.instance()
-    for node, schema in {**_SECTIONS, **TASKS}.items():
-        store.store(group="schema", name=node, node=schema)
+def _composed(overrides: Overrides, sources: Sources, explainer: Explainer) -> DictConfig:
+    """What Hydra composes, of plain values; its errors become ``ConfigError``."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        return hydra_compose(name, overrides=list(overrides))
+    try:
+        with initialize_config_dir(str(sources.folder), version_base="1.3"):
+            composed = hydra_compose(sources.name, overrides=[*overrides.for_hydra(), sources.override])
+    except MissingConfigException as error:
+        raise explainer.missing(error) from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explainer.explained(error) from None
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        raise unreadable(error, explainer.config) from None
+    except RecursionError:
+        raise ConfigError(
+            f"config={explainer.config} names itself in its defaults list. Name another file there"
+        ) from None
+    OmegaConf.set_struct(composed, False)
+    return composed
 
 
-def _typed(composed: DictConfig, overrides: Sequence[str], config: str) -> Config:
-    """Dataclass instances of what Hydra composed."""
+_WORLD = ("task.", "sim.dt", "env.controlDecimation", "env.handAsset", "env.initialHandPos", "env.actuators.")
+"""What a policy takes for granted: what it sees and does, how often, and with which hand."""
+
+
+def _run_played(composed: DictConfig, behind: Optional[Behind]) -> Optional[Path]:
+    """The configuration of the run whose policy a test plays, if that is known."""
+    train = {"test": False, "checkpoint": None, "runsDir": TrainConfig.runsDir, **(composed.get("train") or {})}
+    if behind is None or train["test"] is not True or train["checkpoint"] is None:
+        return None
+    path = behind(str(train["checkpoint"]), str(train["runsDir"]))
+    return path if path is not None and "name" in (read_yaml(path).get("task") or {}) else None
+
+
+def _adopt(trained: Mapping[str, Any], composed: DictConfig, overrides: Overrides) -> None:
+    """Take over the world that a policy was trained in, except for what the command line gives."""
+    given = [override.key for override in overrides.keys]
+    known = OmegaConf.create(dict(trained))
+    for name in _leaves(trained):
+        is_given = name in given or ("actuators" in given and name.startswith("env.actuators."))
+        if name.startswith(_WORLD) and not is_given:
+            OmegaConf.update(composed, name, OmegaConf.select(known, name), force_add=True)
+
+
+# --- old spellings in files -------------------------------------------------------------------------------------------
+
+
+def _in_canonical_spelling(composed: DictConfig, overrides: Overrides) -> List[str]:
+    """Rename the keys that files spell otherwise, in place; returns the remarks.
+
+    Ours are all canonical, so another spelling is from a file of the user's, which comes after ours; it gives way to
+    the command line alone.
+    """
+    given = {override.key for override in overrides.keys}
+    remarks = []
+    for alias in list(_leaves(OmegaConf.to_container(composed))):
+        key = canonical_key(alias)
+        if key == alias:
+            continue
+        value = OmegaConf.select(composed, alias, throw_on_missing=False)
+        _remove(composed, alias)
+        remarks.append(remark(alias, key))
+        if alias in NEGATED and value is not None:
+            value = canonical_value(alias, str(value)) == "true"
+        if key not in given:
+            OmegaConf.update(composed, key, value, force_add=True)
+    return remarks
+
+
+def _leaves(tree: Any, prefix: str = "") -> Iterator[str]:
+    """The full names of all keys that hold no other keys."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _remove(composed: DictConfig, name: str) -> None:
+    """Delete a key, and the sections above it that are empty then."""
+    head, _, last = name.rpartition(".")
+    section = OmegaConf.select(composed, head) if head else composed
+    del section[last]
+    if head and not section:
+        _remove(composed, head)
+
+
+# --- types ------------------------------------------------------------------------------------------------------------
+
+
+def _typed(composed: DictConfig, explainer: Explainer) -> Config:
+    """Dataclass instances of what Hydra composed. The task comes last: a user's own may import torch."""
     missing = [entry.name for entry in fields(Config) if composed.get(entry.name) is None]
     if missing:
-        raise ConfigError(f"config={config} lacks {', '.join(missing)}. Begin it with defaults: [config, _self_]")
-    name = OmegaConf.select(composed, "task.name")
-    if name not in TASKS:
-        raise ConfigError(f"task.name={name} is unknown. Known: {', '.join(TASKS)}.{did_you_mean(str(name), TASKS)}")
+        raise ConfigError(
+            f"config={explainer.config} lacks {', '.join(missing)}. Begin it with defaults: [config, _self_]"
+        )
     extra = [str(key) for key in composed if key not in {entry.name for entry in fields(Config)}]
     if extra:
         raise ConfigError(f"there is no section {', '.join(extra)}. Known: sim, env, task, train")
-    schemas = {**_SECTIONS, "task": TASKS[name]}
-    try:
-        for key in sorted(OmegaConf.missing_keys(composed)):
-            raise ConfigError(f"{key}=??? is no value. Expected {all_keys()[key].allowed()}")
-        structured = OmegaConf.create({node: OmegaConf.structured(schema) for node, schema in schemas.items()})
-        structured.merge_with(composed)
-        values: Dict[str, Any] = {entry.name: OmegaConf.to_object(structured[entry.name]) for entry in fields(Config)}
-    except OmegaConfBaseException as error:
-        raise explained(error, overrides, config) from None
+    for key in sorted(OmegaConf.missing_keys(composed)):
+        raise explainer.without_value(key)
+    names = list(_leaves(OmegaConf.to_container(composed)))
+    explainer.refuse_unknown(name for name in names if not name.startswith("task."))
+    tree = OmegaConf.create({name: OmegaConf.structured(schema) for name, schema in _SECTIONS.items()})
+    tree.merge_with({name: composed[name] for name in _SECTIONS})
+    schema = _task_schema(composed)
+    explainer.know_task(schema)
+    explainer.refuse_unknown(names)
+    tree["task"] = OmegaConf.structured(schema)
+    tree.merge_with({"task": composed.task})
+    values: Dict[str, Any] = {entry.name: OmegaConf.to_object(tree[entry.name]) for entry in fields(Config)}
     return Config(**values)
+
+
+def _task_schema(composed: DictConfig) -> type:
+    """The class of the ``task`` section."""
+    name, module = (OmegaConf.select(composed, f"task.{key}") for key in ("name", "module"))
+    if module is not None:
+        import_simulator_before_torch(str(OmegaConf.select(composed, "sim.backend")))
+        schema: type = load_task_class(str(module), str(name)).config_class
+        return schema
+    if name not in TASKS:
+        raise ConfigError(
+            f"task.name={name} is unknown. Known: {', '.join(TASKS)}.{did_you_mean(str(name), TASKS)} "
+            "A task of your own is found with task.module"
+        )
+    return TASKS[name]
 
 
 def _fill_in(config: Config) -> None:
@@ -232,3 +232,11 @@ def _fill_in(config: Config) -> None:
     if ppo.minibatch_size == 0:
         batch = ppo.horizon_length * env.numEnvs
         ppo.minibatch_size = batch // 4 if batch % 4 == 0 else batch
+    if config.task.module is not None and config.task.module.endswith(".py"):
+        config.task.module = str(Path(config.task.module).resolve())  # the run may be continued from elsewhere
+
+
+def _without_effect(config: Config) -> Iterator[str]:
+    weight = config.task.reward_weights.object_height
+    if type(config.task) is BaseTaskConfig and config.task.module is None and weight != 0.0:
+        yield f"task.reward_weights.object_height={weight} has no effect: task=BaseTask has no object"

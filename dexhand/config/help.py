@@ -2,8 +2,8 @@
 
 from typing import Iterator, List
 
-from dexhand.config.aliases import ALIASES
-from dexhand.config.compose import names_of
+from dexhand.config.aliases import ALIASES, NEGATED, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS
+from dexhand.config.files import names_of
 from dexhand.config.keys import Key, all_keys, keys_of
 from dexhand.config.task_schema import TASKS
 
@@ -23,9 +23,16 @@ examples:
                                                              them, until Ctrl-C
   python scripts/train.py physics=fast numEnvs=64 --dry-run  show the whole configuration, start nothing
 
+  python scripts/train.py config=test_viewer checkpoint=latest
+                                                             a whole configuration (below), changed by a key
+  python scripts/train.py --multirun train.seed=1,2,3 task=BaseTask,BoxGrasping
+                                                             six runs, one after the other
+
 options:
   -h, --help             this page
   --dry-run              compose, check, find the checkpoint, print the plan and stop
+  -c job, --cfg job      print the whole configuration and stop; with -p SECTION, --package SECTION a part of it
+  -m, --multirun         keys may have several values (a,b,c or range(1,4)): one run for each combination
   config=NAME, -cn NAME, --config-name NAME
                          start from a whole configuration (below), or from a YAML file such as a run's own config.yaml
   resume=RUN             go on in a run, in its folder, with its configuration; keys given with it change that.
@@ -33,6 +40,10 @@ options:
   --config-dir DIR, -cd DIR
                          a folder of your own with task/, train/, physics/ ... laid out like dexhand/config/cfg/; a
                          config.yaml in it, such as a run's own, is used instead of ours
+  hydra.searchpath=[file://DIR,pkg://PACKAGE]
+                         further places with files to choose from
+  -sc install=SHELL      print what makes SHELL (bash, fish, zsh) complete words with Tab:
+                         eval "$(python scripts/train.py -sc install=bash)"
 
 exit codes: 0 done; 1 the end of a training could not be saved; 2 the configuration cannot work (one line on standard
 error says why)"""
@@ -91,7 +102,13 @@ def _shown(value: object) -> str:
 
 
 def _aliases() -> Iterator[str]:
-    yield "other spellings:"
-    width = max(map(len, ALIASES))
-    for alias, key in ALIASES.items():
-        yield f"  {alias:<{width}}  {key}"
+    width = max(map(len, ALIASES)) + 2
+    for title, table in (
+        ("short forms:", SHORT_FORMS),
+        ("old spellings, which work and are remarked upon:", OLD_KEYS),
+        ("old sections:", {f"{alias}.*": f"{section}.*" for alias, section in OLD_SECTIONS.items()}),
+    ):
+        yield title
+        for alias, key in table.items():
+            yield f"  {alias:<{width}}{'not ' if alias in NEGATED else ''}{key}"
+    yield "camelCase and snake_case are the same: task.rewardWeights is task.reward_weights, env.num_envs env.numEnvs"

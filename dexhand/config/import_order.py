@@ -4,15 +4,14 @@ import importlib
 import sys
 
 from dexhand.config.errors import ConfigError
-from dexhand.config.schema import Config
 
 
-def import_simulator_before_torch(config: Config) -> None:
-    """Import Isaac Gym if it is asked for. Call it before anything imports torch.
+def import_simulator_before_torch(backend: str) -> None:
+    """Import Isaac Gym if ``backend`` is that. Call it before anything imports torch.
 
     Raises ``ConfigError`` where it is too late, or where Isaac Gym is not installed.
     """
-    if config.sim.backend != "isaacgym" or "isaacgym.gymapi" in sys.modules:
+    if backend != "isaacgym" or "isaacgym.gymapi" in sys.modules:
         return
     if "torch" in sys.modules:
         raise ConfigError(

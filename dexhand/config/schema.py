@@ -105,7 +105,14 @@ class EnvConfig:
 
     numEnvs: Optional[int] = option(None, "parallel environments; null = 1024 for training, 4 for testing", low=1)
     device: str = option("auto", "where tensors live: auto, cpu, cuda or cuda:<index>")
-    viewer: bool = option(False, "watch in a window while it runs (Isaac Gym only)")
+    viewer: Optional[bool] = option(
+        None, "watch in a window while it runs; null = in tests, where simulator and machine have one (Isaac Gym has)"
+    )
+    videoRecord: bool = option(False, "record videos into the run folder; not in this version yet")
+    videoMaxDuration: float = option(300.0, "a recording goes on in a new file after this time", unit="s", above=0)
+    videoStream: bool = option(False, "show what happens in a browser; not in this version yet")
+    videoStreamPort: int = option(58080, "port of the stream", low=1, high=65535)
+    videoStreamBindAll: bool = option(False, "other machines may see the stream, too")
     controlDecimation: int = option(2, "physics calls per control step", low=1)
     handAsset: Optional[str] = option(
         None, "MJCF of a hand with the built-in one's joint and body names; null = the built-in one"
@@ -189,8 +196,14 @@ class TrainConfig:
     saveFrequency: int = option(100, "iterations between numbered checkpoints", low=1)
     saveInterval: float = option(30.0, "a checkpoint is written at the latest after this time", unit="s", low=0)
     torchThreads: int = option(1, "torch's CPU threads; more than 1 slows down small networks", low=1)
+    experimentName: Optional[str] = option(
+        None, "begins the names of the run's folder and links; null = the task's name"
+    )
     runsDir: str = option("runs", "workspace of links to the newest runs; the runs themselves lie in <runsDir>_all")
     logLevel: str = option("info", "how much is said", choices=("debug", "info", "warning", "error"))
+    logInterval: Optional[int] = option(
+        None, "finished episodes between two lines of a training's progress; null = a line every 5 s", low=1
+    )
     network: NetworkConfig = option(NetworkConfig, "the network")
     ppo: PpoConfig = option(PpoConfig, "the learner")
 

@@ -1,7 +1,7 @@
 """The ``task`` section of each task: every key with its type, default, meaning, unit and range."""
 
 from dataclasses import dataclass
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from dexhand.config.option import option
 
@@ -78,6 +78,7 @@ class BaseRewardWeights:
     hand_acceleration: float = option(0.0, "steady hand")
     hand_angular_acceleration: float = option(0.0, "steadily turning hand")
     contact_stability: float = option(0.0, "contacts do not flicker")
+    object_height: float = option(0.0, "the object goes up; always 0 in a task without one")
     termination_success: float = option(0.0, "bonus when the episode ends in success", low=0)
     termination_failure_penalty: float = option(0.0, "subtracted when it ends in failure", low=0)
     termination_timeout_penalty: float = option(0.0, "subtracted when time runs out", low=0)
@@ -88,6 +89,10 @@ class BaseTaskConfig:
     """What every task has; BaseTask itself: move about without touching the ground."""
 
     name: str = option("BaseTask", "the task")
+    module: Optional[str] = option(
+        None,
+        "module (my_package.my_task) or file (my_task.py) of your own with a class of the task's name; null = ours",
+    )
     episodeLength: int = option(300, "an episode times out after episodeLength - 1 control steps", low=2)
     controlMode: str = option(
         "position_delta",
@@ -200,7 +205,6 @@ class BlindGraspingConfig(GraspingTaskConfig):
 class BoxGraspingRewardWeights(BaseRewardWeights):
     """BoxGrasping adds terms about the box."""
 
-    object_height: float = option(0.0, "the box goes up")
     single_finger_contact: float = option(0.0, "exactly one finger touches the box")
     multi_finger_contact: float = option(0.0, "thumb and another finger touch the box")
     finger_to_object: float = option(0.0, "pads near the box")

@@ -3,12 +3,13 @@
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.keys import Key, keys_of
 from dexhand.config.schema import Config
 
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -20,6 +21,21 @@ def validate(config: Config) -> None:
             _check(key, _value_of(config, key.name))
     _check_env(config)
     _check_train(config)
+    _check_names(config)
+
+
+def missing_features(config: Config) -> Iterator[str]:
+    """What is asked for and may well come, but is not in this version; a line for each."""
+    env = config.env
+    if env.viewer and config.sim.backend != "isaacgym":
+        yield (
+            f"env.viewer=true: this version has no window yet for sim.backend={config.sim.backend}, only for isaacgym. "
+            "Go on without one: env.viewer=false"
+        )
+    if env.videoRecord:
+        yield "env.videoRecord=true: this version does not record videos yet. Go on without: env.videoRecord=false"
+    if env.videoStream:
+        yield "env.videoStream=true: this version has no live stream yet. Go on without: env.videoStream=false"
 
 
 def _value_of(config: Config, name: str) -> Any:
@@ -62,6 +78,15 @@ def _check_env(config: Config) -> None:
         raise ConfigError(f"env.initialHandPos={env.initialHandPos} must be three numbers x, y, z in metres")
     if env.handAsset is not None and not Path(env.handAsset).is_file():
         raise ConfigError(f"env.handAsset={env.handAsset}: there is no such file. Give the path of an MJCF, or null")
+
+
+def _check_names(config: Config) -> None:
+    name = config.train.experimentName
+    if name is not None and not RUN_NAME.fullmatch(name):
+        raise ConfigError(
+            f"train.experimentName={name} cannot begin a folder's name: letters, digits, _ and - are allowed, "
+            "beginning with a letter or digit"
+        )
 
 
 def _check_train(config: Config) -> None:

@@ -1,7 +1,7 @@
 """Training progress on the console: two live lines in a terminal, plain lines elsewhere."""
 
 import datetime
-from typing import TYPE_CHECKING, Mapping, Tuple
+from typing import TYPE_CHECKING, Mapping, Optional, Tuple
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,23 +17,28 @@ _PLAIN_INTERVAL = 5.0
 
 
 class _LatestLines:
-    """Shows the latest lines: live in a terminal, elsewhere as one plain line now and then."""
+    """Shows the latest lines: live in a terminal, elsewhere as one plain line now and then, or when it is due."""
 
-    def __init__(self, console: Console, clock: Clock) -> None:
+    def __init__(self, console: Console, clock: Clock, *, plain: bool = False) -> None:
+        """``plain`` = never live."""
         self._console = console
         self._clock = clock
         self._pending = ""
         self._last_line = float("-inf")
+        self._is_live = console.is_terminal and not plain
         self._live = Live(console=console, refresh_per_second=4)
-        if console.is_terminal:
+        if self._is_live:
             self._live.start()
 
-    def show(self, *lines: str) -> None:
-        if self._console.is_terminal:
+    def show(self, *lines: str, due: Optional[bool] = None) -> None:
+        """``due`` = whether a plain line is printed now; ``None`` = if the last one is old enough."""
+        if self._is_live:
             self._live.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines)))
             return
         self._pending = " | ".join(lines)
-        if self._clock.monotonic() - self._last_line >= _PLAIN_INTERVAL:
+        if due is None:
+            due = self._clock.monotonic() - self._last_line >= _PLAIN_INTERVAL
+        if due:
             self._print_pending()
 
     def _print_pending(self) -> None:
@@ -50,8 +55,19 @@ class _LatestLines:
 class ConsoleSink:
     """``MetricSink`` that shows where training stands and when it will be done."""
 
-    def __init__(self, console: Console, clock: Clock, *, iterations_done: int, max_iterations: int) -> None:
-        self._lines = _LatestLines(console, clock)
+    def __init__(
+        self,
+        console: Console,
+        clock: Clock,
+        *,
+        iterations_done: int,
+        max_iterations: int,
+        episodes_between: Optional[int] = None,
+    ) -> None:
+        """``episodes_between`` = finished episodes between two lines, which are plain then even in a terminal."""
+        self._lines = _LatestLines(console, clock, plain=episodes_between is not None)
+        self._episodes_between = episodes_between
+        self._episodes = 0.0
         self._clock = clock
         self._start = clock.monotonic()
         self._first_iteration = iterations_done
@@ -59,7 +75,16 @@ class ConsoleSink:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See ``MetricSink.scalars``."""
-        self._lines.show(self._progress(step, values), _columns(values, _TRAINING))
+        self._lines.show(self._progress(step, values), _columns(values, _TRAINING), due=self._is_due(values))
+
+    def _is_due(self, values: Mapping[str, float]) -> Optional[bool]:
+        if self._episodes_between is None:
+            return None
+        self._episodes += values.get("episodes/finished", 0.0)
+        due = self._episodes >= self._episodes_between
+        if due:
+            self._episodes = 0.0
+        return due
 
     def _progress(self, step: int, values: Mapping[str, float]) -> str:
         iteration = int(values["info/iteration"])
@@ -110,6 +135,7 @@ _TRAINING: Columns = (
     ("length", "episodes/length", ".0f"),
     ("actor", "losses/actor", ".4f"),
     ("critic", "losses/critic", ".4f"),
+    ("entropy", "losses/entropy", ".3f"),
     ("lr", "info/learning_rate", ".1e"),
 )
 _TESTING: Columns = (

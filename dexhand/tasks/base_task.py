@@ -1,7 +1,7 @@
 """BaseTask: move about without touching the ground. Every other task builds on it."""
 
 from dataclasses import asdict
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, TypeVar
+from typing import Any, Callable, ClassVar, Dict, List, Mapping, Sequence, Tuple, Type, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -12,7 +12,7 @@ from dexhand.core.interfaces import Box, ResetPose, SimState, Verdict
 from dexhand.tasks.action_map import ActionMap
 from dexhand.tasks.hand_state import HandState, Memory
 from dexhand.tasks.observations import OBSERVATIONS, Observation
-from dexhand.tasks.rewards import Reward, common_rewards
+from dexhand.tasks.rewards import Reward, common_rewards, nothing
 
 Criterion = Callable[[Any], Tensor]
 """Where the episode ends, bool (N,), judged by what the task's ``hand_state`` returns."""
@@ -25,6 +25,9 @@ Term = TypeVar("Term")
 
 class BaseTask:
     """``Task`` on tensors alone. A task built on it adds entries to the four tables and places its objects."""
+
+    config_class: ClassVar[Type[BaseTaskConfig]] = BaseTaskConfig
+    """Of ``config``: the keys of the ``task`` section."""
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class BaseTask:
 
     def reward_table(self) -> Dict[str, Reward]:
         """What ``reward_weights`` may weigh, the endings aside."""
-        return common_rewards(self.dof_limits[len(hand.BASE_JOINTS) :])
+        return {**common_rewards(self.dof_limits[len(hand.BASE_JOINTS) :]), "object_height": nothing}
 
     def success_table(self) -> Dict[str, Criterion]:
         """What ``active_success_criteria`` may name."""

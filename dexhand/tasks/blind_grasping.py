@@ -45,6 +45,7 @@ class BlindGrasping(GraspingTask):
     """
 
     config: BlindGraspingConfig
+    config_class = BlindGraspingConfig
     memory: BlindGraspMemory
     contact_distance_factor = 1.2
 

@@ -13,12 +13,12 @@ class BoxGrasping(GraspingTask):
     """Rewards lead from reaching over touching to lifting and holding, all at the same time."""
 
     config: BoxGraspingConfig
+    config_class = BoxGraspingConfig
 
     def reward_table(self) -> Dict[str, Reward]:
         """Adds terms about the box."""
         return {
             **super().reward_table(),
-            "object_height": self.lifted_share,
             "single_finger_contact": lambda s: (s.box_contact.sum(dim=1) == 1).float(),
             "multi_finger_contact": lambda s: s.grasping.float(),
             "finger_to_object": lambda s: torch.exp(-5.0 * s.pad_to_box.mean(dim=1)),

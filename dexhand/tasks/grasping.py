@@ -13,6 +13,7 @@ from dexhand.core.interfaces import Box, ResetPose, SimState
 from dexhand.tasks.base_task import BaseTask, Criterion
 from dexhand.tasks.hand_state import HandState, Memory, remembered
 from dexhand.tasks.observations import Observation
+from dexhand.tasks.rewards import Reward
 
 PAD_PAIRS = ((0, 1), (0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4))
 """Pairs of fingerpads whose distances are observed, thumb = 0."""
@@ -155,6 +156,10 @@ class GraspingTask(BaseTask):
     def observation_sizes(self) -> Dict[str, int]:
         """See ``BaseTask.observation_sizes``."""
         return dict(GRASPING_OBSERVATIONS)
+
+    def reward_table(self) -> Dict[str, Reward]:
+        """Here there is an object that can go up."""
+        return {**super().reward_table(), "object_height": self.lifted_share}
 
     def success_table(self) -> Dict[str, Criterion]:
         """The box has been held up long enough."""

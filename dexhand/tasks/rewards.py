@@ -4,14 +4,15 @@
 step of an episode, as are changes of contact.
 """
 
-from typing import Callable, Dict
+from typing import Any, Callable, Dict
 
 import torch
 from torch import Tensor
 
 from dexhand.tasks.hand_state import HandState
 
-Reward = Callable[[HandState], Tensor]
+Reward = Callable[[Any], Tensor]
+"""A term, raw values of shape (N,), of what the task's ``hand_state`` returns."""
 
 
 def _norm(vector: Tensor) -> Tensor:
@@ -26,6 +27,11 @@ def _first_step(s: HandState) -> Tensor:
 def alive(s: HandState) -> Tensor:
     """1."""
     return torch.ones_like(s.lowest_fingertip)
+
+
+def nothing(s: HandState) -> Tensor:
+    """0: of an object, where there is none."""
+    return torch.zeros_like(s.lowest_fingertip)
 
 
 def height_safety(s: HandState) -> Tensor:

@@ -26,10 +26,14 @@ DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/getting-started.md",
+    "docs/configuration.md",
     "docs/hot-reload.md",
     "docs/architecture.md",
     "docs/gpu.md",
 ]
+
+FILE = r"`([\w/]+\.(?:py|yaml))`[^`\n]*:\n\n```(?:python|yaml)\n(.*?)^```"
+"""A file that the reader is to write: its name, then a block with its text."""
 
 DONE_BY_CI = (
     "pip install -c constraints.txt -e .",
@@ -62,7 +66,7 @@ def made_small(arguments: List[str]) -> List[str]:
     if not {"checkpoint", "resume"} & set(keys):  # a run that is continued must go beyond where it was
         small = [re.sub(r"^maxIter=.*", "maxIter=2", argument) for argument in small]
     defaults = {"numEnvs": "4", "train.network.units": "[16]", "maxIter": "2", "train.ppo.horizon_length": "8"}
-    if {"test", "resume"} & set(keys) or "--dry-run" in arguments or "--help" in arguments:
+    if {"test", "resume", "--dry-run", "--help", "--cfg"} & set(keys) or "config=test" in " ".join(arguments):
         defaults = {}
     return small + [f"{key}={value}" for key, value in defaults.items() if key not in keys]
 
@@ -87,6 +91,8 @@ def run(command: str) -> None:
     words = shlex.split(command)
     if words[0] == "tensorboard":
         subprocess.run([sys.executable, "-m", "tensorboard.main", "--inspect", *words[1:]], check=True)
+    elif words[0] == "eval":
+        subprocess.run(["bash", "-c", command], check=True)
     elif "testGamesNum=0" in words:
         play_and_interrupt(words[1:])
     elif words[:2] == ["python", "-m"]:
@@ -122,7 +128,10 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.timeout(600)  # MuJoCo Warp compiles its kernels the first time on a machine
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_of_a_document_works(document: str, clone: Path) -> None:
-    """In the document's order."""
+    """In the document's order, with the files that it says to write."""
+    for name, text in re.findall(FILE, (ROOT / document).read_text(), re.MULTILINE | re.DOTALL):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_text(text)
     for command in commands(document):
         run(command)
 

@@ -6,7 +6,7 @@ from typing import Callable, List, Set, Tuple
 import pytest
 import torch
 
-from dexhand.build import backend_of, check_machine, device_of
+from dexhand.build import backend_of, device_of
 from dexhand.config.compose import compose
 from dexhand.config.errors import ConfigError
 
@@ -53,12 +53,6 @@ class TestChoice:
 
 
 class TestRefusal:
-    def test_a_viewer_needs_isaac_gym(self, machine: Machine) -> None:
-        config = compose(["sim.backend=mock", "env.viewer=true"])
-        machine(0, set())
-        with pytest.raises(ConfigError, match=r"env\.viewer=true: sim\.backend=mock has no window"):
-            check_machine(config)
-
     @pytest.mark.parametrize(
         ("overrides", "gpus", "packages", "parts"),
         [

@@ -1,16 +1,24 @@
 """One table of other spellings."""
 
+import re
+from typing import List
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexhand.config.aliases import ALIASES, canonical_key, translate
+from dexhand.config.aliases import NEGATED, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS, canonical_key, translate
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys, sections
 
-aliases = st.sampled_from(sorted(ALIASES))
+aliases = st.sampled_from(sorted({*SHORT_FORMS, *OLD_KEYS} - set(NEGATED)))
 keys = st.sampled_from(sorted(all_keys()))
 values = st.text(alphabet="abcxyz0123456789_./", min_size=1, max_size=8)
+
+
+def translated(*words: str) -> List[str]:
+    """The words in canonical spelling."""
+    return [str(override) for override in translate(words).overrides]
 
 
 @given(alias=aliases)
@@ -19,28 +27,44 @@ def test_an_alias_means_a_key_or_section_that_exists(alias: str) -> None:
     assert canonical_key(alias) in {*all_keys(), *sections()}
 
 
+@pytest.mark.parametrize("alias", sorted(OLD_SECTIONS))
+def test_a_section_that_is_called_otherwise_exists(alias: str) -> None:
+    """And each of its keys is found below the other name, also where that name is spelled in camelCase."""
+    section = OLD_SECTIONS[alias]
+    below = [name for name in all_keys() if name.startswith(f"{section}.")]
+    assert below
+    assert [canonical_key(alias + name[len(section) :]) for name in below] == below
+
+
 @given(key=keys)
 def test_a_canonical_key_is_left_alone(key: str) -> None:
     """A key of the schema is never taken for an alias."""
     assert canonical_key(key) == key
 
 
+@given(key=keys)
+def test_camel_case_and_snake_case_are_the_same(key: str) -> None:
+    """Whichever a document prefers."""
+    camel = re.sub(r"_([a-z])", lambda match: match[1].upper(), key)
+    snake = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: f"_{match[1].lower()}", key)
+    assert canonical_key(camel) == canonical_key(snake) == key
+
+
 @given(alias=aliases, value=values)
 def test_translation_is_idempotent(alias: str, value: str) -> None:
     """Translating a translation changes nothing and has no remarks."""
-    once = translate([f"{alias}={value}"])
-    twice = translate(once.overrides)
-    assert twice.overrides == once.overrides
-    assert twice.remarks == ()
+    once = translated(f"{alias}={value}")
+    assert translated(*once) == once
+    assert translate(once).remarks == ()
 
 
-@given(alias=aliases, first=values, second=values)
-def test_two_spellings_of_one_key_must_agree(alias: str, first: str, second: str) -> None:
+@given(alias=aliases, first=st.integers(), second=st.integers())
+def test_two_spellings_of_one_key_must_agree(alias: str, first: int, second: int) -> None:
     """Different values in two spellings are refused with both; equal ones pass."""
-    key = ALIASES[alias]
+    key = canonical_key(alias)
     both = [f"{alias}={first}", f"{key}={second}"]
     if first == second:
-        assert translate(both).overrides == (f"{key}={first}", f"{key}={first}")
+        assert translated(*both) == [f"{key}={first}", f"{key}={first}"]
         return
     with pytest.raises(ConfigError) as error:
         translate(both)
@@ -48,28 +72,54 @@ def test_two_spellings_of_one_key_must_agree(alias: str, first: str, second: str
     assert both[1] in str(error.value)
 
 
+def test_true_is_true_however_it_is_written() -> None:
+    """Two spellings agree when their values mean the same."""
+    assert translated("test=true", "train.test=True") == ["train.test=true", "train.test=True"]
+
+
+@pytest.mark.parametrize("alias", NEGATED)
+def test_headless_is_the_opposite_of_a_viewer(alias: str) -> None:
+    """And contradicts one that is asked for."""
+    assert translated(f"{alias}=true") == ["env.viewer=false"]
+    assert translated(f"{alias}=False") == ["env.viewer=true"]
+    assert translated(f"{alias}=null") == ["env.viewer=null"]
+    assert translated(f"{alias}=true", "render=false") == ["env.viewer=false", "env.viewer=false"]
+    with pytest.raises(ConfigError, match=f"{alias}=true and render=true are two spellings of env.viewer"):
+        translate([f"{alias}=true", "render=true"])
+    with pytest.raises(ConfigError, match=f"{alias}=maybe: expected true, false or null"):
+        translate([f"{alias}=maybe"])
+
+
 def test_an_alias_of_a_section_stands_for_the_keys_below_it() -> None:
-    """CamelCase sections are translated at the front of longer keys."""
+    """Of tasks of the user's own, too, whose keys nobody knows."""
     assert canonical_key("task.rewardWeights.alive") == "task.reward_weights.alive"
+    assert canonical_key("task.reward.my_own_term") == "task.reward_weights.my_own_term"
+
+
+def test_a_section_takes_no_value() -> None:
+    """``experiment=NAME`` is not ``train=NAME``, which chooses a learner."""
+    assert canonical_key("experiment") == "experiment"
 
 
 def test_an_old_spelling_is_remarked_upon_and_a_short_form_is_not() -> None:
     """The remark names the spelling to use."""
-    translation = translate(["training.max_iterations=5", "numEnvs=4"])
-    assert translation.remarks == ("training.max_iterations is an old spelling of train.maxIterations",)
+    translation = translate(["training.max_iterations=5", "numEnvs=4", "env.headless=true"])
+    assert translation.remarks == (
+        "training.max_iterations is an old spelling of train.maxIterations",
+        "env.headless is an old spelling of env.viewer, which says the opposite",
+    )
 
 
 def test_the_same_spelling_twice_is_left_to_hydra() -> None:
     """The last value wins, as anywhere in Hydra."""
-    assert translate(["env.numEnvs=1", "env.numEnvs=2"]).overrides == ("env.numEnvs=1", "env.numEnvs=2")
+    assert translated("env.numEnvs=1", "env.numEnvs=2") == ["env.numEnvs=1", "env.numEnvs=2"]
 
 
 @given(key=keys, plus=st.sampled_from(["+", "++"]))
 def test_a_plus_means_nothing(key: str, plus: str) -> None:
     """No key can be new, so Hydra's way to add one is the plain key, without a remark."""
-    translation = translate([f"{plus}{key}=1"])
-    assert translation.overrides == (f"{key}=1",)
-    assert translation.remarks == ()
+    assert translated(f"{plus}{key}=1") == [f"{key}=1"]
+    assert translate([f"{plus}{key}=1"]).remarks == ()
 
 
 def test_a_key_with_a_plus_is_another_spelling() -> None:

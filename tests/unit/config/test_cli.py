@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import pytest
 
@@ -14,9 +14,22 @@ from dexhand.config.keys import all_keys
 from dexhand.config.task_schema import BASE_OBSERVATIONS
 
 
+class Saved:
+    """The run that ``resume=`` or ``checkpoint=`` names left its configuration in ``<its name>/config.yaml``."""
+
+    def to_resume(self, spec: str, runs_dir: str) -> Path:
+        return Path(spec, "config.yaml")
+
+    def behind(self, checkpoint: str, runs_dir: str) -> Optional[Path]:
+        path = Path(checkpoint, "config.yaml")
+        return path if path.is_file() else None
+
+
 def parse(argv: List[str]) -> cli.Invocation:
-    """Read a command line; the run that ``resume=`` names left its configuration in ``<its name>/config.yaml``."""
-    return cli.parse(argv, lambda resume, runs_dir: Path(resume, "config.yaml"))
+    """Read the command line of one run."""
+    invocation = cli.parse(argv, Saved())
+    assert isinstance(invocation, cli.Invocation)
+    return invocation
 
 
 def test_help_names_every_key_alias_and_choice(capsys: pytest.CaptureFixture) -> None:
@@ -108,8 +121,129 @@ def test_an_error_is_one_line_and_exit_code_2(argv: List[str], words: str, capsy
 def test_no_slow_import_is_needed() -> None:
     """Neither composing nor refusing imports torch, numpy or a simulator."""
     code = (
-        "import sys; from dexhand.config.cli import parse; parse(['--dry-run'], print)\n"
+        "import sys; from dexhand.config.cli import parse; from dexhand.experiment import Workspaces, run\n"
+        "from dexhand.sweep import run_jobs; run(parse(['--dry-run'], Workspaces()))\n"
         "print([name for name in ('torch', 'numpy', 'mujoco', 'rl_games', 'gymnasium') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+class TestShowing:
+    """``--cfg`` prints what ``--dry-run`` would, without looking for checkpoints."""
+
+    def page(self, argv: List[str], capsys: pytest.CaptureFixture[str]) -> str:
+        with pytest.raises(SystemExit) as end:
+            parse(argv)
+        assert end.value.code == 0
+        return capsys.readouterr().out
+
+    @pytest.mark.parametrize("flag", [["--cfg", "job"], ["--cfg=job"], ["-c", "job"], ["--cfg", "job", "--resolve"]])
+    def test_the_whole_configuration(self, flag: List[str], capsys: pytest.CaptureFixture[str]) -> None:
+        """It reads back as the configuration it is of."""
+        assert self.page([*flag, "numEnvs=8"], capsys) == to_yaml(parse(["numEnvs=8"]).config)
+
+    def test_a_section_or_a_value(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """With ``--package``."""
+        assert "gamma: 0.9\n" in self.page(["-c", "job", "-p", "train.ppo"], capsys)
+        assert self.page(["-c", "job", "--package=env.numEnvs", "numEnvs=8"], capsys) == "8\n"
+
+    @pytest.mark.parametrize("argv", [["--cfg", "hydra"], ["--cfg", "job", "-p", "nothing"], ["--cfg"]])
+    def test_what_there_is_not(self, argv: List[str], capsys: pytest.CaptureFixture[str]) -> None:
+        """One line."""
+        with pytest.raises(SystemExit) as end:
+            parse(argv)
+        assert end.value.code == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+class TestSweeps:
+    def jobs(self, *argv: str) -> List[cli.Invocation]:
+        sweep = cli.parse(argv, Saved())
+        assert isinstance(sweep, cli.Sweep)
+        return list(sweep.jobs)
+
+    def test_one_job_for_each_combination(self) -> None:
+        """The last key changes fastest; everything else is the same in all."""
+        jobs = self.jobs("--multirun", "seed=1,2", "numEnvs=8", "task=BaseTask,BoxGrasping")
+        assert [(job.config.train.seed, job.config.task.name, job.config.env.numEnvs) for job in jobs] == [
+            (1, "BaseTask", 8),
+            (1, "BoxGrasping", 8),
+            (2, "BaseTask", 8),
+            (2, "BoxGrasping", 8),
+        ]
+        assert [parse(list(job.argv)).config for job in jobs] == [job.config for job in jobs]
+
+    @pytest.mark.parametrize(
+        ("word", "values"),
+        [("seed=range(1,4)", [1, 2, 3]), ("seed=choice(5,7)", [5, 7]), ("seed=3", [3]), ("train.seed=1,2", [1, 2])],
+    )
+    def test_hydras_ways_to_give_several_values(self, word: str, values: List[int]) -> None:
+        """Also in short form."""
+        assert [job.config.train.seed for job in self.jobs("-m", word)] == values
+
+    def test_a_glob_asks_what_there_is(self) -> None:
+        """Of our presets."""
+        assert [job.config.sim.mujoco.substeps for job in self.jobs("-m", "physics=glob(*)", "task=BaseTask")] == [
+            *(5, 2, 1)
+        ]
+
+    def test_lists_stay_lists(self) -> None:
+        """Commas in brackets separate elements."""
+        jobs = self.jobs("-m", "train.network.units=[8,8],[16]")
+        assert [job.config.train.network.units for job in jobs] == [[8, 8], [16]]
+
+    @pytest.mark.parametrize(
+        ("argv", "part"),
+        [
+            (["-m", "seed=1,2", "numEnvs=8,0"], "env.numEnvs=0 is out of range"),
+            (["-m", "resume=latest"], "--multirun and resume exclude each other"),
+            (["-m", "--cfg", "job"], "--multirun and --cfg exclude each other"),
+            (["-m", "seed=interval(0,1)"], "cannot be listed"),
+            (["seed=1,2"], "--multirun"),
+        ],
+    )
+    def test_mistakes_are_found_before_the_first_job_begins(
+        self, argv: List[str], part: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Whichever job they are in."""
+        with pytest.raises(SystemExit):
+            parse(argv)
+        assert part in capsys.readouterr().err
+
+
+class TestTheTaskOfARunThatIsPlayed:
+    @pytest.fixture
+    def trained(self, tmp_path: Path) -> Path:
+        """A run of BlindGrasping with a heavy box, a slow control loop and other gains."""
+        words = ["task=BlindGrasping", "task.box.mass=0.3", "env.controlDecimation=4", "actuators=manufacturer"]
+        (tmp_path / "config.yaml").write_text(to_yaml(parse([*words, "sim.backend=mock", "numEnvs=7"]).config))
+        return tmp_path
+
+    def test_it_need_not_be_given(self, trained: Path) -> None:
+        """Task, hand and control rate are the run's; simulator and number of environments are not."""
+        played = parse(["test=true", f"checkpoint={trained}"])
+        config = played.config
+        assert (config.task.name, config.task.box.mass) == ("BlindGrasping", 0.3)
+        assert (config.env.controlDecimation, config.env.actuators.fingers.stiffness, config.sim.dt) == (4, None, 0.01)
+        assert (config.sim.backend, config.env.numEnvs) == ("auto", 4)
+        assert played.remarks == (f"task=BlindGrasping, which {trained.name} was trained for",)
+
+    def test_the_command_line_says_otherwise(self, trained: Path) -> None:
+        """Key by key, and for presets."""
+        words = ["test=true", f"checkpoint={trained}", "task.box.mass=0.2", "actuators=compliant", "physics=fast"]
+        config = parse(words).config
+        assert (config.task.name, config.task.box.mass) == ("BlindGrasping", 0.2)
+        assert (config.env.actuators.fingers.stiffness, config.sim.mujoco.substeps) == (50.0, 1)
+
+    def test_a_task_that_is_given_is_meant_as_it_is(self, trained: Path) -> None:
+        """Even the same one."""
+        assert parse(["test=true", f"checkpoint={trained}", "task=BlindGrasping"]).config.task.box.mass == 0.1
+
+    def test_a_training_is_of_the_task_that_is_given(self, trained: Path) -> None:
+        """Fine-tuning on another task begins with ``checkpoint=``, too."""
+        assert parse([f"checkpoint={trained}"]).config.task.name == "BaseTask"
+
+    def test_nothing_is_known_of_a_single_file(self, tmp_path: Path) -> None:
+        """Then the task is the default."""
+        assert parse(["test=true", f"checkpoint={tmp_path}/policy.pth"]).config.task.name == "BaseTask"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexhand.config.compose import compose, names_of, to_yaml
+from dexhand.config.compose import Composed, compose, compose_with_remarks, to_yaml
 from dexhand.config.errors import ConfigError
+from dexhand.config.files import names_of
 from dexhand.config.keys import all_keys
 from dexhand.config.task_schema import TASKS, BaseTaskConfig
 
@@ -83,6 +84,82 @@ class TestChoices:
         assert "train=BaseTaskPPO is one of ours" in refused([], config_dir=str(tmp_path))
 
 
+class TestSearchPath:
+    """``hydra.searchpath``: further places with files to choose from."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """A folder with a learner."""
+        (tmp_path / "conf" / "train").mkdir(parents=True)
+        (tmp_path / "conf" / "train" / "MinePPO.yaml").write_text("# @package train\nppo:\n  gamma: 0.5\n")
+        return tmp_path / "conf"
+
+    @pytest.mark.parametrize("place", ["file://{}", "'file://{}'"])
+    def test_a_folder_on_the_command_line(self, place: str, folder: Path) -> None:
+        """Quoted or not."""
+        assert compose([f"hydra.searchpath=[{place.format(folder)}]", "train=MinePPO"]).train.ppo.gamma == 0.5
+
+    def test_a_package(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that can be imported."""
+        (folder / "__init__.py").touch()
+        monkeypatch.syspath_prepend(folder.parent)
+        assert compose(["hydra.searchpath=[pkg://conf]", "train=MinePPO"]).train.ppo.gamma == 0.5
+
+    def test_in_a_file_of_the_users_own(self, folder: Path, tmp_path: Path) -> None:
+        """Where Hydra's users write it; the command line adds to it."""
+        path = tmp_path / "mine.yaml"
+        path.write_text(
+            f"hydra:\n  searchpath: [file://{folder}]\ndefaults:\n  - config\n  - override train: MinePPO\n  - _self_\n"
+        )
+        assert compose(config=str(path)).train.ppo.gamma == 0.5
+        assert compose([f"hydra.searchpath=[file://{tmp_path}]"], config=str(path)).train.ppo.gamma == 0.5
+
+    def test_a_folder_that_is_not_there(self) -> None:
+        """Hydra would only warn."""
+        assert "there is no folder /nowhere" in refused(["hydra.searchpath=[file:///nowhere]"])
+        assert "expected a list" in refused(["hydra.searchpath=/nowhere"])
+
+    def test_groups_of_the_users_own(self, folder: Path) -> None:
+        """A folder with another name is chosen from with a plus, as in Hydra."""
+        (folder / "boxes").mkdir()
+        (folder / "boxes" / "heavy.yaml").write_text("# @package task\nbox:\n  mass: 0.5\n")
+        config = compose(["task=BoxGrasping", "+boxes=heavy"], config_dir=str(folder))
+        assert config.task.box.mass == 0.5  # type: ignore[attr-defined]
+        assert "boxes=light is unknown. Known: heavy" in refused(["+boxes=light"], config_dir=str(folder))
+
+
+class TestOldSpellingsInFiles:
+    def compose(self, text: str, tmp_path: Path, *overrides: str) -> Composed:
+        """What a file that builds on ours makes."""
+        path = tmp_path / "mine.yaml"
+        path.write_text(f"defaults: [config, _self_]\n{text}")
+        return compose_with_remarks(overrides, str(path), None)
+
+    def test_they_work_and_are_remarked_upon(self, tmp_path: Path) -> None:
+        """As on the command line: sections, keys, short forms and camelCase."""
+        text = (
+            "training:\n  max_iterations: 7\nnumEnvs: 8\nenv:\n  headless: true\ntask:\n  rewardWeights: {alive: 3}\n"
+        )
+        composed = self.compose(text, tmp_path)
+        config = composed.config
+        assert (config.train.maxIterations, config.env.numEnvs, config.env.viewer) == (7, 8, False)
+        assert config.task.reward_weights.alive == 3.0
+        assert "training.max_iterations is an old spelling of train.maxIterations" in composed.remarks
+        assert "task.rewardWeights.alive is an old spelling of task.reward_weights.alive" in composed.remarks
+
+    def test_the_command_line_wins(self, tmp_path: Path) -> None:
+        """Whichever spelling it has."""
+        for word in ("train.seed=2", "training.seed=2", "seed=2"):
+            assert self.compose("training:\n  seed: 1\n", tmp_path, word).config.train.seed == 2
+
+    def test_a_mistake_in_one_names_the_file(self, tmp_path: Path) -> None:
+        """And the key as it is called now."""
+        with pytest.raises(ConfigError, match=r"mine\.yaml: train\.maxIterations=many: expected a whole number >= 1"):
+            self.compose("training:\n  max_iterations: many\n", tmp_path)
+        with pytest.raises(ConfigError, match=r"train\.maxIteration\. Did you mean 'train\.maxIterations'"):
+            self.compose("training:\n  maxIteration: 3\n", tmp_path)
+
+
 class TestFilledIn:
     def test_the_number_of_environments_depends_on_the_mode(self) -> None:
         """Many for training, a few for testing."""
@@ -108,6 +185,14 @@ class TestFilledIn:
         saved.write_text(to_yaml(config))
         assert compose(config=str(saved)) == config
         assert compose(["numEnvs=16", "train.ppo.minibatch_size=0"], config=str(saved)).env.numEnvs == 16
+
+    def test_a_weight_without_effect_is_remarked_upon(self) -> None:
+        """BaseTask has the term for the sake of the documents, and nothing that could go up."""
+        words = ["task.reward_weights.object_height=2"]
+        assert compose_with_remarks(words, "config", None).remarks == (
+            "task.reward_weights.object_height=2.0 has no effect: task=BaseTask has no object",
+        )
+        assert compose_with_remarks([*words, "task=BoxGrasping"], "config", None).remarks == ()
 
     def test_composing_twice_gives_independent_configurations(self) -> None:
         """No state is shared between two."""
@@ -150,7 +235,7 @@ class TestRefusals:
             ("=3", ["=3", "key=value"]),
             ("~env.numEnvs", ["cannot be removed"]),
             ("env.numEnvs=???", ["env.numEnvs=???", "whole number"]),
-            ("env.numEnvs=1,2", ["env.numEnvs=1,2", "Give one"]),
+            ("env.numEnvs=1,2", ["env.numEnvs=1,2", "Give one", "env.numEnvs=[1,2]", "--multirun"]),
             ("env.numEnvs=${nothing}", ["env.numEnvs=${nothing}", "not found"]),
             ("env.numEnvs=${sim.dt}", ["env.numEnvs=${sim.dt}", "Integer"]),
             ("train.seed=4294967296", ["train.seed=4294967296", "4294967295"]),
@@ -161,8 +246,8 @@ class TestRefusals:
             ("physics=null", ["physics=null", "accurate, default, fast"]),
             ("task.name=BoxGrasping", ["task.name=BoxGrasping", "task=BoxGrasping"]),
             ("+defaults=x", ["+defaults=x", "/physics/fast"]),
-            ("hydra.run.dir=x", ["hydra.run.dir=x", "there is no key"]),
-            ("task.reward_weights.object_height=2", ["object_height=2", "task=BoxGrasping"]),
+            ("hydra.run.dir=x", ["hydra.run.dir=x", "hydra.searchpath", "train.runsDir"]),
+            ("task.reward_weights.grasp_duration=2", ["grasp_duration=2", "task=BoxGrasping"]),
         ],
     )
     def test_the_line_names_key_value_and_what_is_allowed(self, override: str, parts: List[str]) -> None:

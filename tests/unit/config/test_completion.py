@@ -1,0 +1,74 @@
+"""Tab completion."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from dexhand.config.cli import parse
+from dexhand.config.completion import candidates
+from dexhand.experiment import Workspaces
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("ph", ["physics="]),
+        ("train.ppo.le", ["train.ppo.learning_rate="]),
+        ("task=", ["task=BaseTask", "task=BlindGrasping", "task=BoxGrasping"]),
+        ("numEnvs=4 physics=f", ["physics=fast"]),
+        ("config=test_r", ["config=test_record", "config=test_render"]),
+        ("sim.backend=mujoco", ["sim.backend=mujoco", "sim.backend=mujoco_warp"]),
+        ("test=", ["test=false", "test=true"]),
+        ("train.resume=", ["train.resume=exact", "train.resume=weights"]),
+        ("--dr", ["--dry-run"]),
+        ("nothing", []),
+    ],
+)
+def test_words_that_the_last_one_may_become(line: str, offered: List[str]) -> None:
+    """Groups, keys, short forms, presets, choices, flags."""
+    assert candidates(line) == offered
+
+
+def test_keys_come_section_by_section() -> None:
+    """A section is offered before all that is below it."""
+    assert {"sim.", "task.", "train.", "env.", "task=", "numEnvs="} <= set(candidates(""))
+    assert {"env.actuators.", "env.numEnvs="} <= set(candidates("env."))
+    assert not {name for name in candidates("") if name.startswith("train.ppo")}
+
+
+def test_runs_are_offered_as_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that ``runs/`` shows."""
+    (tmp_path / "runs" / "BaseTask_train_20260101_000000").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert candidates("checkpoint=") == ["checkpoint=BaseTask_train_20260101_000000", "checkpoint=latest"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_bash_completes() -> None:
+    """The shell function that ``-sc install=bash`` prints asks ``-sc query=bash``."""
+    script = (
+        'eval "$(python scripts/train.py -sc install=bash)"\n'
+        'COMP_LINE="python scripts/train.py task=Bl"; COMP_POINT=${#COMP_LINE}; COMP_CWORD=2\n'
+        'hydra_bash_completion; echo "${COMPREPLY[@]}"'
+    )
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "task=BlindGrasping"
+
+
+@pytest.mark.parametrize("request_", ["install=tcsh", "delete=bash", "install"])
+def test_what_is_not_offered(request_: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says what is."""
+    with pytest.raises(SystemExit) as end:
+        parse(["-sc", request_], Workspaces())
+    assert end.value.code == 2
+    assert "SHELL one of bash, fish, zsh" in capsys.readouterr().err

@@ -1,0 +1,155 @@
+"""Tasks of the user's own."""
+
+import sys
+from pathlib import Path
+from typing import Iterator, List
+
+import pytest
+
+from dexhand.build import build_env
+from dexhand.config.compose import compose, to_yaml
+from dexhand.config.errors import ConfigError
+
+MODULE = '''\
+"""A task with a reward and a key of its own."""
+
+from dataclasses import dataclass
+
+import torch
+
+from dexhand.config.option import option
+from dexhand.config.task_schema import BaseRewardWeights, BaseTaskConfig
+from dexhand.tasks.base_task import BaseTask
+
+
+@dataclass
+class Weights(BaseRewardWeights):
+    fist: float = option(0.0, "fingers closed")
+
+
+@dataclass
+class Config(BaseTaskConfig):
+    closed_at: float = option(1.0, "joint angle of a fist", unit="rad", above=0)
+    reward_weights: Weights = option(Weights, "weights")
+
+
+class MyTask(BaseTask):
+    config_class = Config
+
+    def reward_table(self):
+        return {**super().reward_table(), "fist": lambda s: (s.finger_pos / self.config.closed_at).mean(dim=1)}
+
+
+class Strange:
+    config_class = int
+
+
+NotAClass = 3
+'''
+YAML = """\
+# @package _global_
+defaults: [BaseTask, _self_]
+task:
+  name: MyTask
+  module: my_hand_task.py
+  reward_weights:
+    fist: 2.0
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The user's folder: ``my_hand_task.py`` beside ``conf/task/MyTask.yaml``."""
+    before = set(sys.modules)
+    (tmp_path / "my_hand_task.py").write_text(MODULE)
+    (tmp_path / "conf" / "task").mkdir(parents=True)
+    (tmp_path / "conf" / "task" / "MyTask.yaml").write_text(YAML)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def refused(*words: str) -> str:
+    """The line with which the user's task is refused."""
+    with pytest.raises(ConfigError) as error:
+        compose(["task=MyTask", *words], config_dir="conf")
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_it_is_played_with_its_own_keys_and_rewards(mine: Path) -> None:
+    """Typed and checked like ours."""
+    config = compose(["task=MyTask", "task.closed_at=0.5", "sim.backend=mock", "numEnvs=2"], config_dir="conf")
+    assert "fist" in build_env(config).reward_names
+    assert config.task.closed_at == 0.5  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("module", ["my_hand_task", "my_hand_task.py", "./my_hand_task.py"])
+def test_the_module_is_named_as_python_or_as_a_path(module: str, mine: Path) -> None:
+    """Either finds it in the working folder."""
+    config = compose(["task=MyTask", f"task.module={module}"], config_dir="conf")
+    assert type(config.task).__module__ == "my_hand_task"
+
+
+def test_a_saved_configuration_finds_it_again(
+    mine: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another folder, too."""
+    config = compose(["task=MyTask", "task.closed_at=0.5"], config_dir="conf")
+    (mine / "saved.yaml").write_text(to_yaml(config))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert compose(config=str(mine / "saved.yaml")) == config
+
+
+@pytest.mark.parametrize(
+    ("word", "parts"),
+    [
+        ("task.closed_at=0", ["task.closed_at=0", "> 0, rad"]),
+        ("task.closed_att=1", ["there is no key task.closed_att", "Did you mean 'task.closed_at'?"]),
+        ("task.reward_weights.fists=1", ["Did you mean 'task.reward_weights.fist'?"]),
+        ("task.module=nowhere.py", ["task.module=nowhere.py", "there is no file", "nowhere.py"]),
+        ("task.module=no.where", ["task.module=no.where cannot be imported", "No module named 'no'"]),
+        ("task.module=json", ["task.module=json has no class MyTask"]),
+    ],
+)
+def test_mistakes_are_explained(word: str, parts: List[str], mine: Path) -> None:
+    """Key, value and what to do."""
+    line = refused(word)
+    assert all(part in line for part in parts), line
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("Strange", "Strange.config_class=<class 'int'> must be BaseTaskConfig"),
+        ("NotAClass", "has no class NotAClass, which task.name asks for. It has:"),
+        ("MyTsk", "Did you mean 'MyTask'?"),
+    ],
+)
+def test_a_class_that_is_no_task_is_explained(name: str, part: str, mine: Path) -> None:
+    """Before anything is built."""
+    path = mine / "conf" / "task" / "MyTask.yaml"
+    path.write_text(path.read_text().replace("name: MyTask", f"name: {name}"))
+    assert part in refused()
+
+
+def test_an_error_in_the_module_is_shown(mine: Path) -> None:
+    """With its own words."""
+    (mine / "my_hand_task.py").write_text("import torch\n1 / 0\n")
+    assert "cannot be imported: ZeroDivisionError: division by zero" in refused()
+
+
+def test_two_files_of_one_name_are_not_mixed_up(mine: Path) -> None:
+    """Python knows a module by its name alone."""
+    (mine / "other").mkdir()
+    (mine / "other" / "my_hand_task.py").write_text(MODULE)
+    compose(["task=MyTask"], config_dir="conf")
+    assert "another module is called my_hand_task" in refused("task.module=other/my_hand_task.py")
+
+
+def test_a_task_that_is_nobodys_is_refused_with_the_way_to_one_of_your_own() -> None:
+    """``--config-dir`` and ``task.module``."""
+    with pytest.raises(ConfigError, match=r"task=MyTask is unknown\. Known: BaseTask.*--config-dir"):
+        compose(["task=MyTask"])
