@@ -1,6 +1,10 @@
-"""Real processes of the training script."""
+"""The training script, in processes of its own and in this one."""
 
+import contextlib
+import io
+import logging
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -26,7 +30,24 @@ def start(arguments: List[str], folder: Path) -> "subprocess.Popen[str]":
 
 
 def run(arguments: List[str], folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run the training script in ``folder`` to its end."""
+    """Run the training script in ``folder`` to its end, in this process, which has the slow imports behind it."""
+    out, err = io.StringIO(), io.StringIO()
+    before, argv, handlers = os.getcwd(), sys.argv, logging.getLogger().handlers[:]
+    os.chdir(folder)
+    sys.argv = [str(TRAIN), *arguments]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            runpy.run_path(str(TRAIN), run_name="__main__")
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        os.chdir(before)
+        sys.argv, logging.getLogger().handlers = argv, handlers
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def run_process(arguments: List[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the training script in ``folder`` to its end, in a process of its own."""
     process = start(arguments, folder)
     out, err = process.communicate(timeout=120)
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)

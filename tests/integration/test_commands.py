@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-from commands import BACKEND, SMALL, TRAIN, run, start, wait_for
+from commands import BACKEND, SMALL, TRAIN, run, run_process, start, wait_for
 
 from dexhand.core.checkpoints import load_checkpoint
 
@@ -18,7 +18,7 @@ from dexhand.core.checkpoints import load_checkpoint
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which one short training has run."""
     folder = tmp_path_factory.mktemp("trained")
-    done = run([*SMALL, "task=BaseTask", "maxIter=3", "training.seed=7", "task.episodeLength=20"], folder)
+    done = run_process([*SMALL, "task=BaseTask", "maxIter=3", "training.seed=7", "task.episodeLength=20"], folder)
     assert done.returncode == 0, done.stderr
     (folder / "output.txt").write_text(done.stdout)
     return folder

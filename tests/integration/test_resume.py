@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 
 import pytest
 import torch
-from commands import BACKEND, SMALL, run, start, wait_for
+from commands import BACKEND, SMALL, run, run_process, start, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dexhand.core.checkpoints import load_checkpoint
@@ -41,7 +41,7 @@ def test_two_and_two_iterations_are_four_bit_for_bit(tmp_path: Path, backend: st
     assert whole.returncode == 0, whole.stderr
     expected = state_of(tmp_path)
     assert run([*common, "maxIter=2"], tmp_path).returncode == 0
-    second = run([*common, "maxIter=4", "checkpoint=latest", "seed=99"], tmp_path)
+    second = run_process([*common, "maxIter=4", "checkpoint=latest", "seed=99"], tmp_path)
     assert second.returncode == 0, second.stderr
     assert differences(expected, state_of(tmp_path)) == []
 

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from commands import run, start, wait_for
+from commands import run_process, start, wait_for
 
 JOB = ["sim.backend=mock", "numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4"]
 
@@ -18,7 +18,7 @@ def runs_of(folder: Path) -> int:
 def test_each_job_has_a_run_folder_of_its_own(tmp_path: Path) -> None:
     """With its own value; Hydra's own folders are not made, and one that fails does not stop the others."""
     values = "train.checkpoint=null,/nowhere.pth,null"
-    done = run(["--multirun", *JOB, "maxIter=1", values, "train.experimentName=a"], tmp_path)
+    done = run_process(["--multirun", *JOB, "maxIter=1", values, "train.experimentName=a"], tmp_path)
     assert done.returncode == 2
     assert runs_of(tmp_path) == 2
     assert re.search(r"Exit code 2: .*train\.checkpoint=/nowhere\.pth", done.stdout)

@@ -3,13 +3,11 @@
 In this process, which has the slow imports behind it; ``test_commands.py`` starts real processes.
 """
 
-import runpy
-import sys
 from pathlib import Path
 from typing import List
 
 import pytest
-from commands import BACKEND, TRAIN
+from commands import BACKEND, TRAIN, run
 
 from dexhand.core.workspace import Workspace
 
@@ -39,52 +37,45 @@ TESTS = [
 ]
 
 
-def train(words: List[str]) -> int:
-    """The exit code of ``scripts/train.py``."""
-    sys.argv = [str(TRAIN), *words]
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(TRAIN), run_name="__main__")
-    return int(end.value.code or 0)
+def succeed(words: List[str], folder: Path) -> str:
+    """Run the training script; it must end well. Returns what it said."""
+    done = run(words, folder)
+    assert done.returncode == 0, (words, done.stderr)
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which BoxGrasping has been trained."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("trained")
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", sys.argv)
-        assert train([*BEGINNING, "task=BoxGrasping", "sim.backend=mock", "env.controlDecimation=3"]) == 0
+    folder = tmp_path_factory.mktemp("trained")
+    succeed([*BEGINNING, "task=BoxGrasping", "sim.backend=mock", "env.controlDecimation=3"], folder)
     return folder
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv)
-    return tmp_path
-
-
 @pytest.mark.parametrize("backend", sorted({"mock", BACKEND}))
-def test_trainings(backend: str, here: Path) -> None:
+def test_trainings(backend: str, tmp_path: Path) -> None:
     """Each ends well and leaves its run."""
     for number, line in enumerate(TRAININGS, start=1):
-        words = [*line.split(), f"sim.backend={backend}", *BEGINNING]
-        assert train(words) == 0, line
-        assert len(list((here / "runs_all").glob("*_train_*"))) == number, line
-    assert list((here / "runs_all").glob("mine_train_*"))
+        succeed([*line.split(), f"sim.backend={backend}", *BEGINNING], tmp_path)
+        assert len(list((tmp_path / "runs_all").glob("*_train_*"))) == number, line
+    assert list((tmp_path / "runs_all").glob("mine_train_*"))
 
 
 @pytest.mark.parametrize("line", TESTS)
-def test_tests(line: str, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tests(line: str, trained: Path) -> None:
     """The policy's own task is played, at the rate it was trained at."""
-    monkeypatch.chdir(trained)
-    monkeypatch.setattr(sys, "argv", sys.argv)
-    assert train([*line.split(), "sim.backend=mock", *PLAYING]) == 0
+    succeed([*line.split(), "sim.backend=mock", *PLAYING], trained)
     config = (trained / "runs" / "latest_test" / "config.yaml").read_text()
     assert "name: BoxGrasping" in config
     assert "controlDecimation: 3" in config
+
+
+def test_a_warning_level_leaves_warnings_alone(trained: Path) -> None:
+    """``logLevel`` governs all that is said, in trainings and tests."""
+    words = ["sim.backend=mock", "logLevel=warning"]
+    assert succeed([*words, *BEGINNING], trained) == ""
+    assert succeed([*words, "test=true", "checkpoint=latest", *PLAYING], trained) == ""
+    assert "game 2/2" in succeed(["sim.backend=mock", "test=true", "checkpoint=latest", *PLAYING], trained)
 
 
 @pytest.mark.parametrize(
@@ -96,31 +87,30 @@ def test_tests(line: str, trained: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("config=test_record", "env.videoRecord=true: this version does not record videos yet"),
     ],
 )
-def test_what_this_version_does_not_have(
-    line: str, missing: str, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_this_version_does_not_have(line: str, missing: str, trained: Path) -> None:
     """It is said at once, and nothing is begun."""
-    monkeypatch.chdir(trained)
-    monkeypatch.setattr(sys, "argv", sys.argv)
     before = sorted(Workspace(trained / "runs").archive.iterdir())
-    assert train(line.split()) == 2
-    assert missing in capsys.readouterr().err
+    done = run(line.split(), trained)
+    assert done.returncode == 2
+    assert missing in done.stderr
     assert sorted(Workspace(trained / "runs").archive.iterdir()) == before
 
 
 class TestWalkthroughs:
-    def test_a_learner_of_your_own(self, here: Path) -> None:
+    def test_a_learner_of_your_own(self, tmp_path: Path) -> None:
         """Copy a learner's file, change it, choose it."""
         ours = Path(TRAIN).parents[1] / "dexhand" / "config" / "cfg" / "train" / "BaseTaskPPO.yaml"
-        (here / "mine" / "train").mkdir(parents=True)
-        (here / "mine" / "train" / "MyTaskPPO.yaml").write_text(ours.read_text().replace("gamma: 0.9", "gamma: 0.95"))
-        assert train(["--config-dir", "mine", "train=MyTaskPPO", "sim.backend=mock", *BEGINNING]) == 0
-        assert "gamma: 0.95" in (here / "runs" / "latest_train" / "config.yaml").read_text()
+        (tmp_path / "mine" / "train").mkdir(parents=True)
+        (tmp_path / "mine" / "train" / "MyTaskPPO.yaml").write_text(
+            ours.read_text().replace("gamma: 0.9", "gamma: 0.95")
+        )
+        succeed(["--config-dir", "mine", "train=MyTaskPPO", "sim.backend=mock", *BEGINNING], tmp_path)
+        assert "gamma: 0.95" in (tmp_path / "runs" / "latest_train" / "config.yaml").read_text()
 
-    def test_rewards_of_your_own(self, here: Path) -> None:
+    def test_rewards_of_your_own(self, tmp_path: Path) -> None:
         """Write weights into a task's file and terms into its class; train, play and go on."""
-        (here / "mine" / "task").mkdir(parents=True)
-        (here / "mine" / "task" / "MyTask.yaml").write_text(
+        (tmp_path / "mine" / "task").mkdir(parents=True)
+        (tmp_path / "mine" / "task" / "MyTask.yaml").write_text(
             "defaults: [BaseTask, _self_]\n"
             "name: MyTask\n"
             "module: my_own_task\n"
@@ -130,7 +120,7 @@ class TestWalkthroughs:
             "  my_custom_reward: 2.0\n"
             "  distance_penalty: -0.5\n"
         )
-        (here / "my_own_task.py").write_text(
+        (tmp_path / "my_own_task.py").write_text(
             "from dataclasses import dataclass\n"
             "from dexhand.config.option import option\n"
             "from dexhand.config.task_schema import BaseRewardWeights, BaseTaskConfig\n"
@@ -151,13 +141,13 @@ class TestWalkthroughs:
             "            'distance_penalty': lambda s: s.hand_pos[:, :2].norm(dim=1),\n"
             "        }\n"
         )
-        assert train(["--config-dir", "mine", "task=MyTask", "sim.backend=mock", *BEGINNING]) == 0
-        assert train(["test=true", "checkpoint=latest", "sim.backend=mock", *PLAYING]) == 0
-        assert train(["resume=latest", "maxIter=3"]) == 0
+        succeed(["--config-dir", "mine", "task=MyTask", "sim.backend=mock", *BEGINNING], tmp_path)
+        succeed(["test=true", "checkpoint=latest", "sim.backend=mock", *PLAYING], tmp_path)
+        succeed(["resume=latest", "maxIter=3"], tmp_path)
 
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-        run = next((here / "runs_all").glob("MyTask_train_*"))
+        run = next((tmp_path / "runs_all").glob("MyTask_train_*"))
         events = EventAccumulator(str(run / "summaries"))
         events.Reload()
         assert len(events.Scalars("rewards/my_custom_reward")) == 3
