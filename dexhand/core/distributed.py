@@ -29,6 +29,10 @@ class LostProcess(RuntimeError):
     """Another process is gone or does not answer; nothing can be done together any more."""
 
 
+class NoSuchDevice(ValueError):
+    """The device that was asked for is not there; one line for the user."""
+
+
 class Processes:
     """The processes of this training, seen from one of them; a single one needs no communication and has none.
 
@@ -80,7 +84,7 @@ def joined(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processes]
     """Join the processes that ``torchrun``'s environment variables describe; without these, be on one's own.
 
     On GPUs each process of a machine takes its own. Raises ``LostProcess``, also from within, when another process is
-    gone or has not answered for ``timeout`` seconds, and ``ValueError`` for a device that is not there.
+    gone or has not answered for ``timeout`` seconds, and ``NoSuchDevice``.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     place = _device(device, size)
@@ -114,14 +118,14 @@ def _device(name: str, processes: int) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"{name!r} is no device. Give cpu, cuda or cuda:<number>") from None
+        raise NoSuchDevice(f"{name!r} is no device. Give cpu, cuda or cuda:<number>") from None
     if device.type == "cpu":
         return device
     if device.type != "cuda":
-        raise ValueError(f"{name!r} is a device that dexhand does not use. Give cpu, cuda or cuda:<number>")
+        raise NoSuchDevice(f"{name!r} is a device that dexhand does not use. Give cpu, cuda or cuda:<number>")
     number = int(os.environ.get("LOCAL_RANK", "0")) if processes > 1 else device.index or 0
     if number >= torch.cuda.device_count():
-        raise ValueError(f"there is no GPU {number} for {name!r}: torch sees {torch.cuda.device_count()}. Give cpu")
+        raise NoSuchDevice(f"there is no GPU {number} for {name!r}: torch sees {torch.cuda.device_count()}. Give cpu")
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Protocol, Sequence, Set, Tuple, Union
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class HardExample:
     step: int
     """The training step that measured the loss."""
     process: int = 0
-    """Rank of the process that did."""
+    """Rank of the process that remembers it."""
     image: Optional[Tensor] = None
     """uint8 (h, w, 3), the longer side at most ``HardExampleTracker.image_side``."""
     details: Mapping[str, Plain] = field(default_factory=dict)
@@ -109,6 +109,13 @@ class HardExampleReport:
         }
 
 
+class HardExampleSink(Protocol):
+    """Where reports of hard examples go."""
+
+    def hard_examples(self, report: HardExampleReport) -> None:
+        """Record one report."""
+
+
 class HardExampleTracker:
     """Keeps the ``max_hard_examples`` samples with the highest losses of one process.
 
@@ -168,6 +175,11 @@ class HardExampleTracker:
     def total_samples(self) -> int:
         """Losses seen so far, finite or not."""
         return self._total_samples
+
+    @property
+    def nonfinite_losses(self) -> int:
+        """Losses so far that were NaN or infinite."""
+        return self._nan_losses + self._infinite_losses
 
     @property
     def unreported_samples(self) -> int:
@@ -243,8 +255,8 @@ class HardExampleTracker:
         """
         self._buffer, self._keys, self._nonfinite, self._interval = [], set(), [], LossStatistics()
         for state in states:
-            self._insert([HardExample(**entry) for entry in state["buffer"]])
-            self._nonfinite += [HardExample(**entry) for entry in state["nonfinite"]]
+            self._insert([HardExample(**{**entry, "process": self.process}) for entry in state["buffer"]])
+            self._nonfinite += [HardExample(**{**entry, "process": self.process}) for entry in state["nonfinite"]]
             self._interval.merge(LossStatistics.from_state(state["interval"]))
         self._nonfinite = sorted(self._nonfinite, key=_time)[: self.report_size]
         self._total_samples = sum(state["total_samples"] for state in states)

@@ -1,5 +1,6 @@
 """A small model that truly learns, under a loss whose values are known beforehand."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Tuple
 
@@ -136,7 +137,7 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def _drawn(rows: int, columns: int, generator: torch.Generator) -> Tensor:
-    return torch.randn(rows, columns, generator=generator) / rows**0.5
+    return torch.randn(rows, columns, generator=generator) / math.sqrt(rows)
 
 
 def _within(bounds: Tuple[float, float], place: Tensor) -> Tensor:

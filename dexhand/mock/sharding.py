@@ -5,17 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+CAN_SHARD = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 6)
+"""Earlier versions of FSDP cannot collect what they have spread over CPUs."""
+
 
 def shard(model: nn.Module, method: str, device: torch.device, processes: int) -> None:
-    """Spread the arrays of ``model`` over all processes, in place; ``method`` is what computes its loss.
-
-    Raises ``ValueError`` where this torch cannot: what came before ``fully_shard`` cannot collect arrays on a CPU.
-    """
-    try:
-        from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
-    except ImportError:
-        raise ValueError(f"sharding needs torch 2.6 or newer, this is {torch.__version__}. Leave it out") from None
+    """Spread the arrays of ``model`` over all processes, in place; ``method`` is what computes its loss."""
     from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
     fully_shard(model, mesh=init_device_mesh(device.type, (processes,)))
     register_fsdp_forward_method(model, method)
