@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import re
 import signal
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, TypeVar
 
@@ -100,9 +101,9 @@ def joined(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processes]
     except RuntimeError as error:
         if not _is_about_communication(error):
             raise
-        reason = str(error).splitlines()[0]
         raise LostProcess(
-            f"process {rank} of {size} lost another one, which is gone or gave no answer for {timeout:g} s: {reason}"
+            f"process {rank} of {size} lost another one, which is gone or gave no answer for {timeout:g} s "
+            f"({_reason(error)})"
         ) from error
     finally:
         if dist.is_initialized():
@@ -112,6 +113,11 @@ def joined(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processes]
 def _is_about_communication(error: RuntimeError) -> bool:
     # gloo's errors have no class of their own; they begin with the file of its source that raised them
     return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
+def _reason(error: RuntimeError) -> str:
+    """What the library says, without the place in its source and its advice."""
+    return re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).split(". ")[0]
 
 
 def _device(name: str, processes: int) -> torch.device:

@@ -59,9 +59,13 @@ class ExpectedHardExamples:
 
 
 def check_tracker(
-    tracker: HardExampleTracker, expected: ExpectedHardExamples, dataset: MockDataset, problems: Problems
+    tracker: HardExampleTracker,
+    by_process: Sequence[ExpectedHardExamples],
+    dataset: MockDataset,
+    problems: Problems,
 ) -> None:
-    """Compare a tracker's buffer and counts with what they must be."""
+    """Compare a tracker's buffer and counts with what is expected of its process."""
+    expected = by_process[tracker.process]
     buffer, limit = tracker.buffer, tracker.max_hard_examples
     losses = [example.loss for example in buffer]
     problems.expect(len(buffer) <= limit, "buffer size", f"{len(buffer)} hard examples, {limit} allowed")
@@ -71,7 +75,7 @@ def check_tracker(
         "buffer keys",
         f"{len(tracker.keys)} keys are tracked, which are not those of the {len(buffer)} entries",
     )
-    check_entries(buffer, [expected], dataset, problems)
+    check_entries(buffer, by_process, dataset, problems)
     _check_losses("buffer content", losses, expected.hardest(limit), problems)
     problems.expect(
         tracker.total_samples == expected.total_samples,
@@ -87,18 +91,15 @@ def check_tracker(
 
 def check_entries(
     entries: Sequence[HardExample],
-    expected: Sequence[ExpectedHardExamples],
+    by_process: Sequence[ExpectedHardExamples],
     dataset: MockDataset,
     problems: Problems,
 ) -> None:
-    """Each entry is what it says: its sample's highest loss, and that sample's picture and words.
-
-    ``expected`` is by process.
-    """
+    """Each entry is what it says: its sample's highest loss, and that sample's picture and words."""
     keys = [entry.key for entry in entries]
     problems.expect(len(set(keys)) == len(keys), "buffer doubles", f"a sample is there twice: {_few(keys)}")
     for entry in entries:
-        loss, step = expected[entry.process].highest(entry.key)
+        loss, step = by_process[entry.process].highest(entry.key)
         problems.expect(
             _close(entry.loss, loss) and entry.step == step,
             "highest loss",
@@ -113,28 +114,28 @@ def check_entries(
 def check_report(
     report: HardExampleReport,
     size: int,
-    expected: Sequence[ExpectedHardExamples],
+    by_process: Sequence[ExpectedHardExamples],
     dataset: MockDataset,
     problems: Problems,
 ) -> None:
     """Compare a report of all processes, ``size`` entries long at most, with what it must say."""
     losses = [entry.loss for entry in report.entries]
     problems.expect(_is_sorted(losses), "report order", f"step {report.step}: losses are not sorted: {_few(losses)}")
-    check_entries(report.entries, expected, dataset, problems)
-    if len(expected) == 1:
-        _check_losses("report content", losses, expected[0].hardest(size), problems)
+    check_entries(report.entries, by_process, dataset, problems)
+    if len(by_process) == 1:
+        _check_losses("report content", losses, by_process[0].hardest(size), problems)
     else:
-        _check_fairness(report, size, len(expected), problems)
-    samples = sum(one.interval_samples for one in expected)
+        _check_fairness(report, size, len(by_process), problems)
+    samples = sum(one.interval_samples for one in by_process)
     problems.expect(
         report.interval_samples == samples,
         "report samples",
         f"step {report.step}: {report.interval_samples} samples in the interval instead of {samples}",
     )
-    interval = sorted(loss for one in expected for loss in one.interval)
+    interval = sorted(loss for one in by_process for loss in one.interval)
     if len(interval) == report.interval.count:  # known in full, which it is not right after a resume
         _check_statistics(report, interval, problems)
-    total = sum(one.total_samples for one in expected)
+    total = sum(one.total_samples for one in by_process)
     problems.expect(
         report.total_samples == total, "report samples", f"{report.total_samples} samples in all instead of {total}"
     )

@@ -65,14 +65,14 @@ class _Test:
                 f"Step {step:3d}: loss_range=[{float(losses.min()):.2f}, {float(losses.max()):.2f}], "
                 f"high_loss_count={high}, buffer_size={len(self.tracker.buffer)}"
             )
-            check_tracker(self.tracker, self.expected, self.dataset, self.problems)
+            check_tracker(self.tracker, [self.expected], self.dataset, self.problems)
         if step == self.settings.steps // 2:
             self.memory.look(len(self.tracker.buffer))
 
     def conclude(self) -> int:
         """Report, compare, tell; returns the exit code."""
         self.memory.look(len(self.tracker.buffer))
-        check_tracker(self.tracker, self.expected, self.dataset, self.problems)
+        check_tracker(self.tracker, [self.expected], self.dataset, self.problems)
         self._check_continuation()
         report = self.tracker.report(self.settings.steps)
         check_report(report, self.tracker.report_size, [self.expected], self.dataset, self.problems)
@@ -89,7 +89,7 @@ class _Test:
         """A tracker that continues from a saved state is like the one that went on."""
         copy = HardExampleTracker(self.settings.buffer_size, min_loss=HIGH_LOSS)
         copy.load_state_dict(self.tracker.state_dict())
-        check_tracker(copy, self.expected, self.dataset, self.problems)
+        check_tracker(copy, [self.expected], self.dataset, self.problems)
         self.problems.extend("resume", differences(self.tracker.state_dict(), copy.state_dict(), "tracker"))
 
     def _say_report(self, report: HardExampleReport) -> None:

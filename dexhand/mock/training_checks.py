@@ -98,7 +98,7 @@ class TrainingChecks:
 
     def tracker(self, tracker: HardExampleTracker) -> None:
         """Look at the tracker of one process; it has seen as many steps as were reported here."""
-        check_tracker(tracker, self.expected[tracker.process], self.dataset, self.problems)
+        check_tracker(tracker, self.expected, self.dataset, self.problems)
 
     def check_end(self, result: TrainResult, steps: int) -> None:
         """All steps were done and saved, and the optimizer has made the predictions better."""

@@ -115,8 +115,8 @@ class _Training:
         self.checks.check_end(result, self.settings.num_train_steps)
         problems = self.problems.lines()
         validated = (
-            f"{result.iterations_done} steps, {self.store.saved} checkpoints read back, {repeated} steps repeated bit "
-            f"for bit from a checkpoint, {self.checks.reports} reports of hard examples"
+            f"steps {result.iterations_done}, of them repeated bit for bit from a checkpoint {repeated}, "
+            f"checkpoints read back {self.store.saved}, reports of hard examples {self.checks.reports}"
         )
         self.console.end(problems, validated)
         if self.settings.json:
