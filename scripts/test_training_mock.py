@@ -13,9 +13,12 @@ def main() -> int:
     settings = training_settings(sys.argv[1:])
     if settings.fsdp_devices > 1 and not is_launched():
         return launch([sys.executable, *sys.argv], settings.fsdp_devices)
-    from dexhand.mock.training_run import run
+    try:
+        from dexhand.mock.training_run import run
 
-    return run(settings, functools.partial(print, flush=True))
+        return run(settings, functools.partial(print, flush=True))
+    except KeyboardInterrupt:  # before anything listens to signals
+        return 130
 
 
 if __name__ == "__main__":

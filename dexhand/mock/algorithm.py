@@ -15,6 +15,7 @@ from dexhand.mock.sharding import shard, spread, whole
 
 LEARNING_RATE = 0.01
 WARM_UP_STEPS = 10
+WEIGHT_DECAY = 0.01
 LARGEST_GRAD_NORM = 1.0
 HIDDEN_FRACTION = 0.1
 """Part of the words that are hidden from the model at random, so that training depends on random numbers."""
@@ -66,7 +67,7 @@ class MockAlgorithm:
         if sharded:
             shard(self.model, "compute_loss", self.processes.device, self.processes.size)
         self._parameters = list(self.model.parameters())
-        self.optimizer = torch.optim.AdamW(self._parameters, lr=LEARNING_RATE, weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(self._parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: learning_rate(step) / LEARNING_RATE
         )

@@ -2,6 +2,8 @@
 
 import math
 
+import torch
+
 from dexhand.core.hard_examples import HardExampleReport, HardExampleTracker
 from dexhand.mock.command_line import HardExampleSettings
 from dexhand.mock.dataset import MockDataset
@@ -20,6 +22,7 @@ _THIN_RULE = "-" * 80
 
 def run(settings: HardExampleSettings, say: Say) -> int:
     """Track, compare and tell. Returns the exit code: 0, or 1 with a list of problems."""
+    torch.set_num_threads(1)  # arrays this small are not worth waiting for a second one
     banner(say, "HARD EXAMPLE TRACKING INTEGRATION TEST")
     for line in (
         "Config:",

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import sys
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from dexhand.mock.dataset import MockDataset
 from dexhand.mock.memory_checks import MemoryChecks
 from dexhand.mock.problems import Problems
 from dexhand.mock.sharding import CAN_SHARD
+from dexhand.mock.step_check import check_step
 from dexhand.mock.training_checks import REMEMBERED_STEPS, TrainingChecks
 from dexhand.mock.training_console import Say, TrainingConsole
 from dexhand.mock.training_folder import HARD_EXAMPLES, SUMMARIES, SettingsError, training_folder
@@ -35,6 +37,7 @@ _REPEATED_STEPS = REMEMBERED_STEPS // 2
 
 def run(settings: TrainingSettings, say: Say) -> int:
     """Train and validate. Returns the exit code: 0, 1 with a list of problems, 2 for settings that do not work."""
+    torch.set_num_threads(1)  # arrays this small are not worth waiting for a second one
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         with joined(settings.device) as processes:
@@ -109,7 +112,9 @@ class _Training:
     def run(self, state: Optional[Dict[str, Any]]) -> int:
         """Train to the end, from ``state`` if there is one, validate and tell. Raises ``SettingsError``."""
         self.console.begin()
+        lines_before = _lines(self.file.path)
         result, metrics = self._train(state)
+        self._check_files(lines_before)
         self._check_trackers()
         repeated = self._continue_again()
         self.checks.check_end(result, self.settings.num_train_steps)
@@ -215,7 +220,21 @@ class _Training:
             check_resume(led, numbered[0], self.checks.rows, final, self.problems)
         finally:
             led.close()
+        if steps:
+            check_step(numbered[0], self.checks.rows, self.checks.dataset, self.settings.batch_size, self.problems)
         return steps
+
+    def _check_files(self, lines_before: int) -> None:
+        """The sinks have written what they were given."""
+        folder = self.settings.checkpoint_dir / SUMMARIES
+        events = list(folder.glob("events.*"))
+        self.problems.expect(any(path.stat().st_size > 100 for path in events), "logging", f"no events in {folder}")
+        lines = _lines(self.file.path) - lines_before
+        self.problems.expect(
+            lines == self.checks.reports,
+            "logging",
+            f"{self.file.path} has {lines} new reports of hard examples; {self.checks.reports} were made",
+        )
 
     def _summary(self, result: TrainResult, metrics: Metrics, repeated: int, problems: List[str]) -> Dict[str, Any]:
         return {
@@ -232,6 +251,10 @@ class _Training:
             "steps_repeated": repeated,
             "hard_examples": self.reports[0].to_json() if self.reports else None,
         }
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 class _LastMetrics:
