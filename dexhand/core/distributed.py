@@ -193,11 +193,14 @@ def follow(algorithm: Algorithm, processes: Processes) -> None:
 
     SIGINT and SIGTERM are left to process 0: a follower that ended by itself would take the last checkpoint with it.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    method = ""
-    while method != "close":
-        method, arguments = processes.broadcast(("", ()))
-        # a state that does not fit is refused by all alike, and process 0 tells
-        with contextlib.suppress(ValueError):
-            getattr(algorithm, method)(*arguments)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        method = ""
+        while method != "close":
+            method, arguments = processes.broadcast(("", ()))
+            # a state that does not fit is refused by all alike, and process 0 tells
+            with contextlib.suppress(ValueError):
+                getattr(algorithm, method)(*arguments)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

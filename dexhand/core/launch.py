@@ -30,12 +30,14 @@ def launch(command: List[str], count: int, grace: float = GRACE) -> int:
     processes = [_start(command, rank, count, port) for rank in range(count)]
     with _signals_for(processes[0]):
         deadline = math.inf
-        while any(process.poll() is None for process in processes):
-            if any(process.returncode for process in processes):
+        codes = [process.poll() for process in processes]
+        while None in codes:
+            if any(codes):  # one has ended, and not with 0
                 deadline = min(deadline, time.monotonic() + grace)
             if time.monotonic() > deadline:
                 _kill(processes)
             time.sleep(_POLL)
+            codes = [process.poll() for process in processes]
     return _verdict([process.returncode for process in processes])
 
 
