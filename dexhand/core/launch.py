@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Iterator, List
+from typing import Iterator, List, Optional
 
 GRACE = 10.0
 """Seconds that the others have to end by themselves after one has ended badly."""
@@ -35,10 +35,10 @@ def launch(command: List[str], count: int, grace: float = GRACE) -> int:
             if any(codes):  # one has ended, and not with 0
                 deadline = min(deadline, time.monotonic() + grace)
             if time.monotonic() > deadline:
-                _kill(processes)
+                return _verdict(_killed(processes, codes))
             time.sleep(_POLL)
             codes = [process.poll() for process in processes]
-    return _verdict([process.returncode for process in processes])
+    return _verdict([code or 0 for code in codes])
 
 
 def _start(command: List[str], rank: int, count: int, port: int) -> "subprocess.Popen[bytes]":
@@ -57,11 +57,12 @@ def _start(command: List[str], rank: int, count: int, port: int) -> "subprocess.
     return subprocess.Popen(command, env=environment)
 
 
-def _kill(processes: "List[subprocess.Popen[bytes]]") -> None:
+def _killed(processes: "List[subprocess.Popen[bytes]]", codes: List[Optional[int]]) -> List[int]:
+    """End those that still run; they count as having ended well, for it is not they that failed."""
     for process in processes:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.wait()
+    return [code or 0 for code in codes]
 
 
 @contextlib.contextmanager
