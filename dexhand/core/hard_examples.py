@@ -203,7 +203,7 @@ class HardExampleTracker:
         """
         if losses.shape != (len(keys),):
             raise ValueError(f"losses have shape {tuple(losses.shape)}; {len(keys)} keys need shape ({len(keys)},)")
-        values = losses.detach().to("cpu", torch.float64, copy=True).numpy()
+        values = losses.detach().to("cpu", torch.float64).numpy().copy()  # no tensor outlives the call
         finite = np.isfinite(values)
         hard = np.flatnonzero(finite & (values > self._floor())).tolist()
         entering = [

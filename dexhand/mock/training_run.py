@@ -154,16 +154,16 @@ class _Training:
 
     def _go_on(self, led: LedAlgorithm, state: Dict[str, Any]) -> Optional[float]:
         """Take over ``state``; returns the best mean return so far."""
-        try:
-            led.load_state_dict(state)
-        except ValueError as error:
-            raise SettingsError(f"--resume: {error}. Give the same flags as before") from None
-        done, steps = led.iterations_done, self.settings.num_train_steps
+        done, steps = state["iterations_done"], self.settings.num_train_steps
         if done >= steps:
             raise SettingsError(
                 f"--num_train_steps={steps}: {self.settings.checkpoint_dir} has done {done} already. The number counts "
                 "from the very beginning: give a larger one"
             )
+        try:
+            led.load_state_dict(state)
+        except ValueError as error:
+            raise SettingsError(f"--resume: {error}. Give the same flags as before") from None
         self.checks.go_on_after(done, self._trackers(state["hard_examples"]))
         return best_return_of(state)
 
