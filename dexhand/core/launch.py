@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import FrameType
 from typing import Iterator, List, Optional
 
 GRACE = 10.0
@@ -27,8 +28,10 @@ def launch(command: List[str], count: int, grace: float = GRACE) -> int:
     ``grace`` seconds before they are killed. SIGTERM is passed on to process 0; SIGINT a terminal sends to all.
     """
     port = _free_port()
-    processes = [_start(command, rank, count, port) for rank in range(count)]
-    with _signals_for(processes[0]):
+    processes: "List[subprocess.Popen[bytes]]" = []
+    with _signals_for(processes):
+        for rank in range(count):
+            processes.append(_start(command, rank, count, port))
         deadline = math.inf
         codes = [process.poll() for process in processes]
         while None in codes:
@@ -66,12 +69,17 @@ def _killed(processes: "List[subprocess.Popen[bytes]]", codes: List[Optional[int
 
 
 @contextlib.contextmanager
-def _signals_for(first: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """SIGTERM goes on to ``first``; SIGINT is not for the launcher."""
-    previous = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: first.send_signal(number)),
-    }
+def _signals_for(processes: "List[subprocess.Popen[bytes]]") -> Iterator[None]:
+    """SIGTERM goes on to the first; SIGINT is not for the launcher."""
+
+    def pass_on(number: int, frame: Optional[FrameType]) -> None:
+        if not processes:
+            sys.exit(128 + number)
+        processes[0].send_signal(number)
+
+    # a function, unlike SIG_IGN, is not inherited by what is started
+    handlers = {signal.SIGINT: lambda number, frame: None, signal.SIGTERM: pass_on}
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
