@@ -36,6 +36,7 @@ def run(settings: HardExampleSettings, say: Say) -> int:
     ):
         say(line)
     test = _Test(settings, say)
+    test.memory.begin()
     for step in range(settings.steps):
         test.step(step)
     return test.conclude()

@@ -139,6 +139,7 @@ class _Training:
             state = None  # two of everything would be too many
             self.tensorboard = TensorBoardSink(self.settings.checkpoint_dir / SUMMARIES, first_step=led.frames_done + 1)
             self.console.start()
+            self.memory.begin()
             last = _LastMetrics(self._half_time(led.iterations_done), self._look_at_memory)
             with StopRequest() as stop:
                 result = self._loop(led, [self.console, self.tensorboard, self.checks, last], best_return).run(stop)
