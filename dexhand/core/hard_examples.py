@@ -203,17 +203,18 @@ class HardExampleTracker:
         """
         if losses.shape != (len(keys),):
             raise ValueError(f"losses have shape {tuple(losses.shape)}; {len(keys)} keys need shape ({len(keys)},)")
-        values = losses.detach().to("cpu", torch.float64).numpy().copy()  # no tensor outlives the call
-        finite = np.isfinite(values)
-        hard = np.flatnonzero(finite & (values > self._floor())).tolist()
-        entering = [
-            self._example(step, keys, values, place, image, details) for place in self._entering(keys, values, hard)
-        ]
-        if not finite.all():
-            strange = np.flatnonzero(~finite).tolist()
+        values: List[float] = losses.tolist()
+        # most batches have nothing strange and nothing hard, and should cost next to nothing
+        is_finite = math.isfinite(sum(values))
+        numbers = values if is_finite else [value for value in values if math.isfinite(value)]
+        entering: List[HardExample] = []
+        if numbers and max(numbers) > self._floor():
+            places = self._entering(keys, values)
+            entering = [self._example(step, keys, values, place, image, details) for place in places]
+        if len(numbers) < len(values):
+            strange = [place for place, value in enumerate(values) if not math.isfinite(value)]
             self._note_nonfinite([self._example(step, keys, values, place, None, details) for place in strange])
-            values = values[finite]
-        self._interval.add(values)
+        self._interval.add(numbers)
         self._total_samples += len(keys)
         self._insert(entering)
         return len(entering)
@@ -270,17 +271,17 @@ class HardExampleTracker:
             return self._buffer[-1].loss
         return float(np.nextafter(self.min_loss, -math.inf))
 
-    def _entering(self, keys: Sequence[Key], values: np.ndarray, places: List[int]) -> List[int]:
-        """Those of ``places`` in a batch that will be in the buffer, hardest first."""
-        if not places:
-            return []
+    def _entering(self, keys: Sequence[Key], values: Sequence[float]) -> List[int]:
+        """The places in a batch of those that will be in the buffer, hardest first."""
+        floor = self._floor()
         kept = {entry.key: entry.loss for entry in self._buffer}
+        hard = [place for place, value in enumerate(values) if floor < value < math.inf]
         entering: Dict[Key, int] = {}
-        for place in sorted(places, key=lambda place: -values[place]):
+        for place in sorted(hard, key=lambda place: -values[place]):
             if keys[place] not in entering and values[place] > kept.get(keys[place], -math.inf):
                 entering[keys[place]] = place
         # what stays of the buffer competes with what comes
-        rivals = sorted((loss for key, loss in kept.items() if key not in entering), reverse=True)
+        rivals = [loss for key, loss in kept.items() if key not in entering]
         return [
             place
             for rank, place in enumerate(entering.values())
@@ -291,14 +292,14 @@ class HardExampleTracker:
         self,
         step: int,
         keys: Sequence[Key],
-        values: np.ndarray,
+        values: Sequence[float],
         place: int,
         image: Optional[Callable[[int], Tensor]],
         details: Optional[Callable[[int], Mapping[str, Plain]]],
     ) -> HardExample:
         return HardExample(
             key=keys[place],
-            loss=float(values[place]),
+            loss=values[place],
             step=step,
             process=self.process,
             image=None if image is None else _shrunk(image(place), self.image_side),

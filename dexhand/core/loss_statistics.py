@@ -8,7 +8,7 @@ middle of a bin is then within the relative error e of everything in it, whateve
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -33,14 +33,12 @@ class LossStatistics:
         self._sum = 0.0
         self._minimum = math.inf
         self._maximum = -math.inf
-        self._pending: List[np.ndarray] = []
-        self._pending_count = 0
+        self._pending: List[float] = []
 
-    def add(self, values: np.ndarray) -> None:
-        """Take note of finite float64 ``values`` (n,), which nobody changes afterwards."""
-        self._pending.append(values)
-        self._pending_count += len(values)
-        if self._pending_count >= _PENDING:
+    def add(self, values: Sequence[float]) -> None:
+        """Take note of finite numbers."""
+        self._pending.extend(values)
+        if len(self._pending) >= _PENDING:
             self._flush()
 
     def merge(self, other: LossStatistics) -> None:
@@ -57,7 +55,7 @@ class LossStatistics:
     @property
     def count(self) -> int:
         """How many numbers there were."""
-        return self._count + self._pending_count
+        return self._count + len(self._pending)
 
     @property
     def mean(self) -> float:
@@ -117,10 +115,10 @@ class LossStatistics:
 
     def _flush(self) -> None:
         """Put what is pending into its bins."""
-        if not self._pending_count:
+        if not self._pending:
             return
-        values = np.concatenate(self._pending)
-        self._pending, self._pending_count = [], 0
+        values = np.array(self._pending, dtype=np.float64)
+        self._pending = []
         self._count += len(values)
         self._sum += math.fsum(values)
         self._minimum = min(self._minimum, float(values.min()))

@@ -189,8 +189,8 @@ class Hoards(HardExampleTracker):
 class KeepsDoubles(HardExampleTracker):
     """Does not look at keys."""
 
-    def _entering(self, keys: Any, values: Any, places: List[int]) -> List[int]:
-        return places
+    def _entering(self, keys: Any, values: Any) -> List[int]:
+        return list(range(len(keys)))
 
     def _insert(self, candidates: List[HardExample]) -> None:
         self._buffer = sorted([*self._buffer, *candidates], key=lambda entry: -entry.loss)[: self.max_hard_examples]
@@ -205,7 +205,7 @@ class KeepsTheLatest(HardExampleTracker):
         self._buffer = [entry for entry in self._buffer if entry.key not in keys]
         super()._insert(candidates)
 
-    def _entering(self, keys: Any, values: Any, places: List[int]) -> List[int]:
+    def _entering(self, keys: Any, values: Any) -> List[int]:
         return list(range(len(keys)))
 
 

@@ -18,7 +18,7 @@ def of(numbers: List[float], batch: int = 7) -> LossStatistics:
     """What a stream of small batches leads to."""
     statistics = LossStatistics()
     for start in range(0, len(numbers), batch):
-        statistics.add(np.array(numbers[start : start + batch], dtype=np.float64))
+        statistics.add(numbers[start : start + batch])
     return statistics
 
 
@@ -64,12 +64,12 @@ def test_without_numbers_there_is_nothing_to_say() -> None:
 
 
 def test_memory_does_not_grow_with_the_stream() -> None:
-    """A hundred times the numbers, the same bins."""
-    numbers = np.random.default_rng(0).uniform(0.5, 10.0, 20_000)
+    """Twenty times the numbers, the same bins."""
+    numbers = np.random.default_rng(0).uniform(0.5, 10.0, 5_000).tolist()
     statistics = LossStatistics()
     statistics.add(numbers)
     size = len(statistics.state_dict()["bins"])
-    for _ in range(100):
+    for _ in range(20):
         statistics.add(numbers)
     assert len(statistics.state_dict()["bins"]) == size < 200
 
