@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Protocol, Sequence, Set, Tuple, Union
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -153,7 +153,6 @@ class HardExampleTracker:
         self.report_size = report_size
         self.process = process
         self._buffer: List[HardExample] = []
-        self._keys: Set[Key] = set()
         self._interval = LossStatistics()
         self._nonfinite: List[HardExample] = []
         self._total_samples = 0
@@ -169,7 +168,7 @@ class HardExampleTracker:
     @property
     def keys(self) -> FrozenSet[Key]:
         """Of the samples in the buffer."""
-        return frozenset(self._keys)
+        return frozenset(example.key for example in self._buffer)
 
     @property
     def total_samples(self) -> int:
@@ -254,7 +253,7 @@ class HardExampleTracker:
 
         Where this buffer is smaller, the hardest samples stay.
         """
-        self._buffer, self._keys, self._nonfinite, self._interval = [], set(), [], LossStatistics()
+        self._buffer, self._nonfinite, self._interval = [], [], LossStatistics()
         for state in states:
             self._insert([HardExample(**{**entry, "process": self.process}) for entry in state["buffer"]])
             self._nonfinite += [HardExample(**{**entry, "process": self.process}) for entry in state["nonfinite"]]
@@ -315,7 +314,6 @@ class HardExampleTracker:
             if example.key not in hardest or example.loss > hardest[example.key].loss:
                 hardest[example.key] = example
         self._buffer = sorted(hardest.values(), key=_hardness)[: self.max_hard_examples]
-        self._keys = {example.key for example in self._buffer}
 
     def _note_nonfinite(self, strange: List[HardExample]) -> None:
         nan_losses = sum(math.isnan(example.loss) for example in strange)

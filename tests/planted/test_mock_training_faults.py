@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
 import torch
@@ -194,7 +194,6 @@ class KeepsDoubles(HardExampleTracker):
 
     def _insert(self, candidates: List[HardExample]) -> None:
         self._buffer = sorted([*self._buffer, *candidates], key=lambda entry: -entry.loss)[: self.max_hard_examples]
-        self._keys = {entry.key for entry in self._buffer}
 
 
 class KeepsTheLatest(HardExampleTracker):
@@ -212,10 +211,16 @@ class KeepsTheLatest(HardExampleTracker):
 class ForgetsKeys(HardExampleTracker):
     """Keys of samples that have left stay."""
 
+    seen: "FrozenSet[Any]" = frozenset()
+
     def _insert(self, candidates: List[HardExample]) -> None:
-        keys = set(self._keys)
         super()._insert(candidates)
-        self._keys |= keys
+        self.seen = self.seen | {entry.key for entry in self._buffer}
+
+    @property
+    def keys(self) -> "FrozenSet[Any]":
+        """Of all that were ever there."""
+        return self.seen
 
 
 class Takes(HardExampleTracker):
