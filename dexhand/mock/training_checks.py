@@ -39,11 +39,14 @@ class TrainingChecks:
         batch_size: int,
         problems: Problems,
         *,
+        report_size: int = 10,
         processes: int = 1,
     ) -> None:
+        """``report_size``: how many hard examples a report shows."""
         self.dataset = dataset
         self.batch_size = batch_size
         self.problems = problems
+        self._report_size = report_size
         self.steps_done = 0
         self.rows: Dict[int, Dict[str, float]] = {}
         """The curves of the last ``REMEMBERED_STEPS`` steps, by the number of steps done."""
@@ -85,7 +88,7 @@ class TrainingChecks:
     def hard_examples(self, report: HardExampleReport) -> None:
         """See ``HardExampleSink``."""
         self._observe(report.step + 1)
-        check_report(report, 10, self.expected, self.dataset, self.problems)
+        check_report(report, self._report_size, self.expected, self.dataset, self.problems)
         self.reports += 1
         for expected in self.expected:
             expected.end_interval()

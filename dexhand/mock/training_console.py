@@ -73,11 +73,11 @@ class TrainingConsole:
         """Show the report of the end."""
         self._say_report()
 
-    def end(self, problems: List[str], validated: str) -> None:
-        """How it went."""
+    def end(self, problems: List[str], validated: str, stopped: str) -> None:
+        """How it went; ``stopped`` says why it ended before its last step, if it did."""
         if not problems:
             self._say(f"Validated: {validated}")
-            banner(self._say, "Training complete!")
+            banner(self._say, f"Training stopped: {stopped}; --resume goes on" if stopped else "Training complete!")
             return
         banner(self._say, f"VALIDATION FAILED: {len(problems)} problem{'s' * (len(problems) > 1)}")
         for line in problems:

@@ -31,6 +31,8 @@ from dexhand.mock.training_folder import HARD_EXAMPLES, SUMMARIES, SettingsError
 from dexhand.sinks.hard_example_file import HardExampleFile
 from dexhand.sinks.tensorboard import TensorBoardSink
 
+REPORT_SIZE = 10
+"""Hard examples that a report shows at most."""
 _REPEATED_STEPS = REMEMBERED_STEPS // 2
 """About this many steps are run again from a checkpoint, at most twice as many."""
 
@@ -80,7 +82,7 @@ def _lead(settings: TrainingSettings, processes: Processes, say: Say) -> int:
 
 def _algorithm(settings: TrainingSettings, processes: Processes, **more: Any) -> MockAlgorithm:
     """A fresh algorithm; every process makes its own at the same time."""
-    tracker = HardExampleTracker(settings.max_hard_examples_buffer, process=processes.rank)
+    tracker = HardExampleTracker(settings.max_hard_examples_buffer, report_size=REPORT_SIZE, process=processes.rank)
     return MockAlgorithm(
         MockDataset(seed=settings.seed),
         batch_size=settings.batch_size,
@@ -106,7 +108,13 @@ class _Training:
         self.file = HardExampleFile(settings.checkpoint_dir / HARD_EXAMPLES)
         self.memory = MemoryChecks(self.problems)
         data = MockDataset(seed=settings.seed)
-        self.checks = TrainingChecks(data, settings.batch_size, self.problems, processes=processes.size)
+        self.checks = TrainingChecks(
+            data,
+            settings.batch_size,
+            self.problems,
+            report_size=min(REPORT_SIZE, settings.max_hard_examples_buffer),
+            processes=processes.size,
+        )
         self.reports: List[HardExampleReport] = []
 
     def run(self, state: Optional[Dict[str, Any]]) -> int:
@@ -123,7 +131,8 @@ class _Training:
             f"steps {result.iterations_done}, of them repeated bit for bit from a checkpoint {repeated}, "
             f"checkpoints read back {self.store.saved}, reports of hard examples {self.checks.reports}"
         )
-        self.console.end(problems, validated)
+        stopped = result.reason if result.iterations_done < self.settings.num_train_steps else ""
+        self.console.end(problems, validated, stopped)
         if self.settings.json:
             self.say(json.dumps(self._summary(result, metrics, repeated, problems), allow_nan=False))
         return 1 if problems else 0

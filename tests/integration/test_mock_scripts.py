@@ -190,7 +190,17 @@ def test_the_focused_script_prints_the_documented_form() -> None:
     assert lines[-2:] == [RULE, "✅ TEST PASSED"]
 
 
-@pytest.mark.parametrize("flags", [["--steps", "1"], ["--buffer_size", "1000", "--steps", "60"], ["--seed", "7"]])
+def test_a_small_buffer_and_an_odd_batch_pass(tmp_path: Path) -> None:
+    """The report shows what there is."""
+    flags = ["--num_train_steps", "5", "--batch_size", "3", "--max_hard_examples_buffer", "2", "--seed", "5"]
+    code, lines = train(tmp_path, *flags)
+    assert code == 0
+    assert any(line.startswith("  Hard examples: 2 entries") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "flags", [["--steps", "1"], ["--buffer_size", "2"], ["--buffer_size", "1000", "--steps", "60"], ["--seed", "7"]]
+)
 def test_the_focused_test_passes_with_other_settings(flags: List[str]) -> None:
     """One step; a buffer larger than the data; another seed."""
     lines: List[str] = []
