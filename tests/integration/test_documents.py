@@ -28,6 +28,7 @@ DOCUMENTS = [
     "docs/getting-started.md",
     "docs/configuration.md",
     "docs/hot-reload.md",
+    "docs/mock-training.md",
     "docs/architecture.md",
     "docs/gpu.md",
 ]
@@ -101,7 +102,11 @@ def run(command: str) -> None:
         arguments = made_small(words[2:]) if words[1] == "scripts/train.py" else words[2:]
         if words[1].startswith("examples/scripted"):
             arguments += ["--num-envs", "8"]
-        if words[1].startswith("benchmarks/"):
+        if words[1] == "scripts/test_training_mock.py":
+            arguments += ["--num_train_steps", "6"] if "--resume" not in words else []
+        if words[1] == "benchmarks/mock.py":
+            arguments = ["--runs", "1", "--lines", "1", "--steps", "5"]
+        elif words[1].startswith("benchmarks/"):
             arguments = ["--num-envs", "4", "--steps", "32", "--rounds", "1"]
             arguments += ["--reloads", "2"] if words[1].endswith("reload.py") else []
         sys.argv = [words[1], *arguments]

@@ -1,0 +1,33 @@
+"""Reports of hard examples as a file of JSON lines."""
+
+import json
+import logging
+from pathlib import Path
+
+from dexhand.core.hard_examples import HardExampleReport
+
+log = logging.getLogger(__name__)
+
+
+class HardExampleFile:
+    """``HardExampleSink`` that adds a line for each report to ``path``.
+
+    Where it cannot write (disk full, folder gone) it says so once and loses the report, not the training.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._is_failing = False
+
+    def hard_examples(self, report: HardExampleReport) -> None:
+        """See ``HardExampleSink``."""
+        line = json.dumps(report.to_json(), allow_nan=False)
+        try:
+            with open(self.path, "a") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            if not self._is_failing:
+                log.error("Hard examples cannot be written to %s: %s. They are lost until they can", self.path, error)
+            self._is_failing = True
+            return
+        self._is_failing = False

@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""Test the tracking of hard examples alone. ``--help`` tells the rest."""
+
+import functools
+import sys
+
+from dexhand.mock.command_line import hard_example_settings
+
+
+def main() -> int:
+    """Read the command line before torch is imported."""
+    settings = hard_example_settings(sys.argv[1:])
+    try:
+        from dexhand.mock.hard_example_run import run
+
+        return run(settings, functools.partial(print, flush=True))
+    except KeyboardInterrupt:  # before anything listens to signals
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

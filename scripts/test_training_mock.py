@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+"""Test the whole training machinery in seconds, on fake data, model and loss. ``--help`` tells the rest."""
+
+import functools
+import sys
+
+from dexhand.core.launch import is_launched, launch
+from dexhand.mock.command_line import training_settings
+
+
+def main() -> int:
+    """Read the command line before torch is imported; several processes are this program several times."""
+    settings = training_settings(sys.argv[1:])
+    if settings.fsdp_devices > 1 and not is_launched():
+        return launch([sys.executable, *sys.argv], settings.fsdp_devices)
+    try:
+        from dexhand.mock.training_run import run
+
+        return run(settings, functools.partial(print, flush=True))
+    except KeyboardInterrupt:  # before anything listens to signals
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

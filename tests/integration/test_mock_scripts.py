@@ -1,0 +1,278 @@
+"""The mock training scripts as a user starts them, and what they print."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import pytest
+
+from dexhand.mock import hard_example_run, training_run
+from dexhand.mock.command_line import hard_example_settings, training_settings
+from dexhand.mock.sharding import CAN_SHARD
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+RULE = "=" * 80
+STEP = r"Step +(\d+): loss=\d+\.\d{4}, grad_norm=\d+\.\d{4}, param_norm=\d+\.\d{4}, token_acc=0\.\d{4}, "
+STEP += r"max_per_sample_loss=\d+\.\d{4}"
+HARD_EXAMPLE = r"    #[123]: loss=\d\.\d{4}, step=\d+, lang_action=move \w+ \d+cm and move \w+ \d+cm \(len=\d+\)\.\.\."
+
+
+def train(folder: Path, *flags: str) -> Tuple[int, List[str]]:
+    """The training script's work in this process: exit code and lines."""
+    lines: List[str] = []
+    code = training_run.run(training_settings(["--checkpoint_dir", str(folder), *flags]), lines.append)
+    return code, lines
+
+
+def start(command: List[str]) -> "subprocess.Popen[str]":
+    """A real process."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def script(name: str, *flags: str) -> "subprocess.CompletedProcess[str]":
+    """A script in a process of its own, to its end."""
+    process = start([sys.executable, str(SCRIPTS / name), *flags])
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(flags, process.returncode, out, err)
+
+
+def test_the_training_prints_the_documented_form(tmp_path: Path) -> None:
+    """The defaults: banner, a line every 10 steps, hard examples after step 50 and at the end, banner."""
+    code, lines = train(tmp_path)
+    assert code == 0
+    assert lines[:13] == [
+        RULE,
+        "MOCK TRAINING TEST",
+        RULE,
+        "Configuration:",
+        "  Steps: 100",
+        "  Batch size: 16",
+        "  Log interval: 10",
+        "  Track hard examples: True",
+        f"  Checkpoint dir: {tmp_path}",
+        RULE,
+        "Initializing mock model and training state...",
+        "Initializing hard example tracker...",
+        "Starting training loop...",
+    ]
+    assert lines[-3:] == [RULE, "Training complete!", RULE]
+    steps = [match.group(1) for match in map(re.compile(STEP).fullmatch, lines) if match]
+    assert steps == [*(str(step) for step in range(0, 100, 10)), "99"]
+    at_50 = next(number for number, line in enumerate(lines) if line.startswith("Step   50:"))
+    assert re.fullmatch(r"  Hard examples: 10 entries, threshold=\d\.\d{4}, total_samples=816", lines[at_50 + 1])
+    assert all(re.fullmatch(HARD_EXAMPLE, line) for line in lines[at_50 + 2 : at_50 + 5])
+
+
+def test_the_training_leaves_checkpoints_events_and_hard_examples(tmp_path: Path) -> None:
+    """In its folder."""
+    assert train(tmp_path, "--num_train_steps", "8", "--hard_example_log_interval", "3")[0] == 0
+    assert {path.name for path in tmp_path.glob("*.pth")} >= {"latest.pth", "checkpoint_4.pth", "checkpoint_8.pth"}
+    reports = [json.loads(line) for line in (tmp_path / "hard_examples.jsonl").read_text().splitlines()]
+    assert [report["step"] for report in reports] == [3, 6, 7]
+    assert list((tmp_path / "mock_summaries").glob("events.*"))
+
+
+def test_without_hard_examples_nothing_is_said_of_them(tmp_path: Path) -> None:
+    """Lines, report and file."""
+    code, lines = train(tmp_path, "--num_train_steps", "4", "--no_hard_examples")
+    assert code == 0
+    assert "  Track hard examples: False" in lines
+    assert not any("ard example" in line for line in lines if "Track" not in line and "Validated" not in line)
+    assert not (tmp_path / "hard_examples.jsonl").exists()
+
+
+def test_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
+    """With the values of the last step."""
+    code, lines = train(tmp_path, "--num_train_steps", "4", "--json")
+    summary = json.loads("\n".join(lines))
+    assert (code, summary["passed"], summary["problems"], summary["steps"]) == (0, True, [], 4)
+    assert summary["metrics"]["info/iteration"] == 4.0
+    assert len(summary["hard_examples"]["entries"]) == 10
+
+
+def test_a_resumed_training_ends_like_one_that_was_not_interrupted(tmp_path: Path) -> None:
+    """Every metric of the last step, bit for bit."""
+    summaries: List[Dict[str, Any]] = []
+    for folder, *flags in (("a", "6"), ("a", "10", "--resume"), ("b", "10")):
+        code, lines = train(tmp_path / folder, "--json", "--num_train_steps", *flags)
+        assert code == 0, lines
+        summaries.append(json.loads(lines[0]))
+    assert summaries[1]["metrics"] == summaries[2]["metrics"]
+    assert summaries[1]["hard_examples"]["entries"] == summaries[2]["hard_examples"]["entries"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--resume"], "there is no checkpoint"),
+        (["--device", "cuda:99"], "there is no GPU 99"),
+        (["--fsdp_devices", "3"], "--fsdp_devices=3 must be 1"),
+    ],
+)
+def test_settings_that_do_not_work_are_said_in_one_line(
+    flags: List[str], message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2."""
+    code, _ = train(tmp_path, *flags)
+    error = capfd.readouterr().err
+    assert code == 2
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+def test_a_training_that_is_done_cannot_go_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nor one with another seed."""
+    assert train(tmp_path, "--num_train_steps", "4")[0] == 0
+    assert train(tmp_path, "--num_train_steps", "4", "--resume")[0] == 2
+    assert "has done 4 already" in capfd.readouterr().err
+    assert train(tmp_path, "--num_train_steps", "6", "--resume", "--seed", "1")[0] == 2
+    assert "seed=1, but the training had 0. Give the same flags" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "message"),
+    [
+        (
+            "test_training_mock.py",
+            ["--batch_size", "0"],
+            "argument --batch_size: 0 is too small, it must be at least 1",
+        ),
+        ("test_training_mock.py", ["--num_train_step", "5"], "unrecognized arguments: --num_train_step 5"),
+        ("test_hard_examples_integration.py", ["--steps", "ten"], "argument --steps: 'ten' is no whole number"),
+        ("test_hard_examples_integration.py", ["--seed", "9" * 30], "it must be at most 2147483647"),
+    ],
+)
+def test_a_mistyped_flag_is_said_in_one_line(name: str, flags: List[str], message: str) -> None:
+    """Exit code 2, and nothing else is printed."""
+    done = script(name, *flags)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert message in done.stderr
+
+
+def test_the_focused_script_prints_the_documented_form() -> None:
+    """A real process."""
+    done = script("test_hard_examples_integration.py")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines[:10] == [
+        RULE,
+        "HARD EXAMPLE TRACKING INTEGRATION TEST",
+        RULE,
+        "Config:",
+        "  Steps: 50",
+        "  Batch size: 16",
+        "  Buffer size: 50",
+        "  Log interval: 10",
+        "  Process index: 0",
+        "  Process count: 1",
+    ]
+    step = r"Step +\d+: loss_range=\[\d\.\d\d, \d\.\d\d\], high_loss_count=\d, buffer_size=\d+"
+    assert [bool(re.fullmatch(step, line)) for line in lines[11:16]] == [True] * 5
+    assert "HARD EXAMPLES AT STEP 50:" in lines
+    entry = r"    #\d+: loss=\d\.\d{4}, process=0, global_idx=\d+, image_shape=\(64, 64, 3\)"
+    assert sum(bool(re.fullmatch(entry, line)) for line in lines) == 10
+    assert "  Total samples seen: 800" in lines
+    for claim in (
+        "✓ Buffer size constraint satisfied",
+        "✓ Buffer correctly sorted by loss",
+        "✓ Keys match buffer entries",
+        "✓ All buffer entries have valid images",
+    ):
+        assert claim in lines
+    assert lines[-2:] == [RULE, "✅ TEST PASSED"]
+
+
+def test_a_small_buffer_and_an_odd_batch_pass(tmp_path: Path) -> None:
+    """The report shows what there is."""
+    flags = ["--num_train_steps", "5", "--batch_size", "3", "--max_hard_examples_buffer", "2", "--seed", "5"]
+    code, lines = train(tmp_path, *flags)
+    assert code == 0
+    assert any(line.startswith("  Hard examples: 2 entries") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "flags", [["--steps", "1"], ["--buffer_size", "2"], ["--buffer_size", "1000", "--steps", "60"], ["--seed", "7"]]
+)
+def test_the_focused_test_passes_with_other_settings(flags: List[str]) -> None:
+    """One step; a buffer larger than the data; another seed."""
+    lines: List[str] = []
+    assert hard_example_run.run(hard_example_settings(flags), lines.append) == 0, lines
+
+
+# --- many processes ---------------------------------------------------------------------------------------------------
+
+
+def test_torchrun_starts_several_processes(tmp_path: Path) -> None:
+    """They report together, and end where one process would."""
+    flags = ["--checkpoint_dir", str(tmp_path / "two"), "--num_train_steps", "6", "--json"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    process = start([*torchrun, f"--master_port={free_port()}", str(SCRIPTS / "test_training_mock.py"), *flags])
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    two = json.loads(out)
+    one = json.loads(train(tmp_path / "one", "--num_train_steps", "6", "--json")[1][0])
+    assert (two["processes"], two["passed"]) == (2, True)
+    assert two["hard_examples"]["processes"] == 2
+    for name, value in one["metrics"].items():
+        assert two["metrics"][name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_a_sharded_training_ends_like_a_whole_one(tmp_path: Path) -> None:
+    """The document's own flag starts the processes; an older torch says that it cannot."""
+    flags = ["--num_train_steps", "6", "--json", "--checkpoint_dir"]
+    done = script("test_training_mock.py", "--fsdp_devices", "2", *flags, str(tmp_path / "two"))
+    if not CAN_SHARD:
+        assert done.returncode == 2
+        assert "--fsdp_devices=2 needs torch 2.6 or newer" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    two, one = json.loads(done.stdout), json.loads(train(tmp_path / "one", *flags[:3])[1][0])
+    assert two["sharded"]
+    for name, value in one["metrics"].items():
+        assert two["metrics"][name] == pytest.approx(value, rel=1e-4), name
+
+
+@pytest.mark.skipif(not CAN_SHARD, reason="needs torch 2.6 or newer")
+def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
+    """With exit code 1 and a line that says so."""
+    flags = [
+        "--fsdp_devices",
+        "2",
+        "--num_train_steps",
+        "100000",
+        "--log_interval",
+        "1",
+        "--checkpoint_dir",
+        str(tmp_path),
+    ]
+    process = start([sys.executable, str(SCRIPTS / "test_training_mock.py"), *flags])
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("Step"):
+        assert process.poll() is None
+    os.kill(processes_of(process.pid)[-1], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error: process 1 of 2 was killed by SIGKILL; the others were ended" in err.splitlines()
+    assert "Traceback" not in err
+
+
+def processes_of(parent: int) -> List[int]:
+    """Started by ``parent``, in order."""
+    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], stdout=subprocess.PIPE, text=True, check=True)
+    return sorted(int(line) for line in done.stdout.split())
+
+
+def free_port() -> int:
+    """That nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
