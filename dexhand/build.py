@@ -17,6 +17,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, GainsConfig
 from dexhand.core import hand
 from dexhand.core.checkpoints import CheckpointError, ForeignCheckpointError, parse_checkpoint, read_checkpoint
+from dexhand.core.distributed import Processes
 from dexhand.core.interfaces import Algorithm, Gains, MetricSink, Policy, Scene, Simulator
 from dexhand.core.reload import Load
 from dexhand.core.task_env import TaskEnv
@@ -241,8 +242,8 @@ _SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {
 }
 
 
-def build_algorithm(config: Config, env: TaskEnv) -> Algorithm:
-    """The learner."""
+def build_algorithm(config: Config, env: TaskEnv, processes: Optional[Processes] = None) -> Algorithm:
+    """The learner; ``processes`` are those that train together, if several do."""
     from dexhand.rl.rl_games import RlGamesPpo
 
     return RlGamesPpo(
@@ -252,6 +253,7 @@ def build_algorithm(config: Config, env: TaskEnv) -> Algorithm:
         max_iterations=config.train.maxIterations,
         env_kind=f"{backend_of(config)}:{config.task.name}:{env.num_envs}",
         contract=_contract(config),
+        processes=processes,
     )
 
 

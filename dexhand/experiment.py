@@ -1,6 +1,7 @@
 """One run, from a command line that has been read to an exit code: train, test or describe."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Optional
 
@@ -48,7 +49,8 @@ def run(invocation: Invocation) -> int:
     cannot work.
     """
     console = Console(highlight=False)
-    log_to_console(console, invocation.config.train.logLevel)
+    leads = os.environ.get("RANK", "0") == "0"  # of several processes that torchrun started, one speaks
+    log_to_console(console, invocation.config.train.logLevel if leads else "error")
     for remark in invocation.remarks:
         log.info("%s", remark)
     try:
@@ -68,6 +70,8 @@ def _test(invocation: Invocation, console: Console) -> int:
         _describe(config, f"Test {games} of", str(found[0]) if found else f"{source}, which holds none yet", console)
         return 0
     _refuse_missing_features(config)
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError("train.test=true plays in one process. Start it without torchrun")
     import_simulator_before_torch(config.sim.backend)
     from dexhand.playing import play
 

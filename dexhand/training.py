@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -14,6 +15,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.checkpoints import CheckpointError, CheckpointStore
 from dexhand.core.clock import SystemClock
+from dexhand.core.distributed import LedAlgorithm, LostProcess, NoSuchDevice, Processes, follow, joined
 from dexhand.core.interfaces import Algorithm, Clock
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
@@ -24,20 +26,57 @@ from dexhand.sinks.console import ConsoleSink
 log = logging.getLogger(__name__)
 
 
+PROCESS_TIMEOUT = 600.0
+"""Seconds that processes that train together wait for each other: one may be compiling kernels, or saving."""
+
+
 def train(invocation: Invocation, checkpoint: Optional[Path], continued: Optional[Run], console: Console) -> int:
     """Train, from scratch, from ``checkpoint`` in a new run, or in the run ``continued`` from its checkpoint.
 
-    Returns the exit code: 0, or 1 where the end could not be saved. Raises ``ConfigError``.
+    Started by ``torchrun``, several processes train together: the first one leads, writes and says everything.
+    Returns the exit code: 0, or 1 where the end could not be saved or another process was lost. Raises ``ConfigError``.
     """
+    build.check_machine(invocation.config)
+    try:
+        with joined(str(build.device_of(invocation.config)), PROCESS_TIMEOUT) as processes:
+            if processes.leads:
+                return _lead(invocation, checkpoint, continued, console, processes)
+            follow(_algorithm(invocation.config, processes), processes)
+    except NoSuchDevice as error:
+        raise ConfigError(f"env.device={invocation.config.env.device}: {error}") from None
+    except LostProcess as error:
+        log.error("Training ends: %s. resume= goes on from the last checkpoint", error)
+        return 1
+    return 0
+
+
+def _algorithm(config: Config, processes: Processes) -> Algorithm:
+    """The learner of one process: on its own device, and with random numbers of its own."""
+    own = deepcopy(config)
+    own.train.seed += processes.rank
+    if processes.size > 1:
+        own.env.device = str(processes.device)
+    build.set_up_process(own)
+    return build.build_algorithm(own, build.build_env(own), processes)
+
+
+def _lead(
+    invocation: Invocation,
+    checkpoint: Optional[Path],
+    continued: Optional[Run],
+    console: Console,
+    processes: Processes,
+) -> int:
     config, clock = invocation.config, SystemClock()
-    build.check_machine(config)
-    build.set_up_process(config)
     takes_all = continued is not None or config.train.resume == "exact"
     with ExitStack() as held:
         if continued is not None:  # before its checkpoint is read: another process may just be saving its last one
             held.enter_context(hold(continued))
         start = None if checkpoint is None else _Start(checkpoint, _read(checkpoint, config, takes_all))
-        algorithm = build.build_algorithm(config, build.build_env(config))
+        algorithm = _algorithm(config, processes)
+        if processes.size > 1:
+            algorithm = LedAlgorithm(algorithm, processes)
+            log.info("%d processes train together, each in %d environments", processes.size, config.env.numEnvs)
         best_return = None if start is None else _take_over(start, algorithm, takes_all)
         first_step = None
         if continued is None:

@@ -34,6 +34,8 @@ _SWITCHES = {
     "-m": "--multirun",
     "--multirun": "--multirun",
 }
+_LAUNCHER = ("--local-rank", "--local_rank")
+"""What ``python -m torch.distributed.launch`` adds to the command line."""
 _FLAGS = (*(flag for flag in _VALUE_FLAGS if flag.startswith("-")), *_SWITCHES, "--help", "-h")
 
 
@@ -120,6 +122,8 @@ def _sorted_words(argv: Sequence[str]) -> _Words:
         elif flag in _VALUE_FLAGS:
             value = value if equals or not flag.startswith("-") else _next(rest, flag)
             _choose(chosen, _VALUE_FLAGS[flag], value)
+        elif flag in _LAUNCHER:
+            continue  # LOCAL_RANK says the same
         elif word.startswith("-"):
             raise ConfigError(f"{word} is unknown. Known: {', '.join(_FLAGS)}, key=value.{did_you_mean(word, _FLAGS)}")
         else:

@@ -73,6 +73,11 @@ class Processes:
             dist.all_reduce(tensor)
             tensor /= self.size
 
+    def spread(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor, in place, by that of process 0."""
+        for tensor in tensors if self.size > 1 else ():
+            dist.broadcast(tensor, 0)
+
     def largest(self, tensor: Tensor) -> Tensor:
         """The element-wise maximum over the processes, in place."""
         if self.size > 1:

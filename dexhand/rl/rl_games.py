@@ -9,7 +9,7 @@ import logging
 import random
 import tempfile
 from types import MappingProxyType
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from rl_games.common.tr_helpers import DefaultRewardsShaper
 from torch import Tensor
 
 from dexhand.config.schema import NetworkConfig, PpoConfig
+from dexhand.core.distributed import Processes
 from dexhand.core.interfaces import Iteration, Metrics, VecEnv
 from dexhand.rl.network import NetworkSpec, check_weights, quiet
 from dexhand.rl.policy import RlGamesPolicy
@@ -36,6 +37,9 @@ class RlGamesPpo:
 
     ``env_kind`` says what the environment is, so that a checkpoint's episodes go on only in an environment of its kind.
     ``contract`` says what observations and actions mean, so that a policy is played only where they mean the same.
+
+    With several ``processes`` each plays environments of its own, and all make the same gradient steps: rl_games
+    averages gradients, and the observations and returns of process 0 are what all normalise by.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class RlGamesPpo:
         max_iterations: int,
         env_kind: str,
         contract: Mapping[str, Any] = MappingProxyType({}),
+        processes: Optional[Processes] = None,
     ) -> None:
         self.spec = NetworkSpec(
             num_observations=env.single_observation_space.shape[0],
@@ -61,6 +66,7 @@ class RlGamesPpo:
         self.env = env
         self.env_kind = env_kind
         self.contract = contract
+        self._processes = processes or Processes(env.device)
         self._rollout_env = _RolloutEnv(env)
         # A2CBase's constructor makes folders and opens a writer; both are thrown away
         with tempfile.TemporaryDirectory() as folder, quiet():
@@ -68,6 +74,9 @@ class RlGamesPpo:
             self._agent.writer.close()
             self._agent.init_tensors()
         self._agent.obs = None
+        # set afterwards: its constructor would join processes by itself, and on NVIDIA GPUs only
+        self._agent.multi_gpu, self._agent.world_size = self._processes.size > 1, self._processes.size
+        self._processes.spread(self._agent.model.state_dict().values())
 
     def _params(self, ppo: PpoConfig, max_iterations: int, folder: str) -> Dict[str, Any]:
         env = self.env
@@ -127,7 +136,8 @@ class RlGamesPpo:
             agent.train_epoch()
         )
         agent.dataset.update_values_dict(None)
-        agent.frame += agent.curr_frames
+        agent.frame += agent.curr_frames * self._processes.size
+        self._processes.spread(agent.model.buffers())
         metrics = {
             "losses/actor": _mean(actor),
             "losses/critic": _mean(critic),
@@ -135,17 +145,17 @@ class RlGamesPpo:
             "losses/entropy": _mean(entropies),
             "info/kl": _mean(kls),
             "info/learning_rate": float(lr),
-            "performance/frames_per_second": agent.curr_frames / total_time,
+            "performance/frames_per_second": agent.curr_frames * self._processes.size / total_time,
             "performance/step_seconds": step_time,
             "performance/rollout_seconds": play_time,
             "performance/update_seconds": update_time,
             **self._rollout_env.pop_metrics(),
         }
-        mean_return = None
         if agent.game_rewards.current_size > 0:
-            mean_return = metrics["episodes/return"] = agent.game_rewards.mean.item()
+            metrics["episodes/return"] = agent.game_rewards.mean.item()
             metrics["episodes/length"] = agent.game_lengths.mean.item()
-        return Iteration(self.iterations_done, self.frames_done, mean_return, metrics)
+        metrics = _means(self._processes.gather(metrics) or [metrics])
+        return Iteration(self.iterations_done, self.frames_done, metrics.get("episodes/return"), metrics)
 
     def state_dict(self) -> Dict[str, Any]:
         """See ``Algorithm.state_dict``: what rl_games's own player reads, and beside it what it leaves out."""
@@ -154,6 +164,12 @@ class RlGamesPpo:
             agent.obs = agent.env_reset()
         running = {name: getattr(agent, name) for name in _RUNNING}
         running["obs"] = agent.obs["obs"]
+        own = {
+            "env": self.env.state_dict(),
+            "running": {name: tensor.clone() for name, tensor in running.items()},
+            "random": _random_state(),
+        }
+        others = self._processes.gather(own)[1:]
         return {
             **agent.get_full_state_weights(),
             "dexhand": {
@@ -163,9 +179,8 @@ class RlGamesPpo:
                 "meters": {name: _meter_state(getattr(agent, name)) for name in _METERS},
                 "env_kind": self.env_kind,
                 "contract": dict(self.contract),
-                "env": self.env.state_dict(),
-                "running": {name: tensor.clone() for name, tensor in running.items()},
-                "random": _random_state(),
+                **own,
+                **({"others": others} if others else {}),
             },
         }
 
@@ -181,19 +196,27 @@ class RlGamesPpo:
         agent.update_lr(agent.last_lr)
         for name in _METERS:
             _load_meter(getattr(agent, name), ours["meters"][name])
-        if ours["env_kind"] == self.env_kind:
-            self.env.load_state_dict(ours["env"])
-            for name in _RUNNING[1:]:
-                getattr(agent, name).copy_(ours["running"][name])
-            agent.obs = agent.obs_to_tensors(ours["running"]["obs"].to(agent.ppo_device))
+        everyones = [ours, *ours.get("others", [])]
+        if ours["env_kind"] == self.env_kind and len(everyones) == self._processes.size:
+            self._load_episodes(everyones[self._processes.rank])
         else:
             log.warning(
-                "Episodes begin anew: the checkpoint's are of %s, these environments are %s "
+                "Episodes begin anew: the checkpoint's are of %s in %d processes, these environments are %s in %d "
                 "(simulator:task:number of environments)",
-                *(ours["env_kind"], self.env_kind),
+                *(ours["env_kind"], len(everyones), self.env_kind, self._processes.size),
             )
             agent.obs = agent.env_reset()
-        _set_random_state(ours["random"])
+            if self._processes.leads:
+                _set_random_state(ours["random"])
+
+    def _load_episodes(self, own: Mapping[str, Any]) -> None:
+        """Go on with the episodes and random numbers of a process."""
+        agent = self._agent
+        self.env.load_state_dict(own["env"])
+        for name in _RUNNING[1:]:
+            getattr(agent, name).copy_(own["running"][name])
+        agent.obs = agent.obs_to_tensors(own["running"]["obs"].to(agent.ppo_device))
+        _set_random_state(own["random"])
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """See ``Algorithm.load_weights``."""
@@ -251,6 +274,15 @@ class _RolloutEnv(IVecEnv):  # type: ignore[misc]
             )
         self._clear()
         return metrics
+
+
+def _means(everyones: Sequence[Metrics]) -> Metrics:
+    """Of each metric, over the processes that have it; what counts episodes is summed."""
+    values = {
+        name: [metrics[name] for metrics in everyones if name in metrics] for every in everyones for name in every
+    }
+    means = {name: sum(found) / len(found) for name, found in values.items()}
+    return {**means, "episodes/finished": sum(values["episodes/finished"])}
 
 
 def _mean(values: List[Tensor]) -> float:
