@@ -6,8 +6,9 @@ from typing import Any, Tuple
 
 import pytest
 
+from dexhand.core.records import record
 from dexhand.core.resolve import CheckpointNotFound, resolve_checkpoint
-from dexhand.core.workspace import Run, Workspace, WorkspaceError, record
+from dexhand.core.workspace import Run, Workspace, WorkspaceError
 
 OLD, NEW, TEST = "BaseTask_train_20260101_000000", "BaseTask_train_20260102_000000", "BaseTask_test_20260103_000000"
 RUNS = Path("runs")
