@@ -2,14 +2,13 @@
 
 import difflib
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from dexhand.core.checkpoint_folder import LATEST_NAME, checkpoints_in
 from dexhand.core.run_name import RunName
-from dexhand.core.runs_view import LATEST
+from dexhand.core.runs_view import LATEST, began
 from dexhand.core.workspace import Run, Workspace, WorkspaceError
 
 _LATEST = {"latest": "train", **LATEST}
@@ -218,14 +217,7 @@ def _runs(workspace: Workspace) -> Dict[str, Path]:
     found: Dict[str, Path] = {}
     for entry in workspace.view.entries():
         found.setdefault(entry.name, entry.path)
-    return dict(sorted(found.items(), key=lambda item: _age(item[1]), reverse=True))
-
-
-def _age(path: Path) -> Tuple[str, int]:
-    name = RunName.parse(os.path.basename(os.path.realpath(path)))
-    if name:
-        return name.order
-    return time.strftime("%Y%m%d_%H%M%S", time.localtime(path.stat().st_mtime)), 0
+    return dict(sorted(found.items(), key=lambda item: began(item[1]), reverse=True))
 
 
 def _nearest(name: str, runs: List[str]) -> List[str]:

@@ -8,6 +8,7 @@ nowhere because it was moved is led back to its run. Everything else in ``runs/`
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Dict, Iterator, List, Optional, Set, Tuple
@@ -202,6 +203,14 @@ class RunsView:
                 yield Change(link, self.target(newest), "is the newest")
             elif link.is_symlink():
                 yield Change(link, None, "its run was deleted")
+
+
+def began(folder: Path) -> Tuple[str, int]:
+    """Sorts folders by time: by the name of the run, or by their age on disk where they are called otherwise."""
+    name = RunName.parse(os.path.basename(os.path.realpath(folder)))
+    if name is not None:
+        return name.order
+    return time.strftime("%Y%m%d_%H%M%S", time.localtime(folder.stat().st_mtime)), 0
 
 
 def is_running(run: Path) -> bool:

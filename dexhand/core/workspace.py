@@ -167,10 +167,10 @@ class Workspace:
             return run if run.is_dir() else self.view.newest(kind)
         return Path(os.path.realpath(link)) if link.is_dir() else self.view.newest(kind)
 
-    def tidy(self, dry_run: bool = False) -> List[Change]:
+    def tidy(self, limits: Limits, dry_run: bool = False) -> List[Change]:
         """Bring the view up to date, and tell what that changes. Raises ``WorkspaceError``."""
         with _explained(self.links), self._locked():
-            changes = self.view.changes(self._limits)
+            changes = self.view.changes(limits)
             for change in changes if not dry_run else ():
                 change.apply()
         return changes
