@@ -100,13 +100,13 @@ class RunsView:
     def is_deleted(self, link: Path) -> bool:
         """A link of ours leads nowhere because its run was deleted.
 
-        Where ``runs_all/`` holds nothing older, ``runs/`` may have been copied without it: then the runs are elsewhere.
+        Where ``runs_all/`` holds nothing as old, ``runs/`` may have been copied without it, and the run be elsewhere.
         """
         if link.exists() or not link.is_symlink():
             return False
         target = RunName.parse(os.readlink(link))  # beside the link itself: runs/ is without runs_all/
         name = RunName.parse(self._made_for(link) or "")
-        return target is not None or (name is not None and any(run.order < name.order for run in self._archived()))
+        return target is not None or (name is not None and any(run.order <= name.order for run in self._archived()))
 
     def newest(self, kind: str) -> Optional[Path]:
         """The run of that kind whose name says that it began last. Raises ``OSError``."""
