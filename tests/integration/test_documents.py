@@ -27,6 +27,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/getting-started.md",
     "docs/hot-reload.md",
+    "docs/workspace.md",
     "docs/architecture.md",
     "docs/gpu.md",
 ]
@@ -89,6 +90,8 @@ def run(command: str) -> None:
         subprocess.run([sys.executable, "-m", "tensorboard.main", "--inspect", *words[1:]], check=True)
     elif "testGamesNum=0" in words:
         play_and_interrupt(words[1:])
+    elif words[:3] == ["python", "-m", "dexhand.runs"]:
+        subprocess.run([sys.executable, *words[1:]], check=True)
     elif words[:2] == ["python", "-m"]:
         subprocess.run([sys.executable, *words[1:4], *made_small(words[4:])], check=True)
     elif words[0] == "python":
