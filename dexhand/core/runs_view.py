@@ -47,7 +47,7 @@ class Change:
         if self.target is not None:
             symlink_atomically(self.target, self.link)
         elif self.link.is_symlink():
-            self.link.unlink()
+            self.link.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,11 @@ class RunsView:
 
     def target(self, run: Path) -> str:
         """Where a link in ``runs/`` to ``run`` points."""
-        if os.path.realpath(run.parent) == os.path.realpath(self.archive):
-            return f"../{self.archive.name}/{run.name}"
-        return os.path.relpath(run, self.links)
+        return f"../{self.archive.name}/{run.name}" if self.is_archived(run) else os.path.relpath(run, self.links)
+
+    def is_archived(self, run: Path) -> bool:
+        """``run`` lies in ``runs_all/``, wherever that is."""
+        return os.path.realpath(run.parent) == os.path.realpath(self.archive)
 
     def _archived(self) -> List[RunName]:
         names = [(RunName.parse(path.name), path) for path in _listed(self.archive)]
@@ -158,9 +160,9 @@ class RunsView:
         candidates = [RunName.parse(name) for name in {*archived} - {*elsewhere} | lost]
         wanted = self._wanted([name for name in candidates if name], limits, begun)
         for name in sorted(wanted - lost):
-            link, target = self.links / name, self.target(self.archive / name)
-            if not os.path.lexists(link) or (name in own and os.readlink(link) != target):
-                yield Change(link, target, "among the newest, or running")
+            link = self.links / name
+            if not os.path.lexists(link) or (name in own and not link.exists()):
+                yield Change(link, self.target(self.archive / name), "among the newest, or running")
         for name in sorted({*own} - wanted):
             reason = "its run was deleted" if name not in archived else "beyond the newest"
             yield Change(own[name], None, f"shown as {elsewhere[name]}" if name in elsewhere else reason)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Iterator, List, Optional
 
 from filelock import FileLock, Timeout
 
-from dexhand.core.files import symlink_atomically
-from dexhand.core.run_name import RunKind, RunName
-from dexhand.core.runs_view import HOLD_FILE, Change, Limits, RunsView
+from dexhand.core.files import symlink_atomically, write_atomically
+from dexhand.core.run_name import KINDS, RunKind, RunName
+from dexhand.core.runs_view import HOLD_FILE, LATEST, Change, Limits, RunsView
 
 if TYPE_CHECKING:
     from dexhand.core.interfaces import Clock
@@ -27,6 +27,7 @@ LOCK_TIMEOUT = 10.0
 HOLD_TIMEOUT = 0.2
 """Seconds to wait for a run: longer than another process takes to ask whether somebody works in it."""
 
+_ADVICE = ". Choose another place with train.runsDir"
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -148,12 +149,12 @@ class Workspace:
                 if not os.path.lexists(self.view.pinned):
                     self.view.pinned.mkdir()
                 symlink_atomically(target, latest)
-                for change in self._changes(run):
-                    change.apply()
                 self._unlinked(kind).unlink(missing_ok=True)
+                self._apply(self._changes(run))
         except (OSError, NotImplementedError, Timeout) as error:
-            with _explained(self.archive):
-                self._unlinked(kind).write_text(f"{target}\n", encoding="utf-8")
+            unlinked = self._unlinked(kind)
+            with _explained(unlinked.parent):
+                write_atomically(unlinked, lambda file: file.write(f"{target}\n".encode()))
             raise NotShown(run, self.links, error) from error
 
     def latest(self, kind: str) -> Optional[Path]:
@@ -161,23 +162,22 @@ class Workspace:
 
         Raises ``OSError``.
         """
-        unlinked, link = self._unlinked(kind), self.links / f"latest_{kind}"
-        if unlinked.is_file():
-            run = Path(os.path.normpath(self.links / unlinked.read_text(encoding="utf-8").strip()))
-            return run if run.is_dir() else self.view.newest(kind)
+        if self._unlinked(kind).is_file():
+            return self._latest_unlinked(kind) or self.view.newest(kind)
+        link = self.links / f"latest_{kind}"
         return Path(os.path.realpath(link)) if link.is_dir() else self.view.newest(kind)
 
-    def tidy(self, limits: Limits, dry_run: bool = False) -> List[Change]:
+    def tidy(self, dry_run: bool = False) -> List[Change]:
         """Bring the view up to date, and tell what that changes. Raises ``WorkspaceError``."""
-        with _explained(self.links), self._locked():
-            changes = self.view.changes(limits)
-            for change in changes if not dry_run else ():
-                change.apply()
+        with _explained(self.links, "cannot be changed", ""), self._locked():
+            changes = [*self.view.changes(self._limits), *self._made_up_for()]
+            if not dry_run:
+                self._apply(changes)
         return changes
 
     def pin(self, run: Path, name: str) -> None:
         """Show ``run`` in ``runs/pinned/`` for good, as ``name``. Raises ``WorkspaceError``."""
-        with _explained(self.links), self._locked():
+        with _explained(self.links, "cannot be changed", ""), self._locked():
             self.view.pinned.mkdir(parents=True, exist_ok=True)
             os.symlink(os.path.relpath(run, os.path.realpath(self.view.pinned)), self.view.pinned / name)
             own = self.links / run.name
@@ -189,7 +189,7 @@ class Workspace:
         link = self.view.pinned / name
         if not link.is_symlink():
             raise WorkspaceError(f"{link} is no link: the run itself lies there. Move it: mv {link} {self.links}/")
-        with _explained(self.links), self._locked():
+        with _explained(self.links, "cannot be changed", ""), self._locked():
             link.unlink()
             if not os.path.lexists(self.links / run.name):
                 symlink_atomically(self.view.target(run), self.links / run.name)
@@ -204,13 +204,29 @@ class Workspace:
 
     def _changes(self, run: Run) -> List[Change]:
         """What is to be done besides when ``run`` begins."""
-        target = self.view.target(run.path)
-        if target == f"../{self.archive.name}/{run.name}":
-            return self.view.changes(self._limits, begun=run.name)
-        changes = self.view.changes(self._limits)
+        if self.view.is_archived(run.path):
+            return [*self.view.changes(self._limits, begun=run.name), *self._made_up_for()]
+        changes = [*self.view.changes(self._limits), *self._made_up_for()]
         lies_here = os.path.realpath(run.path.parent) in map(os.path.realpath, (self.links, self.view.pinned))
         is_taken = lies_here or os.path.lexists(self.links / run.name)
-        return changes if is_taken else [Change(self.links / run.name, target, "has begun"), *changes]
+        if is_taken:
+            return changes
+        return [Change(self.links / run.name, self.view.target(run.path), "has begun"), *changes]
+
+    def _made_up_for(self) -> List[Change]:
+        """Links to the latest runs that could not be made when those began."""
+        changes = []
+        for name, kind in LATEST.items():
+            run, link = self._latest_unlinked(kind), self.links / name
+            if run is not None and (link.is_symlink() or not link.exists()):
+                changes.append(Change(link, self.view.target(run), "could not be made before"))
+        return changes
+
+    def _apply(self, changes: List[Change]) -> None:
+        for change in changes:
+            change.apply()
+        for kind in KINDS:
+            self._unlinked(kind).unlink(missing_ok=True)
 
     def _refuse_obstacles(self, run: Run, latest: Path) -> None:
         for link in (self.links / run.name, latest):
@@ -222,6 +238,13 @@ class Workspace:
         """Names the latest run where no link can."""
         home = self.archive if self.archive.is_dir() else self.links
         return home / f".latest_{kind}"
+
+    def _latest_unlinked(self, kind: str) -> Optional[Path]:
+        file = self._unlinked(kind)
+        if not file.is_file():
+            return None
+        run = Path(os.path.normpath(self.links / file.read_text(encoding="utf-8").strip()))
+        return run if run.is_dir() else None
 
 
 class NotShown(WorkspaceError):
@@ -255,13 +278,11 @@ def hold(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _explained(folder: Path, what: str = "cannot be used for runs", advice: str = _ADVICE) -> Iterator[None]:
     try:
         yield
     except (OSError, NotImplementedError, Timeout) as error:
-        raise WorkspaceError(
-            f"{folder} cannot be used for runs: {_problem(error)}. Choose another place with train.runsDir"
-        ) from error
+        raise WorkspaceError(f"{folder} {what}: {_problem(error)}{advice}") from error
 
 
 def _problem(error: Exception) -> str:

@@ -49,10 +49,12 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str]) -> int:
     """Do what the command line says; returns the exit code."""
-    defaults = argparse.Namespace(runs_dir=TrainConfig.runsDir, json=False, action=_list)
+    shown = {key: getattr(TrainConfig, key) for key in _LIMITS.values()}
+    defaults = argparse.Namespace(runs_dir=TrainConfig.runsDir, json=False, action=_list, **shown)
     arguments = _parser().parse_args(argv, defaults)
     try:
-        workspace = Workspace(Path(arguments.runs_dir))
+        limits = Limits(arguments.maxTrainRuns, arguments.maxTestRuns, arguments.maxRecentRuns)
+        workspace = Workspace(Path(arguments.runs_dir), limits)
         if not workspace.links.is_dir() and not workspace.archive.is_dir():
             raise WorkspaceError(
                 f"there is neither {workspace.links} nor {workspace.archive}. A training makes them; --runs-dir names "
@@ -108,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         default = getattr(TrainConfig, limit)
         shown = "no limit" if default is None else default
         text = f"train.{limit} of your trainings (default: {shown})"
-        prune.add_argument(flag, metavar="N", type=_count, default=default, dest=limit, help=text)
+        prune.add_argument(flag, metavar="N", type=_count, default=argparse.SUPPRESS, dest=limit, help=text)
     prune.set_defaults(action=_prune)
     return parser
 
@@ -168,8 +170,7 @@ def _unpin(arguments: argparse.Namespace, workspace: Workspace) -> None:
 
 
 def _prune(arguments: argparse.Namespace, workspace: Workspace) -> None:
-    limits = Limits(arguments.maxTrainRuns, arguments.maxTestRuns, arguments.maxRecentRuns)
-    changes = workspace.tidy(limits, dry_run=arguments.dry_run)
+    changes = workspace.tidy(dry_run=arguments.dry_run)
     if arguments.json:
         print(json.dumps([{**asdict(change), "link": str(change.link)} for change in changes], indent=2))
         return
@@ -177,7 +178,7 @@ def _prune(arguments: argparse.Namespace, workspace: Workspace) -> None:
         print(_in_words(change, workspace, arguments.dry_run))
     removed = sum(change.target is None for change in changes)
     done = "to be removed" if arguments.dry_run else "removed"
-    print(f"links {done}: {removed}; every run stays in {_shown(workspace.archive, workspace)}/")
+    print(f"links {done}: {removed}; no run is ever deleted")
 
 
 def _in_words(change: Change, workspace: Workspace, dry_run: bool) -> str:

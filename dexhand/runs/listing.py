@@ -113,7 +113,7 @@ def facts_of(run: FoundRun, now: float) -> Facts:
         facts = replace(facts, task=name.task, kind=name.kind, age=_age(name, now))
     try:
         return replace(facts, **_test_results(run.path), **_training_state(run.path))
-    except (OSError, ValueError) as error:
+    except (OSError, OverflowError, RecursionError, ValueError) as error:
         return replace(facts, problem=str(error))
 
 

@@ -247,7 +247,7 @@ class TestPin:
             raise OSError(30, "Read-only file system", "runs/pinned/x")
 
         monkeypatch.setattr(os, "symlink", refuse)
-        assert "Read-only file system" in refused(capsys, "pin", "latest", "best")
+        assert "runs cannot be changed: Read-only file system" in refused(capsys, "pin", "latest", "best")
 
 
 class TestUnpin:
@@ -297,10 +297,10 @@ class TestPrune:
             f"link runs/latest_train -> ../runs_all/{runs[3].name} (is the newest)",
             f"remove runs/{runs[1].name} (beyond the newest)",
             f"remove runs/{runs[4].name} (its run was deleted)",
-            "links removed: 2; every run stays in runs_all/",
+            "links removed: 2; no run is ever deleted",
         ):
             assert line in done.splitlines()
-        assert said(capsys, "prune", "--max-train-runs", "2") == "links removed: 0; every run stays in runs_all/\n"
+        assert said(capsys, "prune", "--max-train-runs", "2") == "links removed: 0; no run is ever deleted\n"
 
     def test_as_json(self, capsys: pytest.CaptureFixture[str]) -> None:
         """For programs."""

@@ -170,7 +170,7 @@ class TestPinned:
             place = "runs" if request.param == "renamed in runs/" else "runs/pinned"
             os.rename(f"runs/{OLD}", f"{place}/best_grasp")
         if request.param == "by mv, repaired":
-            Workspace(RUNS).tidy(Limits())
+            Workspace(RUNS).tidy()
         return str(request.param)
 
     def test_by_name(self, pinned: str) -> None:
@@ -221,7 +221,7 @@ class TestPinned:
 def test_a_test_that_goes_on_does_not_depend_on_links(workspace: Path) -> None:
     """What runs/NAME meant is still followed when its link was tidied away or pinned."""
     source = find_source(f"runs/{OLD}", RUNS)
-    Workspace(RUNS).tidy(Limits(train=1))
+    Workspace(RUNS, Limits(train=1)).tidy()
     assert not os.path.lexists(f"runs/{OLD}")
     assert source.checkpoints()[0].name == "latest.pth"
 

@@ -228,6 +228,22 @@ class TestWhereLinksCannotBeMade:
         workspace.publish(newer)
         assert (tmp_path / "runs" / "latest_train").resolve() == newer.path == workspace.latest("train")
 
+    @pytest.mark.parametrize("how", ["tidy", "another kind"])
+    def test_links_are_made_up_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+        """As soon as somebody looks after links again, even if it is for a run of the other kind."""
+        workspace, old, new = Workspace(tmp_path / "runs"), self.begin(tmp_path), self.begin(tmp_path, seconds=1)
+        workspace.publish(new)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "symlink", refuse)
+            with pytest.raises(NotShown):
+                workspace.publish(old)
+        if how == "tidy":
+            workspace.tidy()
+        else:
+            workspace.publish(self.begin(tmp_path, "test", 2))
+        assert (tmp_path / "runs" / "latest_train").resolve() == old.path == workspace.latest("train")
+        assert workspace.tidy() == []
+
     def test_what_stood_in_latest_is_deleted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Then the newest of the others is the latest."""
         workspace, old, new = Workspace(tmp_path / "runs"), self.begin(tmp_path), self.begin(tmp_path, seconds=1)

@@ -84,9 +84,9 @@ class UsedWorkspace(RuleBasedStateMachine):
     @rule()
     def prune(self) -> None:
         """What it says it would do it does, and then nothing is left to do."""
-        planned = self.workspace.tidy(LIMITS, dry_run=True)
-        assert self.workspace.tidy(LIMITS) == planned
-        assert self.workspace.tidy(LIMITS) == []
+        planned = self.workspace.tidy(dry_run=True)
+        assert self.workspace.tidy() == planned
+        assert self.workspace.tidy() == []
         self.begun = set()
         self.tidy()
 
@@ -275,14 +275,13 @@ from dexhand.core.clock import SystemClock
 from dexhand.core.runs_view import Limits
 from dexhand.core.workspace import Workspace, hold
 sys.stdin.readline()
-limits = Limits(train=3, test=3)
-workspace = Workspace(Path(sys.argv[1]), limits)
+workspace = Workspace(Path(sys.argv[1]), Limits(train=3, test=3))
 for number in range(15):
     run = workspace.create_run("A", "train", SystemClock())
     with hold(run):
         workspace.publish(run)
         assert (workspace.links / run.name).is_dir(), "a run that goes on is shown"
-        workspace.tidy(limits)
+        workspace.tidy()
         assert (workspace.links / run.name).is_dir(), "a run that goes on is shown"
     print(run.name, flush=True)
 """
@@ -302,8 +301,7 @@ def test_several_processes_begin_runs_and_tidy_up_at_once(tmp_path: Path) -> Non
     names = {name for out, _ in answers for name in out.split()}
     assert len(names) == 60
     assert {path.name for path in (tmp_path / "runs_all").iterdir() if path.is_dir()} == names
-    workspace = Workspace(tmp_path / "runs")
-    workspace.tidy(Limits(train=3))
+    Workspace(tmp_path / "runs", Limits(train=3)).tidy()
     newest = sorted(names, key=age)[-3:]
     assert sorted(os.listdir(tmp_path / "runs")) == sorted([*newest, "latest_train", "pinned"])
     assert list(tmp_path.rglob("*.tmp")) == []
