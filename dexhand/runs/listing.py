@@ -4,6 +4,7 @@ import difflib
 import json
 import math
 import os
+import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from dexhand.core.checkpoint_index import read_plain_state
 from dexhand.core.run_name import RunName
 from dexhand.core.runs_view import LATEST, RunsView, began, is_running
 from dexhand.core.workspace import Run, Workspace, WorkspaceError
+
+
+_TASK_NAME = re.compile(r"^task:\n(?:  .*\n)*?  name: (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,18 @@ def facts_of(run: FoundRun, now: float) -> Facts:
     if name is not None:
         facts = replace(facts, task=name.task, kind=name.kind, age=_age(name, now))
     try:
+        facts = replace(facts, task=_task(run.path) or facts.task)
         return replace(facts, **_test_results(run.path), **_training_state(run.path))
     except (OSError, OverflowError, RecursionError, ValueError) as error:
         return replace(facts, problem=str(error))
+
+
+def _task(path: Path) -> Optional[str]:
+    """What the configuration says, because a run may have been called otherwise."""
+    file = Run(path).config_file
+    # a YAML library would take milliseconds a run; the file is written by one, in this form
+    found = _TASK_NAME.search(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return found.group(1) if found else None
 
 
 def _training_state(path: Path) -> Dict[str, Any]:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from dexhand.build import build_algorithm, build_env, set_up_process
-from dexhand.config.cli import Invocation, parse
+from dexhand.config.cli import Invocation
+from dexhand.config.compose import compose
 from dexhand.config.schema import Config
 from dexhand.core.runs_view import is_running
 from dexhand.core.workspace import Workspace
@@ -43,11 +44,8 @@ def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     random.setstate(states[2])
 
 
-def invocation(*argv: str) -> Invocation:
-    def nothing_saved(*_: str) -> Path:
-        raise AssertionError("nothing is resumed here")
-
-    return parse(argv, nothing_saved)
+def invocation(*overrides: str, config: str = "config") -> Invocation:
+    return Invocation(compose(overrides, config), dry_run=False, argv=overrides, remarks=())
 
 
 def losses(config: Config) -> Dict[str, float]:
@@ -108,12 +106,12 @@ class TestAgain:
         asked = invocation(*SMALL, "seed=-1")
         with begun("train", asked, FakeClock()) as run:
             first = losses(asked.config)
-        again = invocation(f"config={run.config_file}")
+        again = invocation(config=str(run.config_file))
         assert again.config == asked.config
         assert again.config.train.seed >= 0
         assert {"losses/actor", "losses/critic"} <= first.keys()
         assert losses(again.config) == first
-        assert losses(invocation(f"config={run.config_file}", "seed=1").config) != first
+        assert losses(invocation("seed=1", config=str(run.config_file)).config) != first
 
     def test_a_seed_is_drawn_each_time(self) -> None:
         """seed=-1 never means the same twice."""

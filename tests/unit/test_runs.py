@@ -12,6 +12,8 @@ import pytest
 import torch
 from freezegun import freeze_time
 
+from dexhand.config.compose import compose, to_yaml
+from dexhand.config.task_schema import TASKS
 from dexhand.core.checkpoints import CheckpointStore
 from dexhand.core.clock import SystemClock
 from dexhand.core.workspace import Run, Workspace, hold
@@ -84,6 +86,12 @@ class TestList:
         played(begin(1, "test"), 20, 41.5)
         (fact,) = listed(capsys)
         assert (fact["kind"], fact["games"], fact["mean_return"], fact["iterations"]) == ("test", 20, 41.5, None)
+
+    def test_the_task_is_that_of_the_configuration(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Where a run is called otherwise."""
+        for day, task in enumerate(TASKS, start=1):
+            begin(day, task="my-experiment").config_file.write_text(to_yaml(compose([f"task={task}"])))
+        assert [fact["task"] for fact in listed(capsys)] == [*reversed([*TASKS])]
 
     def test_the_table(self, capsys: pytest.CaptureFixture[str]) -> None:
         """One line a run, the newest first, never cut off."""
