@@ -16,7 +16,6 @@ from dexhand.core.run_name import RunName
 from dexhand.core.runs_view import LATEST, RunsView, began, is_running
 from dexhand.core.workspace import Run, Workspace, WorkspaceError
 
-
 _TASK_NAME = re.compile(r"^task:\n(?:  .*\n)*?  name: (\S+)$", re.MULTILINE)
 
 
