@@ -17,8 +17,9 @@ from dexhand.core.reload import LoadedPolicy, ReloadWatcher
 from dexhand.core.resolve import CheckpointSource
 from dexhand.core.stop import StopRequest
 from dexhand.core.task_env import TaskEnv
+from dexhand.core.workspace import Run
 from dexhand.report import Report
-from dexhand.run_folder import begin
+from dexhand.run_folder import begun
 from dexhand.sinks.console import GamesConsoleSink
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ def play(invocation: Invocation, source: CheckpointSource, console: Console) -> 
             if first is None:
                 log.info("Stopped before there was a checkpoint to play")
                 return 0
-            _play(invocation, first, watcher, env, console, clock, stop)
+            with begun("test", invocation, clock, played=first.path) as run:
+                _play(invocation, first, run, watcher, env, console, clock, stop)
         finally:
             watcher.close()
             env.close()
@@ -76,6 +78,7 @@ def _first(
 def _play(
     invocation: Invocation,
     first: LoadedPolicy,
+    run: Run,
     watcher: ReloadWatcher,
     env: TaskEnv,
     console: Console,
@@ -83,7 +86,6 @@ def _play(
     stop: StopRequest,
 ) -> None:
     train = invocation.config.train
-    run = begin("test", invocation, clock, played=first.path)
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
     sinks = build.build_sinks(run.summaries)
     if train.testGamesNum == 0 and log.isEnabledFor(logging.INFO):

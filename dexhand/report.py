@@ -8,8 +8,9 @@ from typing import Any, Callable, Deque, Dict, List, Sequence
 from dexhand.core.files import write_atomically
 from dexhand.core.games import Game, Statistics, Summary
 from dexhand.core.interfaces import Clock, Metrics, MetricSink
+from dexhand.core.records import record_played
 from dexhand.core.reload import LoadedPolicy
-from dexhand.core.workspace import Run, record_played
+from dexhand.core.workspace import Run
 
 log = logging.getLogger(__name__)
 

@@ -1,36 +1,55 @@
 """The folder of a run, when it begins and when it goes on."""
 
 import logging
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional
+from typing import Iterator, Optional
 
 from dexhand.config.cli import Invocation
 from dexhand.config.compose import to_yaml
+from dexhand.config.schema import TrainConfig
 from dexhand.core.interfaces import Clock
-from dexhand.core.workspace import Run, RunKind, Workspace, record
+from dexhand.core.records import record
+from dexhand.core.run_name import RunKind
+from dexhand.core.runs_view import Limits
+from dexhand.core.workspace import NotShown, Run, Workspace, hold
 from dexhand.logs import log_to_file
 
 log = logging.getLogger(__name__)
 
 
-def begin(kind: RunKind, invocation: Invocation, clock: Clock, played: Optional[Path] = None) -> Run:
-    """Make the folder of a new run, write down how the run came about, and show it in the workspace."""
-    workspace = Workspace(Path(invocation.config.train.runsDir))
+@contextmanager
+def begun(kind: RunKind, invocation: Invocation, clock: Clock, played: Optional[Path] = None) -> Iterator[Run]:
+    """A new run in a folder of its own, held for as long as it lasts, recorded and shown in the workspace."""
     config = invocation.config
+    workspace = _workspace(config.train)
     run = workspace.create_run(config.train.experimentName or config.task.name, kind, clock)
-    _record(run, invocation, played)
-    workspace.publish(run)
-    log.info("%s run %s", kind.capitalize(), run.path)
-    return run
+    with hold(run):
+        _record(run, invocation, played)
+        _show(run, kind, workspace)
+        log.info("%s run %s", kind.capitalize(), run.path)
+        yield run
 
 
 def go_on(run: Run, invocation: Invocation) -> None:
-    """Write down that ``run`` goes on, and how, and show it in the workspace as the latest."""
+    """Write down that the training ``run`` goes on, and how, and show it in the workspace as the latest."""
     _record(run, invocation, None)
-    Workspace(Path(invocation.config.train.runsDir)).publish(run)
+    _show(run, "train", _workspace(invocation.config.train))
     log.info("Train run %s goes on", run.path)
+
+
+def _workspace(train: TrainConfig) -> Workspace:
+    limits = Limits(train.maxTrainRuns, train.maxTestRuns, train.maxRecentRuns)
+    return Workspace(Path(train.runsDir), limits if train.useCleanWorkspace else None)
 
 
 def _record(run: Run, invocation: Invocation, played: Optional[Path]) -> None:
     log_to_file(run.log_file)
     record(run, to_yaml(invocation.config), ["python", "scripts/train.py", *invocation.argv], played)
+
+
+def _show(run: Run, kind: RunKind, workspace: Workspace) -> None:
+    try:
+        workspace.publish(run, kind)
+    except NotShown as error:  # a view is not worth a run
+        log.warning("%s", error)

@@ -20,7 +20,7 @@ from dexhand.core.interfaces import Algorithm, Clock
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
 from dexhand.core.workspace import Run, hold
-from dexhand.run_folder import begin, go_on
+from dexhand.run_folder import begun, go_on
 from dexhand.sinks.console import ConsoleSink
 
 log = logging.getLogger(__name__)
@@ -80,8 +80,7 @@ def _lead(
         best_return = None if start is None else _take_over(start, algorithm, takes_all)
         first_step = None
         if continued is None:
-            run = begin("train", invocation, clock)
-            held.enter_context(hold(run))
+            run = held.enter_context(begun("train", invocation, clock))
         else:
             run, first_step = continued, algorithm.frames_done + 1
             go_on(run, invocation)

@@ -26,6 +26,8 @@ SHORT_FORMS: Dict[str, str] = {
     "seed": "train.seed",
     "maxIter": "train.maxIterations",
     "logLevel": "train.logLevel",
+    "maxTrainRuns": "train.maxTrainRuns",
+    "maxTestRuns": "train.maxTestRuns",
 }
 """Convenient on a command line; using them needs no remark."""
 

@@ -200,6 +200,10 @@ class TrainConfig:
         None, "begins the names of the run's folder and links; null = the task's name"
     )
     runsDir: str = option("runs", "workspace of links to the newest runs; the runs themselves lie in <runsDir>_all")
+    maxTrainRuns: int = option(10, "newest trainings shown in runsDir; none is ever deleted", low=0)
+    maxTestRuns: int = option(10, "newest test runs shown in runsDir", low=0)
+    maxRecentRuns: Optional[int] = option(None, "newest runs of both kinds shown; null = no limit of its own", low=0)
+    useCleanWorkspace: bool = option(True, "false = runs lie in runsDir itself, and none is hidden")
     logLevel: str = option("info", "how much is said", choices=("debug", "info", "warning", "error"))
     logInterval: Optional[int] = option(
         None, "finished episodes between two lines of a training's progress; null = a line every 5 s", low=1

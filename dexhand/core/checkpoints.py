@@ -1,21 +1,12 @@
 """Checkpoint files: an ordinary torch zip plus an index, so that they can be read without unpickling anything.
 
-A checkpoint is what ``torch.save`` writes, with one more record, ``archive/dexhand.json``:
-
-    {"format": "dexhand checkpoint", "version": 1, "byteorder": "little",
-     "tensors": [{"record": "data/0", "dtype": "float32", "shape": [400, 69]}, ...],
-     "state": ...}
-
-Every tensor is contiguous and alone in its record. In ``state``, null, booleans, integers, finite floats, strings and
-lists stand for themselves; the rest is an object with one member: ``{"dict": [[key, value], ...]}``,
-``{"tuple": [...]}``, ``{"float": "nan"}`` or ``{"tensor": index into tensors}``.
+What a file holds is written at the head of ``checkpoint_index.py``.
 """
 
 import io
 import json
 import logging
 import math
-import struct
 import sys
 import zipfile
 import zlib
@@ -26,14 +17,19 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 import torch
 
 from dexhand.core.checkpoint_folder import BEST_NAME, LATEST_NAME, numbered_checkpoints, numbered_name
+from dexhand.core.checkpoint_index import (
+    FORMAT,
+    FORMAT_VERSION,
+    INDEX_RECORD,
+    STATE_ERRORS,
+    ZIP_ERRORS,
+    parse_index,
+    state_from,
+)
 from dexhand.core.files import TEMPORARY_SUFFIX, link_atomically, write_atomically
 from dexhand.core.in_use import is_in_use
 
 log = logging.getLogger(__name__)
-
-FORMAT = "dexhand checkpoint"
-FORMAT_VERSION = 1
-INDEX_RECORD = "archive/dexhand.json"
 
 _DTYPES = {
     name: getattr(torch, name)
@@ -45,11 +41,6 @@ _DTYPES = {
 }
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LARGEST_INT_BITS = 255 * 8 - 1  # more than this, torch.load(weights_only=True) cannot read
-
-# What zipfile raises for files that are not, or no longer, the zip they should be.
-_ZIP_ERRORS = (zipfile.BadZipFile, struct.error, EOFError, OSError, OverflowError, RuntimeError, ValueError)
-# What an index that does not follow the format leads to.
-_INDEX_ERRORS = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
 class CheckpointError(ValueError):
@@ -195,7 +186,7 @@ def parse_checkpoint(path: Path, content: bytes, map_location: Union[str, torch.
         tensors = [_read_tensor(entry, records) for entry in index["tensors"]]
     located = [tensor.to(map_location) for tensor in tensors]
     with _malformed_index_error(path):
-        state = _from_index(index["state"], located)
+        state = state_from(index["state"], located)
     if not isinstance(state, dict):
         raise CheckpointError(path, "malformed index: its state is not a dictionary")
     return state
@@ -221,7 +212,7 @@ def read_checkpoint(path: Path) -> bytes:
 def _malformed_index_error(path: Path) -> Iterator[None]:
     try:
         yield
-    except _INDEX_ERRORS as error:
+    except STATE_ERRORS as error:
         raise CheckpointError(path, f"malformed index: {type(error).__name__}: {error}") from error
 
 
@@ -239,7 +230,7 @@ def _read_records(path: Path, content: bytes) -> Dict[str, bytes]:
                     raise zipfile.BadZipFile("it is there twice")
                 records[info.filename] = archive.read(info)
             return records
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         if content.startswith(b"PK\x03\x04") or name.startswith("record"):
             raise CheckpointError(path, f"truncated or damaged: {name} cannot be read ({error})") from error
         raise CheckpointError(path, "not a checkpoint: not a zip file, which is what torch writes") from error
@@ -247,20 +238,9 @@ def _read_records(path: Path, content: bytes) -> Dict[str, bytes]:
 
 def _read_index(path: Path, content: bytes) -> Dict[str, Any]:
     try:
-        index = json.loads(content.decode())
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(path, f"malformed index: {error}") from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT or type(index.get("version")) is not int:
-        raise CheckpointError(path, f"malformed index: it does not say that it is a {FORMAT!r} and of which version")
-    if index["version"] > FORMAT_VERSION:
-        raise CheckpointError(
-            path,
-            f"format version {index['version']} is newer than this program, which reads up to {FORMAT_VERSION}; "
-            "update dexhand",
-        )
-    if index.get("byteorder") != sys.byteorder:
-        raise CheckpointError(path, f"byte order {index.get('byteorder')!r} is not this machine's, {sys.byteorder!r}")
-    return index
+        return parse_index(content)
+    except ValueError as error:
+        raise CheckpointError(path, str(error)) from error
 
 
 def _read_tensor(entry: Mapping[str, Any], records: Mapping[str, bytes]) -> torch.Tensor:
@@ -273,23 +253,6 @@ def _read_tensor(entry: Mapping[str, Any], records: Mapping[str, bytes]) -> torc
         return torch.empty(shape, dtype=dtype)
     # frombuffer shares memory and may be misaligned; the clone is torch's own
     return torch.frombuffer(bytearray(content), dtype=dtype).reshape(shape).clone()
-
-
-def _from_index(node: Any, tensors: List[torch.Tensor]) -> Any:
-    if isinstance(node, list):
-        return [_from_index(item, tensors) for item in node]
-    if not isinstance(node, dict):
-        return node
-    ((kind, value),) = node.items()
-    if kind == "dict":
-        return {key: _from_index(item, tensors) for key, item in value}
-    if kind == "tuple":
-        return tuple(_from_index(item, tensors) for item in value)
-    if kind == "float":
-        return float(value)
-    if kind == "tensor":
-        return tensors[value]
-    raise KeyError(kind)
 
 
 # --- the checkpoints of one run ---------------------------------------------------------------------------------------

@@ -34,11 +34,21 @@ class InUse:
 
 def is_in_use(path: Path) -> bool:
     """Another process, or another part of this one, has marked the file. Raises ``OSError`` where it is not there."""
-    if fcntl is None:
-        return False
+    return fcntl is not None and _conflicts(path, fcntl.LOCK_EX)
+
+
+def is_locked(path: Path) -> bool:
+    """A ``FileLock`` on the file is held. Raises ``OSError`` where it is not there.
+
+    For a moment the lock cannot be taken: who takes it should wait a little.
+    """
+    return fcntl is not None and _conflicts(path, fcntl.LOCK_SH)
+
+
+def _conflicts(path: Path, mode: int) -> bool:
     with _opened(path) as descriptor:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:  # a file system without locks

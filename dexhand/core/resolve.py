@@ -2,15 +2,16 @@
 
 import difflib
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from dexhand.core.checkpoint_folder import LATEST_NAME, checkpoints_in
-from dexhand.core.workspace import Run, RunName, Workspace, WorkspaceError
+from dexhand.core.run_name import RunName
+from dexhand.core.runs_view import LATEST, began
+from dexhand.core.workspace import Run, Workspace, WorkspaceError
 
-_LATEST = {"latest": "train", "latest_train": "train", "latest_test": "test"}
+_LATEST = {"latest": "train", **LATEST}
 _ACCEPTED = "Give latest, a run's name or a part of it, a run folder or a .pth file"
 
 
@@ -57,16 +58,16 @@ class CheckpointSource:
         return [path for path in found if path.is_dir()]
 
     def _folder(self) -> Optional[Path]:
-        return _newest_run(self.workspace, "train") if self.place is None else self.place
+        return self.workspace.latest("train") if self.place is None else self.place
 
 
 def find_source(spec: str, runs_dir: Path) -> CheckpointSource:
     """The place that ``spec`` means, in the workspace ``runs_dir``; it need not hold checkpoints yet.
 
     ``spec`` is, in this order: ``latest``, ``latest_train``, ``latest_test``; a file; an ``nn/`` or run folder; a run's
-    name; ``RUN/checkpoint.pth`` or ``RUN.pth``, which older documents use for what is now ``RUN``; part of a run's
-    name, meaning the newest that holds checkpoints. A test run stands for the checkpoint it played. Raises
-    ``CheckpointNotFound`` where there is no such place.
+    name, also the one under which it is pinned; ``RUN/checkpoint.pth`` or ``RUN.pth``, which older documents use for
+    what is now ``RUN``; part of a name, meaning the newest run that holds checkpoints. A test run stands for the
+    checkpoint it played. Raises ``CheckpointNotFound`` where there is no such place.
     """
     workspace = Workspace(runs_dir)
     name = _name_in(workspace, spec)
@@ -116,10 +117,10 @@ def _name_in(workspace: Workspace, spec: str) -> str:
 
 def _places(spec: str, name: str, workspace: Workspace) -> Iterator[Path]:
     if spec.strip():
-        yield Path(os.path.expanduser(spec.strip()))
+        yield workspace.view.settled(Path(os.path.expanduser(spec.strip())))
     if name and not os.path.isabs(name):
-        yield workspace.links / name
-        yield workspace.archive / name
+        for folder in (workspace.links, workspace.archive, workspace.view.pinned):
+            yield workspace.view.settled(folder / name)
 
 
 def _place_at(spec: str, path: Path) -> Optional[Path]:
@@ -140,7 +141,8 @@ def _place_at(spec: str, path: Path) -> Optional[Path]:
 
 
 def _is_run(folder: Path) -> bool:
-    return (folder / "nn").is_dir() or (folder.is_dir() and _kind(Path(os.path.realpath(folder))) is not None)
+    name = os.path.basename(os.path.realpath(folder))
+    return (folder / "nn").is_dir() or (folder.is_dir() and RunName.parse(name) is not None)
 
 
 def _played(spec: str, folder: Path) -> Optional[Path]:
@@ -156,8 +158,10 @@ def _played(spec: str, folder: Path) -> Optional[Path]:
 
 def _latest(spec: str, kind: str, workspace: Workspace) -> Optional[Path]:
     """``None`` for the newest training run, the file that it played for the newest test run."""
-    _explain_dead_links(spec, [workspace.links / f"latest_{kind}"], workspace)
-    newest = _newest_run(workspace, kind)
+    link = workspace.links / f"latest_{kind}"
+    if not workspace.view.is_deleted(link):
+        _explain_dead_links(spec, [link], workspace)
+    newest = workspace.latest(kind)
     if newest is None:
         raise CheckpointNotFound(
             spec, f"there is no {kind}ing run in {workspace.links} or {workspace.archive} yet. {_ACCEPTED}"
@@ -170,17 +174,10 @@ def _latest(spec: str, kind: str, workspace: Workspace) -> Optional[Path]:
     return played
 
 
-def _newest_run(workspace: Workspace, kind: str) -> Optional[Path]:
-    """What ``latest_<kind>`` leads to; without that link, the run whose name says that it began last."""
-    link = workspace.links / f"latest_{kind}"
-    runs = [path for path in _runs(workspace) if _kind(path) == kind] if not link.is_dir() else [link]
-    return Path(os.path.realpath(runs[0])) if runs else None
-
-
 def _by_part(spec: str, name: str, places: List[Path], workspace: Workspace) -> Path:
     """The newest run with ``name`` in its name: one that holds checkpoints, or else a test run that played one."""
     runs = _runs(workspace)
-    matches = [path for path in runs if name and name in path.name]
+    matches = [path for called, path in runs.items() if name and name in called]
     for match in matches:
         if checkpoints_in(match / "nn") or checkpoints_in(match):
             return match
@@ -196,7 +193,7 @@ def _by_part(spec: str, name: str, places: List[Path], workspace: Workspace) -> 
             near = difflib.get_close_matches(place.name, [file.name for file in files]) or [files[0].name]
             raise CheckpointNotFound(spec, f"there is no such file; {place.parent} holds {', '.join(near)}")
     where = f"{workspace.links} and {workspace.archive}"
-    exists = f"{where} hold no runs" if not runs else f"Nearest in {where}: {', '.join(_nearest(name, runs))}"
+    exists = f"{where} hold no runs" if not runs else f"Nearest in {where}: {', '.join(_nearest(name, list(runs)))}"
     raise CheckpointNotFound(spec, f"no file, folder or run is called so. {exists}. {_ACCEPTED}")
 
 
@@ -215,30 +212,16 @@ def _explain_dead_links(spec: str, places: List[Path], workspace: Workspace) -> 
                 )
 
 
-def _runs(workspace: Workspace) -> List[Path]:
-    """Every run that the workspace shows or holds, newest first."""
+def _runs(workspace: Workspace) -> Dict[str, Path]:
+    """Every run that the workspace shows or holds by each of its names, newest first."""
     found: Dict[str, Path] = {}
-    for root in (workspace.archive, workspace.links):
-        for path in root.iterdir() if root.is_dir() else ():
-            if path.is_dir() and not path.name.startswith(".") and path.name not in _LATEST:
-                found.setdefault(path.name, path)
-    return sorted(found.values(), key=_age, reverse=True)
+    for entry in workspace.view.entries():
+        found.setdefault(entry.name, entry.path)
+    return dict(sorted(found.items(), key=lambda item: began(item[1]), reverse=True))
 
 
-def _age(path: Path) -> Tuple[str, int]:
-    name = RunName.parse(path.name)
-    if name:
-        return name.order
-    return time.strftime("%Y%m%d_%H%M%S", time.localtime(path.stat().st_mtime)), 0
-
-
-def _kind(path: Path) -> Optional[str]:
-    name = RunName.parse(path.name)
-    return name.kind if name else None
-
-
-def _nearest(name: str, runs: List[Path]) -> List[str]:
+def _nearest(name: str, runs: List[str]) -> List[str]:
     """Up to three names of runs that begin like ``name``; where none does, the newest."""
-    heads = {path.name: path.name[: len(name)] for path in runs}
+    heads = {run: run[: len(name)] for run in runs}
     near = difflib.get_close_matches(name, set(heads.values()))
-    return ([run for head in near for run in heads if heads[run] == head] or list(heads))[:3]
+    return ([run for head in near for run in runs if heads[run] == head] or runs)[:3]

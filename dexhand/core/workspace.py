@@ -7,63 +7,32 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Literal, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterator, List, Optional
 
 from filelock import FileLock, Timeout
 
 from dexhand.core.files import symlink_atomically, write_atomically
+from dexhand.core.run_name import KINDS, RunKind, RunName
+from dexhand.core.runs_view import HOLD_FILE, LATEST, Change, Limits, RunsView
 
 if TYPE_CHECKING:
     from dexhand.core.interfaces import Clock
 
-RunKind = Literal["train", "test"]
 LOCK_TIMEOUT = 10.0
-"""Seconds to wait for another process that is publishing a run."""
-GIT_TIMEOUT = 5.0
-"""Seconds that one question to git may take."""
+"""Seconds to wait for another process that changes links."""
+HOLD_TIMEOUT = 0.2
+"""Seconds to wait for a run: longer than another process takes to ask whether somebody works in it."""
 
+_ADVICE = ". Choose another place with train.runsDir"
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_RUN_NAME = re.compile(r"(?P<task>.+)_(?P<kind>train|test)_(?P<started>\d{8}_\d{6})(?:_(?P<attempt>[1-9]\d*))?")
 
 
 class WorkspaceError(ValueError):
     """Something about the workspace that the user can put right; the message says what and how."""
-
-
-@dataclass(frozen=True)
-class RunName:
-    """The parts of a run's name, ``<Task>_<kind>_<YYYYMMDD_HHMMSS>[_<attempt>]``."""
-
-    task: str
-    kind: str
-    """``train`` or ``test``."""
-    started: str
-    """Local time, ``YYYYMMDD_HHMMSS``."""
-    attempt: int = 1
-    """Counts the runs of one name that began in one second."""
-
-    def __str__(self) -> str:
-        suffix = "" if self.attempt == 1 else f"_{self.attempt}"
-        return f"{self.task}_{self.kind}_{self.started}{suffix}"
-
-    @property
-    def order(self) -> Tuple[str, int]:
-        """Sorts names by time."""
-        return self.started, self.attempt
-
-    @classmethod
-    def parse(cls, name: str) -> Optional[RunName]:
-        """The parts of ``name``; ``None`` if no run is called so."""
-        match = _RUN_NAME.fullmatch(name)
-        if match is None:
-            return None
-        return cls(match["task"], match["kind"], match["started"], int(match["attempt"] or 1))
 
 
 @dataclass(frozen=True)
@@ -108,6 +77,11 @@ class Run:
         return self.path / "git.txt"
 
     @property
+    def packages_file(self) -> Path:
+        """Python and the versions of all installed packages."""
+        return self.path / "packages.txt"
+
+    @property
     def log_file(self) -> Path:
         """What the run said."""
         return self.path / "train.log"
@@ -124,64 +98,172 @@ class Run:
 
 
 class Workspace:
-    """All runs of one place: folders in ``<runs_dir>_all``, links in ``runs_dir``. Nothing is made until it is needed.
+    """All runs of one place: folders in ``<runs_dir>_all``, and in ``runs_dir`` links to the newest and the pinned.
 
-    Where ``runs_dir`` is itself a symbolic link, both are beside what it points to.
+    Nothing is made until it is needed. Where ``runs_dir`` is itself a symbolic link, both are beside what it points to.
     """
 
-    def __init__(self, runs_dir: Path) -> None:
+    def __init__(self, runs_dir: Path, limits: Optional[Limits] = Limits()) -> None:
+        """``limits``: how many runs are shown; ``None`` = new runs lie in ``runs_dir`` itself, and none is hidden."""
         self.links = Path(os.path.realpath(runs_dir))
         if not self.links.name:
             raise WorkspaceError(f"train.runsDir={str(runs_dir)!r} needs a name, for example {runs_dir / 'runs'}")
         self.archive = self.links.with_name(f"{self.links.name}_all")
+        self.view = RunsView(self.links, self.archive)
+        self._limits = limits
 
     def create_run(self, task: str, kind: RunKind, clock: Clock) -> Run:
         """Make the folder of a new run. Of runs that begin in one second every one gets a folder of its own."""
         if not _TASK.fullmatch(task):
             raise WorkspaceError(f"{task!r} cannot begin a run's name: letters, digits, _ and - are allowed")
         started = time.strftime("%Y%m%d_%H%M%S", time.localtime(clock.now()))
-        with _explained(self.archive):
-            self.archive.mkdir(parents=True, exist_ok=True)
-            attempt = 1
+        home, elsewhere = (self.archive, self.links) if self._limits is not None else (self.links, self.archive)
+        with _explained(home):
+            home.mkdir(parents=True, exist_ok=True)
+            attempt = 0
             while True:
-                path = self.archive / str(RunName(task, kind, started, attempt))
-                try:
+                attempt += 1
+                path = home / str(RunName(task, kind, started, attempt))
+                if os.path.lexists(elsewhere / path.name):  # both layouts are in use
+                    continue
+                with suppress(FileExistsError):
                     path.mkdir()
-                except FileExistsError:
-                    attempt += 1
-                else:
                     return Run(path)
 
-    def publish(self, run: Run) -> None:
-        """Show ``run`` in ``runs/`` and make it ``latest_train`` or ``latest_test``. Call it once the run has begun.
+    def publish(self, run: Run, kind: Optional[RunKind] = None) -> None:
+        """Show ``run`` in ``runs/``, make it ``latest_train`` or ``latest_test``, and bring the view up to date.
 
-        Links are replaced, each in one step; a file or folder in a link's place raises ``WorkspaceError`` and stays.
+        Call it when the run begins or goes on; ``kind`` is needed for a run that was given another name. A file or
+        folder in a link's place raises ``WorkspaceError`` and stays. Where links cannot be made, ``NotShown`` is
+        raised, and the run is found all the same.
         """
         name = RunName.parse(run.name)
-        if name is None:
+        if kind is None and name is not None:
+            kind = name.kind
+        if kind is None:
             raise WorkspaceError(f"{run.path} is not called <Task>_<train|test>_<YYYYMMDD_HHMMSS>")
-        with _explained(self.links):
-            self.links.mkdir(parents=True, exist_ok=True)
-            with FileLock(str(self.archive / ".lock"), timeout=LOCK_TIMEOUT):
-                links = (self.links / run.name, self.links / f"latest_{name.kind}")
-                for link in links:
-                    _refuse_to_replace(link)
-                for link in links:
-                    symlink_atomically(os.path.relpath(run.path, self.links), link)
+        latest, target = self.links / f"latest_{kind}", self.view.target(run.path)
+        try:
+            with self._locked():
+                self._refuse_obstacles(run, latest)
+                if not os.path.lexists(self.view.pinned):
+                    self.view.pinned.mkdir()
+                symlink_atomically(target, latest)
+                self._unlinked(kind).unlink(missing_ok=True)
+                self._apply(self._changes(run))
+        except (OSError, NotImplementedError, Timeout) as error:
+            unlinked = self._unlinked(kind)
+            with _explained(unlinked.parent):
+                write_atomically(unlinked, lambda file: file.write(f"{target}\n".encode()))
+            raise NotShown(run, self.links, error) from error
+
+    def latest(self, kind: str) -> Optional[Path]:
+        """The run of that kind that began or went on last; without a record of it, the one whose name is the newest.
+
+        Raises ``OSError``.
+        """
+        if self._unlinked(kind).is_file():
+            return self._latest_unlinked(kind) or self.view.newest(kind)
+        link = self.links / f"latest_{kind}"
+        return Path(os.path.realpath(link)) if link.is_dir() else self.view.newest(kind)
+
+    def tidy(self, dry_run: bool = False) -> List[Change]:
+        """Bring the view up to date, and tell what that changes. Raises ``WorkspaceError``."""
+        with _explained(self.links, "cannot be changed", ""), self._locked():
+            changes = [*self.view.changes(self._limits), *self._made_up_for()]
+            if not dry_run:
+                self._apply(changes)
+        return changes
+
+    def pin(self, run: Path, name: str) -> None:
+        """Show ``run`` in ``runs/pinned/`` for good, as ``name``. Raises ``WorkspaceError``."""
+        with _explained(self.links, "cannot be changed", ""), self._locked():
+            self.view.pinned.mkdir(parents=True, exist_ok=True)
+            os.symlink(os.path.relpath(run, os.path.realpath(self.view.pinned)), self.view.pinned / name)
+            own = self.links / run.name
+            if self.view.is_own(own):
+                own.unlink()
+
+    def unpin(self, name: str, run: Path) -> None:
+        """Show ``run``, which is pinned as ``name``, among the others again. Raises ``WorkspaceError``."""
+        link = self.view.pinned / name
+        if not link.is_symlink():
+            raise WorkspaceError(f"{link} is no link: the run itself lies there. Move it: mv {link} {self.links}/")
+        with _explained(self.links, "cannot be changed", ""), self._locked():
+            link.unlink()
+            if not os.path.lexists(self.links / run.name):
+                symlink_atomically(self.view.target(run), self.links / run.name)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time changes links."""
+        self.links.mkdir(parents=True, exist_ok=True)
+        home = self.archive if self.archive.is_dir() else self.links
+        with FileLock(str(home / ".lock"), timeout=LOCK_TIMEOUT):
+            yield
+
+    def _changes(self, run: Run) -> List[Change]:
+        """What is to be done besides when ``run`` begins."""
+        if self.view.is_archived(run.path):
+            return [*self.view.changes(self._limits, begun=run.name), *self._made_up_for()]
+        changes = [*self.view.changes(self._limits), *self._made_up_for()]
+        lies_here = os.path.realpath(run.path.parent) in map(os.path.realpath, (self.links, self.view.pinned))
+        is_taken = lies_here or os.path.lexists(self.links / run.name)
+        if is_taken:
+            return changes
+        return [Change(self.links / run.name, self.view.target(run.path), "has begun"), *changes]
+
+    def _made_up_for(self) -> List[Change]:
+        """Links to the latest runs that could not be made when those began."""
+        changes = []
+        for name, kind in LATEST.items():
+            run, link = self._latest_unlinked(kind), self.links / name
+            if run is not None and (link.is_symlink() or not link.exists()):
+                changes.append(Change(link, self.view.target(run), "could not be made before"))
+        return changes
+
+    def _apply(self, changes: List[Change]) -> None:
+        for change in changes:
+            change.apply()
+        for kind in KINDS:
+            self._unlinked(kind).unlink(missing_ok=True)
+
+    def _refuse_obstacles(self, run: Run, latest: Path) -> None:
+        for link in (self.links / run.name, latest):
+            is_run = link != latest and link.is_dir() and os.path.samefile(link, run.path)
+            if os.path.lexists(link) and not link.is_symlink() and not is_run:
+                raise WorkspaceError(f"{link} is in the way: a link to the run belongs there. Move it elsewhere")
+
+    def _unlinked(self, kind: str) -> Path:
+        """Names the latest run where no link can."""
+        home = self.archive if self.archive.is_dir() else self.links
+        return home / f".latest_{kind}"
+
+    def _latest_unlinked(self, kind: str) -> Optional[Path]:
+        file = self._unlinked(kind)
+        if not file.is_file():
+            return None
+        run = Path(os.path.normpath(self.links / file.read_text(encoding="utf-8").strip()))
+        return run if run.is_dir() else None
 
 
-def _refuse_to_replace(link: Path) -> None:
-    if os.path.lexists(link) and not link.is_symlink():
-        raise WorkspaceError(f"{link} is in the way: a link to the run belongs there. Move it elsewhere")
+class NotShown(WorkspaceError):
+    """Links cannot be made. Nothing is lost: the message says where the run is and how it is found."""
+
+    def __init__(self, run: Run, links: Path, error: Exception) -> None:
+        super().__init__(
+            f"{links} cannot show the run: {_problem(error)}. Nothing is lost: it is in {run.path}, and "
+            "checkpoint=latest finds it there"
+        )
 
 
 @contextmanager
 def hold(run: Run) -> Iterator[None]:
     """Keep other processes from training in ``run``; the hold ends with the process, however it ends.
 
-    Raises ``WorkspaceError`` where another process trains in it.
+    Raises ``WorkspaceError`` where another process works in it.
     """
-    lock = FileLock(str(run.path / ".lock"), timeout=0)
+    lock = FileLock(str(run.path / HOLD_FILE), timeout=HOLD_TIMEOUT)
     try:
         with _explained(run.path):
             lock.acquire()
@@ -196,62 +278,17 @@ def hold(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _explained(folder: Path, what: str = "cannot be used for runs", advice: str = _ADVICE) -> Iterator[None]:
     try:
         yield
-    except Timeout as error:
-        raise WorkspaceError(f"{error.lock_file} is held by another process for over {LOCK_TIMEOUT:g} s") from error
-    except NotImplementedError as error:
-        raise WorkspaceError(f"{folder} cannot hold links: {error}. Choose another place with train.runsDir") from error
-    except OSError as error:
-        raise WorkspaceError(
-            f"{folder} cannot be used for runs: {error.strerror} ({error.filename2 or error.filename}). Runs need a "
-            "writable file system with symbolic links; choose another place with train.runsDir"
-        ) from error
+    except (OSError, NotImplementedError, Timeout) as error:
+        raise WorkspaceError(f"{folder} {what}: {_problem(error)}{advice}") from error
 
 
-def record(run: Run, config_yaml: str, argv: Sequence[str], played: Optional[Path] = None) -> None:
-    """Write down how the run came about: configuration, command, state of the code and the checkpoint it plays.
-
-    Of a run that goes on, the configuration is the newest; commands and states of the code are all there, in order.
-    """
-    run.config_file.write_text(config_yaml, encoding="utf-8")
-    for path, text in ((run.command_file, shlex.join(argv) + "\n"), (run.git_file, _git_state())):
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-    if played is not None:
-        record_played(run, played)
-
-
-def record_played(run: Run, checkpoint: Path) -> None:
-    """Write down what a test run plays now: ``latest_test`` and the name of the run lead to it. Raises ``OSError``."""
-    content = f"{_path_from(run.path, checkpoint)}\n".encode()
-    write_atomically(run.played_file, lambda file: file.write(content))
-
-
-def _path_from(run: Path, checkpoint: Path) -> str:
-    """Relative if the checkpoint belongs to a run beside this one, so that the whole workspace can move."""
-    folder, target = os.path.realpath(run), os.path.realpath(checkpoint)
-    beside = os.path.commonpath([folder, target]) == os.path.dirname(folder)
-    return os.path.relpath(target, folder) if beside else target
-
-
-def _git_state() -> str:
-    """Commit and uncommitted changes of the working directory's repository, or why there are none."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        changes = _git("diff", "--no-ext-diff", "HEAD")
-    except FileNotFoundError:
-        return "git is not installed\n"
-    except subprocess.TimeoutExpired:
-        return f"git did not answer within {GIT_TIMEOUT:g} s\n"
-    except subprocess.CalledProcessError as error:
-        complaint: bytes = error.stderr
-        return complaint.decode(errors="replace")
-    return f"commit {commit}\n{changes}"
-
-
-def _git(*arguments: str) -> str:
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    answer = subprocess.run(["git", *arguments], check=True, capture_output=True, timeout=GIT_TIMEOUT, env=environment)
-    return answer.stdout.decode(errors="replace")
+def _problem(error: Exception) -> str:
+    """In a few words."""
+    if isinstance(error, Timeout):
+        return f"{error.lock_file} is held by another process for over {LOCK_TIMEOUT:g} s"
+    if isinstance(error, OSError):
+        return f"{error.strerror} ({error.filename2 or error.filename})"
+    return str(error)

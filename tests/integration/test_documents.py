@@ -29,6 +29,7 @@ DOCUMENTS = [
     "docs/configuration.md",
     "docs/hot-reload.md",
     "docs/mock-training.md",
+    "docs/workspace.md",
     "docs/architecture.md",
     "docs/gpu.md",
 ]
@@ -96,6 +97,8 @@ def run(command: str) -> None:
         subprocess.run(["bash", "-c", command], check=True)
     elif "testGamesNum=0" in words:
         play_and_interrupt(words[1:])
+    elif words[:3] == ["python", "-m", "dexhand.runs"]:
+        subprocess.run([sys.executable, *words[1:]], check=True)
     elif words[:2] == ["python", "-m"]:
         subprocess.run([sys.executable, *words[1:4], *made_small(words[4:])], check=True)
     elif words[0] == "python":

@@ -67,7 +67,9 @@ def test_they_go_on_bit_for_bit(trained: Path, tmp_path: Path) -> None:
 def test_one_process_goes_on_where_two_were(trained: Path, tmp_path: Path) -> None:
     """Its episodes begin anew; weights, iterations and frames go on."""
     words = [*WORDS, "maxIter=5", f"checkpoint={trained}/runs/latest_train"]
-    done = subprocess.run([sys.executable, str(TRAIN), *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, str(TRAIN), *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert "Episodes begin anew: the checkpoint's are of mock:BaseTask:4 in 2 processes" in done.stdout
     assert state_of(tmp_path)["frame"] == (4 * 2 + 1) * 4 * 8
 

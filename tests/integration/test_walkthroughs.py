@@ -25,7 +25,8 @@ TRAININGS = [
     "sim.dt=0.01 sim.substeps=8",
     "task.episodeLength=300 task.rewardWeights.object_height=2.0",
     "training.seed=-1 training.torch_deterministic=true",
-    "logging.experiment_name=mine logging.log_interval=1",
+    "experiment.maxRecentRuns=3 logging.experiment_name=mine logging.log_interval=1",
+    "experiment.useCleanWorkspace=false",
     "task=BaseTask checkpoint=latest train.resume=weights",
 ]
 TESTS = [
@@ -57,8 +58,10 @@ def test_trainings(backend: str, tmp_path: Path) -> None:
     """Each ends well and leaves its run."""
     for number, line in enumerate(TRAININGS, start=1):
         succeed([*line.split(), f"sim.backend={backend}", *BEGINNING], tmp_path)
-        assert len(list((tmp_path / "runs_all").glob("*_train_*"))) == number, line
+        runs = {path.resolve() for place in ("runs", "runs_all") for path in (tmp_path / place).glob("*_train_*")}
+        assert len(runs) == number, line
     assert list((tmp_path / "runs_all").glob("mine_train_*"))
+    assert [path.is_symlink() for path in (tmp_path / "runs").glob("*_train_*")].count(False) == 1
 
 
 @pytest.mark.parametrize("line", TESTS)

@@ -254,6 +254,11 @@ COMMANDS: List[Documented] = [
         "logging.experiment_name=mine logging.log_interval=10 logging.logLevel=info",
         {"train.experimentName": "mine", "train.logInterval": 10, "train.logLevel": "info"},
     ),
+    Documented(
+        "experiment.maxRecentRuns=9 experiment.useCleanWorkspace=true experiment.maxTrainRuns=5 maxTestRuns=4",
+        {"train.maxRecentRuns": 9, "train.useCleanWorkspace": True, "train.maxTrainRuns": 5, "train.maxTestRuns": 4},
+    ),
+    Documented("experiment.useCleanWorkspace=false", {"train.useCleanWorkspace": False}),
     Documented("device=cuda:0 seed=5", {"env.device": "cuda:0", "train.seed": 5}),
 ]
 

@@ -19,14 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dexhand.core import checkpoints
-from dexhand.core.checkpoints import (
-    FORMAT_VERSION,
-    INDEX_RECORD,
-    CheckpointError,
-    ForeignCheckpointError,
-    load_checkpoint,
-    save_checkpoint,
-)
+from dexhand.core.checkpoint_index import FORMAT_VERSION, INDEX_RECORD
+from dexhand.core.checkpoints import CheckpointError, ForeignCheckpointError, load_checkpoint, save_checkpoint
 
 DTYPES = [
     torch.bool,

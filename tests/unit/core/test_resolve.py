@@ -1,13 +1,16 @@
 """Every way of naming a checkpoint, and what is said when there is none."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Tuple
 
 import pytest
 
-from dexhand.core.resolve import CheckpointNotFound, resolve_checkpoint
-from dexhand.core.workspace import Run, Workspace, WorkspaceError, record
+from dexhand.core.records import record
+from dexhand.core.resolve import CheckpointNotFound, find_run, find_source, resolve_checkpoint
+from dexhand.core.runs_view import Limits
+from dexhand.core.workspace import Run, Workspace, WorkspaceError
 
 OLD, NEW, TEST = "BaseTask_train_20260101_000000", "BaseTask_train_20260102_000000", "BaseTask_test_20260103_000000"
 RUNS = Path("runs")
@@ -151,6 +154,110 @@ def test_runs_of_other_programs_are_found_by_part_of_name(tmp_path: Path, monkey
         make_run(name, "Ant.pth")
         os.utime(f"runs_all/{name}", (seconds, seconds))
     assert meaning("Ant") == ("Ant_2025-01-14_10-30-45", "Ant.pth")
+
+
+class TestPinned:
+    """Pinned runs are found by every name, whether the move has broken their link or not."""
+
+    SPECS = ("best_grasp", "best", "pinned/best_grasp", "runs/pinned/best_grasp", "runs/pinned/best_grasp/")
+
+    @pytest.fixture(params=["by command", "by mv", "by mv, repaired", "renamed in runs/"])
+    def pinned(self, request: pytest.FixtureRequest, workspace: Path) -> str:
+        """The older run pinned as best_grasp; returns how."""
+        if request.param == "by command":
+            Workspace(RUNS).pin(workspace / "runs_all" / OLD, "best_grasp")
+        else:
+            place = "runs" if request.param == "renamed in runs/" else "runs/pinned"
+            os.rename(f"runs/{OLD}", f"{place}/best_grasp")
+        if request.param == "by mv, repaired":
+            Workspace(RUNS).tidy()
+        return str(request.param)
+
+    def test_by_name(self, pinned: str) -> None:
+        """The name of the pin, a part of it, and its path; the run's own name still works."""
+        specs = self.SPECS[:2] if pinned == "renamed in runs/" else self.SPECS
+        for spec in (*specs, OLD, f"runs/{OLD}", "20260101"):
+            assert meaning(spec) == (OLD, "latest.pth")
+
+    def test_files_in_it(self, pinned: str) -> None:
+        """A path may go on behind the pin."""
+        place = "runs" if pinned == "renamed in runs/" else "runs/pinned"
+        for spec in (f"{place}/best_grasp/nn/checkpoint_100.pth", f"{place}/best_grasp/checkpoint_100.pth"):
+            assert meaning(spec) == (OLD, "checkpoint_100.pth")
+
+    def test_from_elsewhere(self, pinned: str, monkeypatch: pytest.MonkeyPatch, workspace: Path) -> None:
+        """By a full path, too."""
+        place = "runs" if pinned == "renamed in runs/" else "runs/pinned"
+        monkeypatch.chdir("/")
+        path = resolve_checkpoint(str(workspace / place / "best_grasp"), workspace / "runs")
+        assert path.resolve().parent.parent.name == OLD
+
+    def test_it_is_as_old_as_its_run(self, pinned: str) -> None:
+        """A pin made today does not make the newest run of an old one."""
+        assert meaning("BaseTask_train") == (NEW, "latest.pth")
+        os.unlink("runs/latest_train")
+        assert meaning("latest") == (NEW, "latest.pth")
+
+    def test_going_on_in_it(self, pinned: str, workspace: Path) -> None:
+        """resume= means the run itself, in runs_all/."""
+        Path("runs_all", OLD, "config.yaml").touch()
+        run, checkpoint = find_run("best_grasp", RUNS)
+        assert run.path == workspace / "runs_all" / OLD
+        assert checkpoint.resolve() == run.checkpoints / "latest.pth"
+
+    def test_a_test_run(self, workspace: Path) -> None:
+        """A pinned test stands for what it played."""
+        os.rename(f"runs/{TEST}", "runs/pinned/exam")
+        assert meaning("exam") == (OLD, "checkpoint_best.pth")
+
+    def test_a_pin_whose_run_is_gone(self, workspace: Path) -> None:
+        """The message names the link and where it points."""
+        os.rename(f"runs/{OLD}", "runs/pinned/best_grasp")
+        shutil.rmtree(f"runs_all/{OLD}")
+        with pytest.raises(CheckpointNotFound, match=rf"pinned/best_grasp points to \.\./runs_all/{OLD}, which is not"):
+            resolve_checkpoint("runs/pinned/best_grasp", RUNS)
+
+
+def test_a_test_that_goes_on_does_not_depend_on_links(workspace: Path) -> None:
+    """What runs/NAME meant is still followed when its link was tidied away or pinned."""
+    source = find_source(f"runs/{OLD}", RUNS)
+    Workspace(RUNS, Limits(train=1)).tidy()
+    assert not os.path.lexists(f"runs/{OLD}")
+    assert source.checkpoints()[0].name == "latest.pth"
+
+
+def test_a_link_of_the_users_is_followed_wherever_it_leads(workspace: Path) -> None:
+    """It may lead to another run later."""
+    os.symlink(f"../runs_all/{OLD}", "runs/current")
+    source = find_source("runs/current", RUNS)
+    os.unlink("runs/current")
+    os.symlink(f"../runs_all/{NEW}", "runs/current")
+    assert source.checkpoints()[0].resolve().parent.parent.name == NEW
+
+
+def test_latest_after_its_run_was_deleted(workspace: Path) -> None:
+    """Then the newest of the others is the latest; no copy was left incomplete."""
+    shutil.rmtree(f"runs_all/{NEW}")
+    assert meaning("latest") == (OLD, "latest.pth")
+
+
+def test_runs_that_lie_in_runs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """useCleanWorkspace=false: the same names, also of a folder that was moved into pinned/."""
+    monkeypatch.chdir(tmp_path)
+    for name in (OLD, NEW):
+        run = Run(tmp_path / "runs" / name)
+        run.checkpoints.mkdir(parents=True)
+        (run.checkpoints / "latest.pth").touch()
+        run.config_file.touch()
+        Workspace(RUNS, None).publish(run)
+    for spec, name in (("latest", NEW), (OLD, OLD), (f"runs/{OLD}", OLD), ("20260101", OLD), ("BaseTask", NEW)):
+        assert meaning(spec) == (name, "latest.pth")
+    os.rename(f"runs/{OLD}", "runs/pinned/best")
+    for spec in ("best", "be", "runs/pinned/best"):
+        assert meaning(spec) == ("best", "latest.pth")
+    run, _ = find_run("best", RUNS)
+    Workspace(RUNS, None).publish(run, "train")
+    assert meaning("latest") == ("best", "latest.pth")
 
 
 class TestMisses:

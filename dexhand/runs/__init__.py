@@ -1,0 +1,1 @@
+"""What the workspace holds, and pinning it: ``python -m dexhand.runs``. Needs no torch."""
