@@ -35,7 +35,7 @@ def _cells(run: FoundRun, fact: Facts) -> List[str]:
     missing = "" if fact.problem is None else "?"
     done, result = _count(fact.iterations, ""), _decimal(fact.best_return)
     if fact.iterations is None and fact.games is not None:
-        done, result = _count(fact.games, " games"), _decimal(fact.mean_return)
+        done, result = _count(fact.games, " game" if fact.games == 1 else " games"), _decimal(fact.mean_return)
     return [
         run.name,
         fact.task or "?",
