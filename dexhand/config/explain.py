@@ -36,7 +36,7 @@ class Explainer:
         for override in self._overrides.keys:
             if error.missing_cfg_file == f"{override.key}/{override.value}":
                 known = sorted(error.options or ())
-                own = " One of your own lies in a folder that --config-dir names" if override.key in GROUPS else ""
+                own = " A file of your own is found with --config-dir" if override.key in GROUPS else ""
                 return ConfigError(
                     f"{override.shown} is unknown. Known: {', '.join(known)}.{did_you_mean(override.value, known)}{own}"
                 )

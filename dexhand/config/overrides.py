@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override as ParsedOverride
 from hydra.errors import HydraException
 
-from dexhand.config.aliases import ALIASES, Override, translate
+from dexhand.config.aliases import ALIASES, OLD_KEYS, SHORT_FORMS, Override, translate
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.files import CFG, names_of
 from dexhand.config.keys import all_keys, sections
@@ -164,7 +164,7 @@ def _check(override: Override) -> None:
 
 def unknown_key(key: str, given: str, keys: Iterable[str]) -> ConfigError:
     """What is said of a key that does not exist; ``keys`` are those that do."""
-    known = [*keys, *ALIASES, *GROUPS, *WORDS]
+    known = [*keys, *SHORT_FORMS, *OLD_KEYS, *GROUPS, *WORDS]
     return ConfigError(f"{given}: there is no key {key}.{did_you_mean(key, known)} --help lists all keys")
 
 

@@ -193,7 +193,9 @@ def _by_part(spec: str, name: str, places: List[Path], workspace: Workspace) -> 
             near = difflib.get_close_matches(place.name, [file.name for file in files]) or [files[0].name]
             raise CheckpointNotFound(spec, f"there is no such file; {place.parent} holds {', '.join(near)}")
     where = f"{workspace.links} and {workspace.archive}"
-    exists = f"{where} hold no runs" if not runs else f"Nearest in {where}: {', '.join(_nearest(name, list(runs)))}"
+    exists = (
+        f"{where} hold no runs" if not runs else f"Nearest in {where}: {', '.join(_nearest(name, [*runs, *_LATEST]))}"
+    )
     raise CheckpointNotFound(spec, f"no file, folder or run is called so. {exists}. {_ACCEPTED}")
 
 
@@ -221,7 +223,7 @@ def _runs(workspace: Workspace) -> Dict[str, Path]:
 
 
 def _nearest(name: str, runs: List[str]) -> List[str]:
-    """Up to three names of runs that begin like ``name``; where none does, the newest."""
+    """Up to three names that begin like ``name``; where none does, the first three."""
     heads = {run: run[: len(name)] for run in runs}
     near = difflib.get_close_matches(name, set(heads.values()))
     return ([run for head in near for run in runs if heads[run] == head] or runs)[:3]

@@ -232,6 +232,7 @@ class TestRefusals:
             ("sim={dt:1}", ["sim is a section"]),
             ("foo", ["'foo'", "key=value"]),
             ("a==b", ["a==b", "key=value"]),
+            ("experiment=mine", ["experiment=mine", "there is no key experiment."]),
             ("=3", ["=3", "key=value"]),
             ("~env.numEnvs", ["cannot be removed"]),
             ("env.numEnvs=???", ["env.numEnvs=???", "whole number"]),
