@@ -10,7 +10,7 @@ from torch import Tensor
 from dexhand.core.interfaces import VecEnv
 from dexhand.testing.nested import copied
 from dexhand.testing.vec_env_harness import VecEnvHarness, actions_for
-from dexhand.testing.vec_env_returned import FIRST, Ending, Rollout, Values, differences, has, play, reset, run
+from dexhand.testing.vec_env_returned import FIRST, SEED, Ending, Rollout, Values, differences, has, play, reset, run
 
 FINAL = "info['final_observation']"
 OUTCOME = "info['outcome']"
@@ -57,11 +57,11 @@ class EpisodeClauses(VecEnvHarness):
     def _ends_with_other_beginnings(self, env: VecEnv) -> Iterator[Tuple[Values, Values, int]]:
         """Pairs of steps that end the same episode of an environment, and its index; new ones may begin differently."""
         rows = self.actions(env)
-        base = run(env, 0, rows)
+        base = run(env, SEED, rows)
         last = next(number for number, values in enumerate(base) if number and bool(_done(values).any()))
         if has(env, "state_dict") and has(env, "load_state_dict"):
             # the last step again, with torch's generators at another place
-            run(env, 0, rows[: last - 1])
+            run(env, SEED, rows[: last - 1])
             state = copied(env.state_dict())
             for seed in range(1, 4):
                 env.load_state_dict(_with_other_luck(state, seed))
@@ -72,7 +72,7 @@ class EpisodeClauses(VecEnvHarness):
             # starts come from one generator, it is at another place then
             other = actions_for(env, 1, seed).sign().repeat(len(rows), 1, 1)
             other[:, index] = rows[:, index]
-            yield from _alike_to_the_end(base, run(env, 0, other), [index])
+            yield from _alike_to_the_end(base, run(env, SEED, other), [index])
 
     # --- endings
 
@@ -201,7 +201,7 @@ class EpisodeClauses(VecEnvHarness):
         with self.env() as env:
             rows = self.actions(env)
             rows = torch.cat((rows, actions_for(env, 2, seed=1)))
-            base = run(env, 0, rows)
+            base = run(env, SEED, rows)
             restarts = [end for end in endings if end.step < len(rows) and end.number == 1]
             reacts = [self._reacts(env, rows, base, 0, index) for index in range(env.num_envs)]
             if not all(reacts):
@@ -217,7 +217,7 @@ class EpisodeClauses(VecEnvHarness):
         """Whether another action of one environment in the step after ``before`` changes what that step returns."""
         other = rows[: before + 1].clone()
         other[before, index] = torch.where(other[before, index] > 0, -1.0, 1.0)
-        varied = run(env, 0, other)
+        varied = run(env, SEED, other)
         return bool(differences(varied[before + 1 :], base[before + 1 : before + 2], [index]))
 
 

@@ -1,20 +1,29 @@
 """Clauses of the environment's suite about repetition: seeds, independence, memory of its own, saved states."""
 
-import random
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from dexhand.core.checkpoints import save_checkpoint
 from dexhand.testing.nested import copied, places_that_differ
-from dexhand.testing.vec_env_harness import VecEnvHarness, actions_for
-from dexhand.testing.vec_env_returned import FIRST, Values, calling, differences, play, reset, returned_by, run, step
+from dexhand.testing.random_states import random_states, random_states_put_back, stir
+from dexhand.testing.vec_env_harness import LEAST_STEPS, VecEnvHarness, actions_for
+from dexhand.testing.vec_env_returned import (
+    FIRST,
+    SEED,
+    Values,
+    calling,
+    differences,
+    play,
+    reset,
+    returned_by,
+    run,
+    step,
+)
 
 SEEDS = range(6)
 
@@ -26,28 +35,30 @@ class RepeatClauses(VecEnvHarness):
 
     def test_a_seed_determines_everything(self) -> None:
         """The same seed and actions give the same bits: again, in another environment, and beside others."""
+        endings = self.rollout().endings()
         with self.env() as env, self.env() as other:
-            rows = self.actions(env)
+            rows = actions_for(env, endings[0].step + 6 if endings else LEAST_STEPS)
             for seed in (0, 7):
                 first = run(env, seed, rows)
                 play(env, rows[:3])  # so that the next reset comes in the middle of episodes
-                self._demand_same(
-                    first, run(env, seed, rows), f"reset(seed={seed}) a second time, then the same actions"
-                )
-                self._demand_same(first, run(other, seed, rows), f"reset(seed={seed}) of a second environment object")
+                again, elsewhere = run(env, seed, rows), run(other, seed, rows)
+                self._demand_same(first, again, f"A second reset(seed={seed}) and the same actions")
+                self._demand_same(first, elsewhere, f"reset(seed={seed}) and the same actions in a second object")
                 reset(env, seed + 1)
                 beside: List[Values] = [{"observations": reset(other, seed)}]
                 for row in rows:
                     step(env, row)
                     beside.append(step(other, row))
-                self._demand_same(first, beside, "stepping a second environment object in turns with the first")
+                self._demand_same(
+                    first, beside, f"reset(seed={seed}) and the same actions, in turns with a second object,"
+                )
 
     def _demand_same(self, first: List[Values], second: List[Values], what: str) -> None:
         different = differences(first, second)
         assert not different, (
-            f"{what.capitalize()} must give the same bits, but {different[0]} differ. Everything random must come from "
-            "generators that reset(seed) seeds, and nothing may be left over from before the reset or be shared by "
-            "several environment objects."
+            f"{what} must give the same bits, but {different[0]} differ. Everything random must come from generators "
+            "that reset(seed) seeds, and nothing may be left over from before the reset or be shared by several "
+            "objects."
         )
 
     def test_another_seed_begins_other_episodes(self) -> None:
@@ -81,21 +92,21 @@ class RepeatClauses(VecEnvHarness):
 
     def test_global_random_states_are_left_alone(self) -> None:
         """Those of torch, numpy and Python are neither read nor changed: others draw from them in between."""
-        with self.env() as env, _random_states_put_back():
+        with self.env() as env, random_states_put_back():
             rows = self.actions(env)
-            _stir(0)  # the state may be just what reset makes of it
-            before = _random_states()
-            first = run(env, 0, rows)
-            after = _random_states()
+            stir(0)  # the state may be just what reset makes of it
+            before = random_states()
+            first = run(env, SEED, rows)
+            after = random_states()
             changed = [name for name in before if places_that_differ(before[name], after[name])]
             assert not changed, (
                 f"reset and step changed the global random state of {' and '.join(changed)}. Draw from a generator of "
                 "the environment's own, torch.Generator for instance, and seed that in reset."
             )
-            _stir(1)
-            second: List[Values] = [{"observations": reset(env, 0)}]
+            stir(1)
+            second: List[Values] = [{"observations": reset(env, SEED)}]
             for number, row in enumerate(rows):
-                _stir(number)
+                stir(number)
                 second.append(step(env, row))
             different = differences(first, second)
             assert not different, (
@@ -111,11 +122,11 @@ class RepeatClauses(VecEnvHarness):
             if env.num_envs < 2:
                 pytest.skip("there is only one environment")
             rows = self.actions(env)
-            base = run(env, 0, rows)
+            base = run(env, SEED, rows)
             for moved in (0, env.num_envs - 1):
                 varied_rows = rows.clone()
                 varied_rows[:, moved] = actions_for(env, len(rows), seed=5)[:, 0]
-                varied = run(env, 0, varied_rows)
+                varied = run(env, SEED, varied_rows)
                 others = [index for index in range(env.num_envs) if index != moved]
                 different = differences(_until_an_ending(base), _until_an_ending(varied), others)
                 assert not different, (
@@ -146,8 +157,8 @@ class RepeatClauses(VecEnvHarness):
         """Returned tensors and actions handed over are no part of the environment's memory."""
         with self.env() as env:
             rows = self.actions(env)
-            expected = run(env, 0, rows)
-            shown = returned_by(env, seed=0)
+            expected = run(env, SEED, rows)
+            shown = returned_by(env, seed=SEED)
             scribbled: List[Values] = [{"observations": shown["observations"].clone()}]
             _scribble(shown)
             for row in rows:
@@ -169,7 +180,7 @@ class RepeatClauses(VecEnvHarness):
         with self.env() as env, self.env() as other:
             self.needs(env, "state_dict", "load_state_dict")
             rows = torch.cat((self.actions(env), self.actions(env, seed=2)))
-            run(env, 0, rows[:7])
+            run(env, SEED, rows[:7])
             state = env.state_dict()
             expected = play(env, rows[7:])
             reset(other, 1)
@@ -226,25 +237,3 @@ def _scribble(values: Dict[str, Any]) -> None:
                 value.copy_(torch.full_like(value, 1 if value.dtype in (torch.bool, torch.int64) else float("nan")))
             except RuntimeError as error:
                 raise AssertionError(f"{name} cannot be written to, so it is no tensor of its own: {error}") from None
-
-
-def _random_states() -> Dict[str, Any]:
-    return {"torch": torch.get_rng_state(), "numpy": list(np.random.get_state()), "Python": random.getstate()}
-
-
-def _stir(seed: int) -> None:
-    """Do what anybody may do with global random states."""
-    torch.manual_seed(1000 + seed)
-    np.random.seed(1000 + seed)
-    random.seed(1000 + seed)
-
-
-@contextmanager
-def _random_states_put_back() -> Iterator[None]:
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
