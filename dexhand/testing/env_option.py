@@ -52,7 +52,7 @@ class EnvOption:
         report = outcome.get_result()
         is_ours = isinstance(getattr(item, "instance", None), env_suite.TestEnvironment)
         if is_ours and report.failed and call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
-            sentence, *_ = str(call.excinfo.value).splitlines()  # what pytest adds to it is about the suite's code
+            sentence = str(call.excinfo.value).partition("\nassert ")[0]  # the rest is about the suite's own code
             report.longrepr = f"{inspect.getdoc(item.obj)}\n\n{sentence}"  # type: ignore[attr-defined]
 
 

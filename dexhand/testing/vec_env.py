@@ -63,11 +63,12 @@ class ReturnClauses(VecEnvHarness):
     def test_names_are_unique_and_well_formed(self) -> None:
         """Outcomes are timeout, success:<name> or failure:<name>; no name occurs twice."""
         with self.env() as env:
-            for attribute, meaning in (
-                ("reward_names", "the names of the reward terms"),
-                ("outcome_names", "the ways an episode can end"),
-            ):
-                assert has(env, attribute), f"The environment lacks {attribute}, {meaning}: a tuple of str."
+            lacking = [attribute for attribute in ("reward_names", "outcome_names") if not has(env, attribute)]
+            assert not lacking, (
+                f"The environment lacks {' and '.join(lacking)}. reward_names are the names of the reward terms, "
+                "outcome_names the ways an episode can end: tuples of str."
+            )
+            for attribute in ("reward_names", "outcome_names"):
                 names = getattr(env, attribute)
                 assert isinstance(names, tuple), f"{attribute} must be a tuple of str, not {names!r}."
                 assert all(isinstance(name, str) for name in names), (

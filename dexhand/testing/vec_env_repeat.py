@@ -55,10 +55,11 @@ class RepeatClauses(VecEnvHarness):
 
     def _demand_same(self, first: List[Values], second: List[Values], what: str) -> None:
         different = differences(first, second)
+        hint = " 0 is a seed too: ask whether seed is None." if "seed=0" in what else ""
         assert not different, (
             f"{what} must give the same bits, but {different[0]} differ. Everything random must come from generators "
             "that reset(seed) seeds, and nothing may be left over from before the reset or be shared by several "
-            "objects."
+            f"objects.{hint}"
         )
 
     def test_another_seed_begins_other_episodes(self) -> None:
