@@ -28,8 +28,8 @@ class AlgorithmHarness:
 
     num_observations: int
     """Size F of what the policy sees."""
-    iterations_to_learn = 30
-    """After so many the mean return is higher than after the first that has one."""
+    iterations_to_learn = 40
+    """Within so many the mean return rises."""
 
     def make_algorithm(self, seed: int) -> Algorithm:
         """A small learner that has not learned anything, whose every random number follows from ``seed``.
@@ -108,15 +108,16 @@ class IterationClauses(AlgorithmHarness):
             assert not torch.equal(before, after), "An iteration changed weights, and the policy acts as before."
 
     def test_it_learns(self) -> None:
-        """The mean return rises within ``iterations_to_learn``."""
+        """Within ``iterations_to_learn`` the mean return is higher in the last third than in the first."""
         with self.algorithm() as algorithm:
             iterations = [algorithm.iterate() for _ in range(self.iterations_to_learn)]
-            returns = [each.mean_return for each in iterations if each.mean_return is not None]
-            assert len(returns) > 1, f"No episode finished within {self.iterations_to_learn} iterations."
-            assert returns[-1] > returns[0], (
-                f"The mean return was {returns[0]:g} at first and is {returns[-1]:g} after {len(iterations)} "
-                "iterations."
-            )
+        returns = [each.mean_return for each in iterations if each.mean_return is not None]
+        third = len(returns) // 3
+        assert third, f"Too few episodes finished within {self.iterations_to_learn} iterations."
+        first, last = sum(returns[:third]) / third, sum(returns[-third:]) / third
+        assert last > first, (
+            f"Of {len(returns)} iterations, the mean return was {first:g} in the first third and {last:g} in the last."
+        )
 
     def test_a_seed_determines_everything(self) -> None:
         """The same seed gives the same learner bit for bit; another gives another."""
