@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dexhand.core.checkpoints import save_checkpoint
-from dexhand.testing.nested import copied, places_that_differ
+from dexhand.testing.nested import copied, places_that_differ, same
 from dexhand.testing.random_states import random_states, random_states_put_back, stir
 from dexhand.testing.vec_env_harness import LEAST_STEPS, VecEnvHarness, actions_for
 from dexhand.testing.vec_env_returned import (
@@ -147,10 +147,10 @@ class RepeatClauses(VecEnvHarness):
             copies = [copied(each) for each in returned]
             play(env, rows[6:])
             for number, (each, copy) in enumerate(zip(returned, copies)):
-                changed = places_that_differ(copy, each)
+                changed = [name for name in each if not same(copy[name], each[name])]
                 what = f"step {number}" if number else "reset"
                 assert not changed, (
-                    f"What {what} returned was changed by later steps, at {changed[0]}: it is a buffer of the "
+                    f"What {what} returned was changed by later steps: {changed[0]} is a buffer of the "
                     "environment's own, or a view of one. Return copies: tensor.clone()."
                 )
 
