@@ -3,9 +3,10 @@
 import inspect
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple, Type
+from typing import Any, Callable, Dict, List, Optional, Type
 
 import pytest
+from planted import Faults
 
 from dexhand.core.checkpoints import CheckpointStore
 from dexhand.core.interfaces import Clock
@@ -15,7 +16,11 @@ from dexhand.mock.executor import InlineExecutor
 from dexhand.testing.checkpoint_store import CheckpointStoreLocksConformance
 from dexhand.testing.reload_watcher import ReloadWatcherConformance
 
+WATCHERS = Faults()
+STORES = Faults()
 
+
+@WATCHERS.found_by("nothing_is_looked_at_before_the_interval_is_over", "interval_0_never_looks")
 class LooksAlways(ReloadWatcher):
     """Does not wait for its interval."""
 
@@ -23,6 +28,7 @@ class LooksAlways(ReloadWatcher):
         return True
 
 
+@WATCHERS.found_by("what_plays_is_deleted", "behind_a_bad_latest_a_newer_number_is_loaded_and_an_older_is_not")
 class TakesAnything(ReloadWatcher):
     """Takes older ones too."""
 
@@ -30,6 +36,7 @@ class TakesAnything(ReloadWatcher):
         return True
 
 
+@WATCHERS.found_by("numbers_are_compared_as_numbers", "a_training_that_began_anew_is_followed")
 class TakesNothingElse(ReloadWatcher):
     """Follows one file name."""
 
@@ -37,6 +44,7 @@ class TakesNothingElse(ReloadWatcher):
         return self._playing is None or path == self._playing.path
 
 
+@WATCHERS.found_by("the_same_content_is_nothing_new")
 class LoadsTheSameAgain(ReloadWatcher):
     """Does not look at the content."""
 
@@ -45,6 +53,7 @@ class LoadsTheSameAgain(ReloadWatcher):
         return super()._load_if_new(path, identity)
 
 
+@WATCHERS.found_by("an_older_time_does_not_hide_a_new_file", "the_same_size_and_time_do_not_hide_a_new_file")
 class ComparesTimes(ReloadWatcher):
     """Takes a newer time for a newer file."""
 
@@ -56,6 +65,7 @@ class ComparesTimes(ReloadWatcher):
         return found
 
 
+@WATCHERS.found_by("a_bad_file_is_reported_once_and_what_plays_goes_on")
 class Nags(ReloadWatcher):
     """Reports a bad file at every look."""
 
@@ -64,6 +74,7 @@ class Nags(ReloadWatcher):
         super()._complain(path, identity, error)
 
 
+@WATCHERS.found_by("a_second_bad_file_is_reported_too", "a_file_that_vanishes_before_it_is_read_is_a_bad_file")
 class SaysNothing(ReloadWatcher):
     """Keeps what is wrong to itself."""
 
@@ -71,6 +82,7 @@ class SaysNothing(ReloadWatcher):
         pass
 
 
+@STORES.found_by("numbered_checkpoints_stay_and_are_ordered_by_number")
 class SortsAsText(CheckpointStore):
     """9 comes after 10."""
 
@@ -78,6 +90,7 @@ class SortsAsText(CheckpointStore):
         return sorted(super().numbered(), key=str)
 
 
+@STORES.found_by("only_so_many_numbered_checkpoints_are_kept")
 class KeepsOneLess(CheckpointStore):
     """Off by one."""
 
@@ -86,6 +99,11 @@ class KeepsOneLess(CheckpointStore):
             path.unlink()
 
 
+@STORES.found_by(
+    "files_of_others_are_never_deleted",
+    "what_a_test_plays_is_kept",
+    "leftovers_of_a_killed_process_are_removed_on_request",
+)
 class TidiesTooMuch(CheckpointStore):
     """Deletes every old file, whoever plays it or made it."""
 
@@ -101,6 +119,7 @@ class TidiesTooMuch(CheckpointStore):
             path.unlink()
 
 
+@STORES.found_by("best_is_the_newest_save_marked_best", "every_save_is_latest")
 class EveryoneIsBest(CheckpointStore):
     """Moves the best checkpoint with every save."""
 
@@ -108,6 +127,7 @@ class EveryoneIsBest(CheckpointStore):
         return super().save(state, iteration=iteration, numbered=numbered, best=True)
 
 
+@STORES.found_by("an_empty_store_has_nothing", "a_folder_that_vanished_is_made_again")
 class NeedsItsFolder(CheckpointStore):
     """Makes the folder once."""
 
@@ -118,37 +138,6 @@ class NeedsItsFolder(CheckpointStore):
     def save(self, state: Any, **names: Any) -> Path:
         os.listdir(self.folder)
         return super().save(state, **names)
-
-
-WATCHERS: Dict[Type[ReloadWatcher], Tuple[str, ...]] = {
-    LooksAlways: ("test_nothing_is_looked_at_before_the_interval_is_over", "test_interval_0_never_looks"),
-    TakesAnything: (
-        "test_what_plays_is_deleted",
-        "test_behind_a_bad_latest_a_newer_number_is_loaded_and_an_older_is_not",
-    ),
-    TakesNothingElse: ("test_numbers_are_compared_as_numbers", "test_a_training_that_began_anew_is_followed"),
-    LoadsTheSameAgain: ("test_the_same_content_is_nothing_new",),
-    ComparesTimes: (
-        "test_an_older_time_does_not_hide_a_new_file",
-        "test_the_same_size_and_time_do_not_hide_a_new_file",
-    ),
-    Nags: ("test_a_bad_file_is_reported_once_and_what_plays_goes_on",),
-    SaysNothing: (
-        "test_a_second_bad_file_is_reported_too",
-        "test_a_file_that_vanishes_before_it_is_read_is_a_bad_file",
-    ),
-}
-STORES: Dict[Type[CheckpointStore], Tuple[str, ...]] = {
-    SortsAsText: ("test_numbered_checkpoints_stay_and_are_ordered_by_number",),
-    KeepsOneLess: ("test_only_so_many_numbered_checkpoints_are_kept",),
-    TidiesTooMuch: (
-        "test_files_of_others_are_never_deleted",
-        "test_what_a_test_plays_is_kept",
-        "test_leftovers_of_a_killed_process_are_removed_on_request",
-    ),
-    EveryoneIsBest: ("test_best_is_the_newest_save_marked_best", "test_every_save_is_latest"),
-    NeedsItsFolder: ("test_an_empty_store_has_nothing", "test_a_folder_that_vanished_is_made_again"),
-}
 
 
 def run_check(suite: Any, check: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -164,11 +153,7 @@ def run_check(suite: Any, check: str, folder: Path, caplog: pytest.LogCaptureFix
     method(**{name: fixtures[name]() for name in inspect.signature(method).parameters})
 
 
-@pytest.mark.parametrize(
-    ("fault", "check"),
-    [(fault, check) for fault, checks in WATCHERS.items() for check in checks],
-    ids=lambda value: value if isinstance(value, str) else value.__name__,
-)
+@pytest.mark.parametrize(("fault", "check"), WATCHERS.cases())
 def test_a_faulty_watcher_is_rejected(
     fault: Type[ReloadWatcher], check: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -182,11 +167,7 @@ def test_a_faulty_watcher_is_rejected(
         run_check(Suite(), check, tmp_path / "nn", caplog)
 
 
-@pytest.mark.parametrize(
-    ("fault", "check"),
-    [(fault, check) for fault, checks in STORES.items() for check in checks],
-    ids=lambda value: value if isinstance(value, str) else value.__name__,
-)
+@pytest.mark.parametrize(("fault", "check"), STORES.cases())
 def test_a_faulty_store_is_rejected(
     fault: Type[CheckpointStore], check: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
