@@ -1,7 +1,9 @@
 """Ways to damage a file, as disks, copies and crashes do."""
 
+import struct
+import zipfile
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Callable, Dict, Optional
 
 
 def truncate(path: Path, share: float = 0.5) -> None:
@@ -10,11 +12,27 @@ def truncate(path: Path, share: float = 0.5) -> None:
     path.write_bytes(content[: int(len(content) * share)])
 
 
-def flip_bit(path: Path, position: float = 0.5) -> None:
-    """Flip one bit, at ``position`` of the file's length: a disk or a memory that erred."""
+def flip_bit(path: Path, position: Optional[int] = None) -> None:
+    """Flip one bit of the byte at ``position``: a disk or a memory that erred.
+
+    Without a position, in the middle of a checkpoint's largest record, or of the file where it is no checkpoint: a
+    checkpoint has bytes between its records that mean nothing.
+    """
     content = bytearray(path.read_bytes())
-    content[min(int(len(content) * position), len(content) - 1)] ^= 1
+    content[_middle(path, len(content)) if position is None else position] ^= 1
     path.write_bytes(bytes(content))
+
+
+def _middle(path: Path, length: int) -> int:
+    """Where it hurts."""
+    if not zipfile.is_zipfile(path):
+        return length // 2
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda record: record.file_size)
+    with path.open("rb") as file:
+        file.seek(largest.header_offset + 26)
+        name, extra = struct.unpack("<HH", file.read(4))
+    return int(largest.header_offset + 30 + name + extra + largest.file_size // 2)
 
 
 def empty(path: Path) -> None:
