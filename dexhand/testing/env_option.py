@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterator, List
 import pytest
 
 from dexhand.testing import env_suite
+from dexhand.testing.vec_env_returned import described
 
 HOW = "Give --dexhand-env=my.module:make_env or --dexhand-env=path/to/file.py:make_env"
 
@@ -51,9 +52,15 @@ class EnvOption:
         outcome: Any = yield
         report = outcome.get_result()
         is_ours = isinstance(getattr(item, "instance", None), env_suite.TestEnvironment)
-        if is_ours and report.failed and call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
-            sentence = str(call.excinfo.value).partition("\nassert ")[0]  # the rest is about the suite's own code
-            report.longrepr = f"{inspect.getdoc(item.obj)}\n\n{sentence}"  # type: ignore[attr-defined]
+        if is_ours and report.failed and call.excinfo is not None:
+            report.longrepr = f"{inspect.getdoc(item.obj)}\n\n{_sentence(call.excinfo.value)}"  # type: ignore[attr-defined]
+
+
+def _sentence(error: BaseException) -> str:
+    """What a failed check says to the environment's author."""
+    if isinstance(error, AssertionError):
+        return str(error).partition("\nassert ")[0]  # the rest is about the suite's own code
+    return f"The check could not be finished, for the environment raised {described(error)}."
 
 
 def factory_of(spec: str, folder: Path) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dexhand.core.interfaces import VecEnv
 from dexhand.testing.nested import copied
-from dexhand.testing.vec_env_harness import VecEnvHarness, actions_for
+from dexhand.testing.vec_env_harness import LEAST_STEPS, VecEnvHarness, actions_for
 from dexhand.testing.vec_env_returned import FIRST, SEED, Ending, Rollout, Values, differences, has, play, reset, run
 
 FINAL = "info['final_observation']"
@@ -194,6 +194,24 @@ class EpisodeClauses(VecEnvHarness):
                 f"In step {number} final_observation of environment {int(differs.float().argmax())} is not its "
                 "observation, although its episode goes on."
             )
+
+    def test_an_ending_concerns_its_own_environment_alone(self) -> None:
+        """Nothing jumps in the environments whose episodes go on."""
+        rollout, _ = self.endings("observations", FIRST)
+        shown = [rollout.first, *(values["observations"] for values in rollout.steps)]
+        jumps = [(after - before).abs() for before, after in zip(shown, shown[1:])]
+        ended = [_done(values) for values in rollout.steps]
+        quiet = [jump for jump, done in zip(jumps, ended) if not bool(done.any())]
+        beside = [jump[~done] for jump, done in zip(jumps, ended) if bool(done.any()) and not bool(done.all())]
+        if len(quiet) < LEAST_STEPS or len(beside) < 2:
+            pytest.skip("not reached: too few steps in which episodes end in some environments and go on in others")
+        largest = 1.5 * torch.cat(quiet).amax(dim=0)
+        jumped = sum(bool((jump > largest).any()) for jump in beside)
+        assert 2 * jumped <= len(beside), (
+            f"In {jumped} of {len(beside)} steps in which an episode ended somewhere, the observations of an "
+            "environment whose own episode goes on jumped farther than in any other step: it was reset too. Reset only "
+            "the environments whose episodes ended."
+        )
 
     def test_the_first_action_of_a_new_episode_is_not_lost(self) -> None:
         """It acts after an episode ended as it does after a reset."""

@@ -167,7 +167,7 @@ def refusal(kind: Type[Exception], call: Callable[[], object]) -> str:
     except kind:
         return ""
     except Exception as error:
-        return f"it raised {_described(error)}"
+        return f"it raised {described(error)}"
     return "it was taken"
 
 
@@ -177,7 +177,7 @@ def calling(call: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise AssertionError(f"{call} raised {_described(error)}.") from error
+        raise AssertionError(f"{call} raised {described(error)}.") from error
 
 
 # --- what was returned ------------------------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ def _kind(value: Any) -> str:
 _NOT_THE_AUTHORS = (str(Path(__file__).parent), str(Path(torch.__file__).parent))
 
 
-def _described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """Type, message and the line of the environment's own code in which it happened."""
     frames = [
         each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith(_NOT_THE_AUTHORS)

@@ -33,7 +33,7 @@ def test_the_commands_of_its_readme_work(tmp_path: Path) -> None:
     for command in blocks[1:]:
         result = run(command, project)
         assert result.returncode == 0, result.stdout
-        assert re.search(r"(39|31) passed, 5 skipped", result.stdout)
+        assert int(re.findall(r"(\d+) passed", result.stdout)[0]) > 30
 
 
 def test_the_document_shows_what_is_said_of_a_faulty_environment(tmp_path: Path) -> None:

@@ -417,6 +417,32 @@ class OnlyFinalObservations(Spoiled):
         return {**values, "final_observation": values["final_observation"].masked_fill(goes_on, 0.0)}
 
 
+@found_by("an_ending_concerns_its_own_environment_alone")
+class ResetsEverybody(MockEnv):
+    """Where one episode ends, all begin anew; it shows in no flag."""
+
+    def _begin_episodes(self, mask: Tensor) -> None:
+        steps = self._steps
+        super()._begin_episodes(mask | mask.any())
+        self._steps = steps.masked_fill(mask, 0)
+
+    def step(self, actions: Tensor) -> Step:
+        observations, rewards, terminated, truncated, info = super().step(actions)
+        done = (terminated | truncated)[:, None]
+        final = torch.where(done, info["final_observation"], observations)
+        return observations, rewards, terminated, truncated, {**info, "final_observation": final}
+
+
+@found_by("an_ending_concerns_its_own_environment_alone")
+class ResetsTheNeighbour(ResetsEverybody):
+    """And the one that ended."""
+
+    def _begin_episodes(self, mask: Tensor) -> None:
+        steps = self._steps
+        MockEnv._begin_episodes(self, mask | mask.roll(1))
+        self._steps = steps.masked_fill(mask, 0)
+
+
 @found_by("the_first_action_of_a_new_episode_is_not_lost")
 class SwallowsTheFirstAction(MockEnv):
     """In every episode but those that begin with ``reset``."""

@@ -1,6 +1,7 @@
 """``--dexhand-env``: which factories are taken, and what a stranger reads of a faulty environment."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from dexhand.mock.env import MockEnv
 from dexhand.testing.env_option import factory_of, with_a_number
+from dexhand.testing.vec_env import VecEnvConformance
 
 ROOT = Path(__file__).parents[3]
 
@@ -122,11 +124,12 @@ class TestReport:
         assert "env.reset(seed=1) raised AttributeError: 'Broken' object has no attribute 'positions'" in result.stdout
         line = 1 + STRANGER.splitlines().index("        return self.positions, {}")
         assert f"stranger.py, line {line})" in result.stdout
-        assert "1 failed, 35 skipped" in result.stdout
+        assert re.search(r"= 1 failed, \d+ skipped in", result.stdout)
 
     def test_paths_that_are_given_are_run_too(self, folder: Path) -> None:
         """And a sound environment passes."""
         (folder / "test_other.py").write_text("def test_other():\n    pass\n")
         result = check(folder, "--dexhand-env=stranger:sound", "test_other.py", "-q")
-        assert "37 passed" in result.stdout
+        checks = len([name for name in dir(VecEnvConformance) if name.startswith("test_")])
+        assert f"{checks + 1} passed" in result.stdout
         assert result.returncode == 0
