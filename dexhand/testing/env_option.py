@@ -53,7 +53,8 @@ class EnvOption:
         report = outcome.get_result()
         is_ours = isinstance(getattr(item, "instance", None), env_suite.TestEnvironment)
         if is_ours and report.failed and call.excinfo is not None:
-            report.longrepr = f"{inspect.getdoc(item.obj)}\n\n{_sentence(call.excinfo.value)}"  # type: ignore[attr-defined]
+            clause = inspect.getdoc(item.obj)  # type: ignore[attr-defined]
+            report.longrepr = f"{_sentence(call.excinfo.value)}\n\nThe clause: {clause}"
 
 
 def _sentence(error: BaseException) -> str:

@@ -126,11 +126,13 @@ class ActionClauses(VecEnvHarness):
         """5 acts like 1."""
         with self.env() as env:
             rows = self.actions(env).sign()
-            different = differences(run(env, SEED, rows), run(env, SEED, rows * 5.0))
-            assert not different, (
-                f"Actions of 5 and of 1 must do the same, but {different[0]} differ: actions beyond -1 and 1 are not "
-                "clamped. Begin step with actions = actions.clamp(-1, 1)."
-            )
+            expected = run(env, SEED, rows)
+            for beyond in (1.25, 5.0):
+                different = differences(expected, run(env, SEED, rows * beyond))
+                assert not different, (
+                    f"Actions of {beyond:g} and of 1 must do the same, but {different[0]} differ: actions beyond -1 "
+                    "and 1 are not clamped. Begin step with actions = actions.clamp(-1, 1)."
+                )
 
     def test_actions_are_not_written_to(self) -> None:
         """The caller's tensor stays as it is."""

@@ -474,6 +474,14 @@ class NoLimits(MockEnv):
         return super().step(actions)
 
 
+@found_by("actions_beyond_the_space_are_clamped")
+class ScalesDown(MockEnv):
+    """All actions, where one is too large."""
+
+    def step(self, actions: Tensor) -> Step:
+        return super().step(actions / max(1.0, float(actions.abs().max()) ** 2))
+
+
 @found_by("actions_are_not_written_to")
 class ClampsInPlace(MockEnv):
     def step(self, actions: Tensor) -> Step:
