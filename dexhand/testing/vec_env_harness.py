@@ -25,7 +25,10 @@ class VecEnvHarness:
     _repeats: ClassVar[Dict[Type["VecEnvHarness"], bool]] = {}
 
     def make_env(self, num_envs: int) -> VecEnv:
-        """Build the environment under test. The suite closes it."""
+        """Build the environment under test, the same kind every time: one recording serves several checks.
+
+        The suite closes it.
+        """
         raise NotImplementedError("A conformance suite needs make_env(num_envs)")
 
     # --- making

@@ -106,9 +106,10 @@ class Rollout:
     def endings(self) -> List[Ending]:
         """The episodes that ended, in order."""
         endings: List[Ending] = []
-        if not self.steps or not {"terminated", "truncated"} <= self.steps[0].keys():
+        if not (self.has("terminated") and self.has("truncated")):
             return endings
-        begun, number = {}, {}  # type: Dict[int, int], Dict[int, int]
+        begun: Dict[int, int] = {}
+        number: Dict[int, int] = {}
         for step, values in enumerate(self.steps, start=1):
             for env in (values["terminated"] | values["truncated"]).nonzero().flatten().tolist():
                 number[env] = number.get(env, 0) + 1
