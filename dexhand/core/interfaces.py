@@ -227,7 +227,7 @@ class Task(Protocol):
         """Judge the control step that has just ended. Called exactly once a step: timers advance here."""
 
     def observe(self, state: SimState) -> Tensor:
-        """The observations (N, F) of ``state`` as it is, without advancing anything."""
+        """The observations (N, F) of ``state`` as it is, advancing nothing: after ``evaluate`` the same bits."""
 
     def reset_pose(self, generator: Generator) -> ResetPose:
         """Draw starting poses for all environments from a ``torch.Generator`` on the task's device."""
@@ -272,7 +272,8 @@ class VecEnv(Protocol):
 
     An environment that finishes is reset within the same ``step``, which returns the first observation of the new
     episode; the last one of the old is in ``info["final_observation"]``. Every returned tensor is the caller's: a later
-    step never changes it.
+    step never changes it, and what the caller writes to it changes nothing. What is random comes from generators of the
+    environment's own: global random states are neither read nor changed.
     """
 
     num_envs: int
@@ -292,15 +293,16 @@ class VecEnv(Protocol):
     def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
         """Start new episodes everywhere; returns observations (N, F) and an empty dictionary.
 
-        With a seed, everything random that follows is determined by it.
+        With a seed, everything random that follows is determined by it; without, drawing goes on.
         """
 
     def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
         """One control step. ``actions`` (N, A) are clamped to [-1, 1].
 
         Returns observations (N, F), rewards (N,), terminated (N,) bool: the task ended it, truncated (N,) bool: time
-        ended it (never both), and the info. Raises ``RuntimeError`` before the first ``reset`` and ``ValueError`` for
-        actions of another shape or not finite.
+        ended it (never both), after the same number of steps in every episode, and the info. Raises ``RuntimeError``
+        before the first ``reset``, and ``ValueError`` for actions of another shape or not finite; nothing has happened
+        then.
         """
 
     def render(self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
@@ -326,7 +328,7 @@ class Policy(Protocol):
         """Actions (N, A) in [-1, 1] for observations (N, F). Deterministic; touches no random state."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the weights of an ``Algorithm.state_dict()``: all of them, or ``ValueError`` and nothing has changed."""
+        """Copy the weights of an ``Algorithm.state_dict()``: all of them, or ``ValueError`` and nothing has changed."""
 
 
 @dataclass(frozen=True)
@@ -364,7 +366,10 @@ class Algorithm(Protocol):
         """
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from ``state_dict()``. Raises ``ValueError`` naming what does not fit, and changes nothing then."""
+        """Continue from ``state_dict()``, which is copied.
+
+        Raises ``ValueError`` naming what does not fit, and changes nothing then.
+        """
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Begin with the network of another run (``state_dict()["model"]``) and everything else fresh.
@@ -386,7 +391,7 @@ class MetricSink(Protocol):
     """Where numbers and pictures go."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Record ``values`` at ``step`` (environment frames)."""
+        """Record ``values``, finite or not, at ``step`` (environment frames). They are copied."""
 
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         """Record pictures, uint8 (H, W, 3). A sink that cannot show pictures ignores them."""

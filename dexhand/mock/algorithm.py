@@ -216,10 +216,12 @@ class MockAlgorithm:
             parameter.copy_(spread(weights[name], parameter))
 
     def _load_optimizer(self, state: Mapping[str, Any]) -> None:
-        """Moments are spread as their parameters are; the number of steps is a tensor without dimension."""
+        """Copies: Adam goes on in the tensors it is given. Moments are spread as their parameters are; the number of
+        steps is a tensor without dimension.
+        """
         moments = {
             number: {
-                name: spread(value, self._parameters[number]) if value.dim() else value.clone()
+                name: spread(value, self._parameters[number]).clone() if value.dim() else value.clone()
                 for name, value in moments.items()
             }
             for number, moments in state["state"].items()

@@ -5,6 +5,7 @@ the agent that stand in for them here are ``obs``, ``frame``, ``dones``, ``curre
 ``entropy_coef``.
 """
 
+import copy
 import logging
 import random
 import tempfile
@@ -191,7 +192,8 @@ class RlGamesPpo:
         """
         agent, ours = self._agent, state["dexhand"]
         check_weights(agent.model, state["model"])
-        agent.set_full_state_weights(state)
+        # Adam goes on in the very tensors that it is given
+        agent.set_full_state_weights({**state, "optimizer": copy.deepcopy(state["optimizer"])})
         agent.last_lr, agent.entropy_coef = ours["learning_rate"], ours["entropy_coef"]
         agent.update_lr(agent.last_lr)
         for name in _METERS:

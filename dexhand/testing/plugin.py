@@ -1,13 +1,27 @@
-"""pytest plugin: tests that need a GPU say what they need, and are skipped or fail where it is missing.
+"""pytest plugin: fixtures, GPU tests that are never silently missing, and ``--dexhand-env``.
+
+pytest loads it wherever dexhand is installed, so it imports nothing slow before a test asks for it.
 
 ``@pytest.mark.gpu`` needs an NVIDIA GPU that torch can use, ``@pytest.mark.gpu("mujoco_warp")`` that simulator too.
 """
 
+from __future__ import annotations
+
 import importlib.util
+import shutil
 import sys
-from typing import Callable, Dict, List, Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional
 
 import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from dexhand.core.workspace import Workspace
+    from dexhand.mock.clock import FakeClock
+    from dexhand.mock.env import MockEnv
+    from dexhand.sinks.memory import MemorySink
 
 ALWAYS = "cuda"
 """What every GPU test needs."""
@@ -42,8 +56,22 @@ REQUIREMENTS: Dict[str, Callable[[], Optional[str]]] = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare ``--require-gpu``."""
-    parser.addoption(
+    """Declare the options."""
+    group = parser.getgroup("dexhand")
+    group.addoption(
+        "--dexhand-env",
+        metavar="MODULE:FACTORY",
+        help="check the environment that FACTORY(num_envs) makes against dexhand's contract for environments; needs no "
+        "test file, and runs no other test unless paths are given (docs/testing.md)",
+    )
+    group.addoption(
+        "--dexhand-env-steps",
+        type=int,
+        default=1000,
+        metavar="STEPS",
+        help="with --dexhand-env: steps within which an episode ends under random actions (default: 1000)",
+    )
+    group.addoption(
         "--require-gpu",
         nargs="?",
         const=ALWAYS,
@@ -55,13 +83,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and refuse names that nothing answers to."""
+    """Declare the marker, refuse names that nothing answers to, and prepare for ``--dexhand-env``."""
     config.addinivalue_line(
         "markers", "gpu(*needs): needs an NVIDIA GPU that torch can use, and the simulators named, such as mujoco_warp"
     )
     unknown = [name for name in _required(config) if name not in REQUIREMENTS]
     if unknown:
         raise pytest.UsageError(f"--require-gpu={','.join(unknown)} is unknown. Known: {', '.join(REQUIREMENTS)}")
+    if config.getoption("--dexhand-env") is not None:
+        _check_env_only(config)
+
+
+def _check_env_only(config: pytest.Config) -> None:
+    """Collect the suite for ``--dexhand-env``, and no tests but those whose paths were given."""
+    from dexhand.testing.env_option import EnvOption
+
+    if config.args_source is not config.ArgsSource.ARGS:
+        config.args = []
+    option = EnvOption(
+        config.getoption("--dexhand-env"), config.getoption("--dexhand-env-steps"), config.invocation_params.dir
+    )
+    config.pluginmanager.register(option, "dexhand-env")
 
 
 def _required(config: pytest.Config) -> List[str]:
@@ -83,3 +125,63 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = [reason for reason in reasons.values() if reason is not None]
     if missing:
         pytest.skip("; ".join(missing))
+
+
+# --- fixtures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    """A clock that stands still until somebody sleeps on it or sets ``fake_clock.time``."""
+    from dexhand.mock.clock import FakeClock
+
+    return FakeClock()
+
+
+@pytest.fixture
+def memory_sink() -> MemorySink:
+    """A metric sink that remembers everything; ``memory_sink.series(name)`` is one scalar's values."""
+    from dexhand.sinks.memory import MemorySink
+
+    return MemorySink()
+
+
+@pytest.fixture
+def tmp_workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace: ``runs`` and ``runs_all`` in the test's own folder, made when they are needed."""
+    from dexhand.core.workspace import Workspace
+
+    return Workspace(tmp_path / "runs")
+
+
+@pytest.fixture
+def mock_env() -> MockEnv:
+    """Eight environments whose best possible return is known: ``mock_env.optimal_return()``; not reset yet."""
+    from dexhand.mock.env import MockEnv
+
+    return MockEnv(8)
+
+
+@pytest.fixture
+def trained_checkpoint(_trained_checkpoint: Path, tmp_path: Path) -> Path:
+    """A checkpoint of two iterations of PPO for BaseTask on the mock simulator: a copy, to be spoiled at will.
+
+    ``scripts/train.py test=true sim.backend=mock checkpoint=<path>`` plays it.
+    """
+    return Path(shutil.copy(_trained_checkpoint, tmp_path / _trained_checkpoint.name))
+
+
+@pytest.fixture(scope="session")
+def _trained_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained once in a session."""
+    from dexhand.testing.tiny_training import train_a_checkpoint
+
+    return train_a_checkpoint(tmp_path_factory.mktemp("trained") / "nn")
+
+
+@pytest.fixture
+def corrupt() -> ModuleType:
+    """Ways to damage a file: ``corrupt.truncate(path)``, ``flip_bit``, ``empty`` ... ``corrupt.WAYS`` holds all."""
+    from dexhand.testing import corruption
+
+    return corruption

@@ -32,6 +32,7 @@ DOCUMENTS = [
     "docs/workspace.md",
     "docs/architecture.md",
     "docs/gpu.md",
+    "docs/testing.md",
 ]
 
 FILE = r"`([\w/]+\.(?:py|yaml))`[^`\n]*:\n\n```(?:python|yaml)\n(.*?)^```"
@@ -99,6 +100,8 @@ def run(command: str) -> None:
         play_and_interrupt(words[1:])
     elif words[:3] == ["python", "-m", "dexhand.runs"]:
         subprocess.run([sys.executable, *words[1:]], check=True)
+    elif words[0] == "pytest":
+        subprocess.run([sys.executable, "-m", *words, "-p", "dexhand.testing.plugin"], check=True)
     elif words[:2] == ["python", "-m"]:
         subprocess.run([sys.executable, *words[1:4], *made_small(words[4:])], check=True)
     elif words[0] == "python":

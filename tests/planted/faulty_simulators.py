@@ -1,10 +1,11 @@
 """Simulators with one fault each, and the checks of the conformance suite that must find it."""
 
 from dataclasses import replace
-from typing import Any, Callable, Dict, Mapping, Tuple, Type
+from typing import Any, Dict, Mapping
 
 import numpy as np
 import torch
+from planted import Faults
 from torch import Tensor
 
 from dexhand.core import quaternions as quat
@@ -12,17 +13,8 @@ from dexhand.core.interfaces import Scene, SimState
 from dexhand.mock.simulator import MockSimulator
 from dexhand.sim.kinematics import BodyPoses
 
-FAULTS: Dict[Type[MockSimulator], Tuple[str, ...]] = {}
-
-
-def found_by(*checks: str) -> Callable[[Type[MockSimulator]], Type[MockSimulator]]:
-    """Register a faulty simulator with the names of the checks that must fail on it, without ``test_``."""
-
-    def register(fault: Type[MockSimulator]) -> Type[MockSimulator]:
-        FAULTS[fault] = tuple(f"test_{check}" for check in checks)
-        return fault
-
-    return register
+FAULTS = Faults()
+found_by = FAULTS.found_by
 
 
 # --- attributes and layout --------------------------------------------------------------------------------------------

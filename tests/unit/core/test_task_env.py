@@ -18,24 +18,20 @@ from dexhand.testing.vec_env import VecEnvConformance
 class TestOnTheMock(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
         """BaseTask with short episodes."""
-        return build_env(compose(["sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=20"]))
+        return build_env(compose(["sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=9"]))
 
 
 class TestBlindGraspingOnTheMock(VecEnvConformance):
-    max_steps = 20
-
     def make_env(self, num_envs: int) -> VecEnv:
-        """Stage 1 is over, and lost, after 0.3 s."""
-        settings = ["task=BlindGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.stage1_duration=0.3"]
+        """Stage 1 is over, and lost, after 0.2 s."""
+        settings = ["task=BlindGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.stage1_duration=0.2"]
         return build_env(compose(settings))
 
 
 class TestBoxGraspingOnTheMock(VecEnvConformance):
-    max_steps = 25
-
     def make_env(self, num_envs: int) -> VecEnv:
         """Short episodes."""
-        settings = ["task=BoxGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=20"]
+        settings = ["task=BoxGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=9"]
         return build_env(compose(settings))
 
 
@@ -43,7 +39,7 @@ class TestBoxGraspingOnTheMock(VecEnvConformance):
 class TestOnMujoco(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
         """BaseTask with short episodes."""
-        return build_env(compose(["sim.backend=mujoco", f"numEnvs={num_envs}", "task.episodeLength=20"]))
+        return build_env(compose(["sim.backend=mujoco", f"numEnvs={num_envs}", "task.episodeLength=9"]))
 
 
 class ScriptedSimulator:

@@ -1,22 +1,45 @@
 """The learner on fake data keeps the contract of ``Algorithm``."""
 
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping
 
 import pytest
 import torch
 
 from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
 from dexhand.core.hard_examples import HardExampleReport, HardExampleTracker
+from dexhand.core.interfaces import Algorithm, Policy
 from dexhand.mock.algorithm import LARGEST_GRAD_NORM, LEARNING_RATE, WARM_UP_STEPS, MockAlgorithm, learning_rate
-from dexhand.mock.dataset import MockDataset
+from dexhand.mock.dataset import STATE_SIZE, MockDataset
 from dexhand.mock.differences import differences
+from dexhand.mock.model import MockModelPolicy
+from dexhand.testing.algorithm import AlgorithmConformance
+from dexhand.testing.policy import PolicyConformance
 
 
 def algorithm(seed: int = 0, **more: Any) -> MockAlgorithm:
     """Small."""
     data = MockDataset(30, image_size=8, seed=seed)
     return MockAlgorithm(data, batch_size=4, seed=seed, tracker=HardExampleTracker(8), **more)
+
+
+class TestLearnerContract(AlgorithmConformance):
+    num_observations = STATE_SIZE
+    iterations_to_learn = 150
+
+    def make_algorithm(self, seed: int) -> Algorithm:
+        return algorithm(seed)
+
+
+class TestPolicyContract(PolicyConformance):
+    num_observations = STATE_SIZE
+    num_actions = 6
+
+    def make_state(self, seed: int) -> Dict[str, Any]:
+        return algorithm(seed).state_dict()
+
+    def make_policy(self, state: Mapping[str, Any]) -> Policy:
+        return MockModelPolicy(state["model"], torch.device("cpu"))
 
 
 def curve(learner: MockAlgorithm, steps: int) -> List[Dict[str, float]]:

@@ -1,7 +1,7 @@
 """rl_games's PPO behind our contracts."""
 
 from pathlib import Path
-from typing import Dict
+from typing import Any, Dict, Mapping
 
 import pytest
 import torch
@@ -9,7 +9,28 @@ from point_env import PointEnv, ppo, same, weights
 from torch import Tensor
 
 from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
+from dexhand.core.interfaces import Algorithm, Policy
 from dexhand.rl.policy import RlGamesPolicy
+from dexhand.testing.algorithm import AlgorithmConformance
+from dexhand.testing.policy import PolicyConformance
+
+
+class TestLearnerContract(AlgorithmConformance):
+    num_observations = 3
+
+    def make_algorithm(self, seed: int) -> Algorithm:
+        return ppo(seed, learning_rate=1e-2)
+
+
+class TestPolicyContract(PolicyConformance):
+    num_observations = 3
+    num_actions = 2
+
+    def make_state(self, seed: int) -> Dict[str, Any]:
+        return ppo(seed).state_dict()
+
+    def make_policy(self, state: Mapping[str, Any]) -> Policy:
+        return RlGamesPolicy.from_state(state, torch.device("cpu"))
 
 
 class TestIterations:

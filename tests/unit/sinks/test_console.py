@@ -2,13 +2,16 @@
 
 import io
 import re
+from pathlib import Path
 from typing import Dict
 
 import pytest
 from rich.console import Console
 
+from dexhand.core.interfaces import MetricSink
 from dexhand.mock.clock import FakeClock
-from dexhand.sinks.console import ConsoleSink
+from dexhand.sinks.console import ConsoleSink, GamesConsoleSink
+from dexhand.testing.metric_sink import MetricSinkConformance
 
 VALUES: Dict[str, float] = {
     "info/iteration": 0,
@@ -18,6 +21,22 @@ VALUES: Dict[str, float] = {
     "losses/critic": 0.5,
     "info/learning_rate": 3e-4,
 }
+
+
+class TestContract(MetricSinkConformance):
+    def make_sink(self, folder: Path) -> MetricSink:
+        return sink_on(io.StringIO(), FakeClock())
+
+    def recorded(self, sink: MetricSink, folder: Path) -> None:
+        """It shows a choice of them, rounded."""
+
+
+class TestGamesContract(MetricSinkConformance):
+    def make_sink(self, folder: Path) -> MetricSink:
+        return GamesConsoleSink(Console(file=io.StringIO()), FakeClock())
+
+    def recorded(self, sink: MetricSink, folder: Path) -> None:
+        """It shows a choice of them, rounded."""
 
 
 def sink_on(text: io.StringIO, clock: FakeClock, terminal: bool = False, width: int = 80) -> ConsoleSink:

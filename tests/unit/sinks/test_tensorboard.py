@@ -8,8 +8,23 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
+from dexhand.core.interfaces import MetricSink
 from dexhand.mock.clock import FakeClock
 from dexhand.sinks.tensorboard import TensorBoardSink
+from dexhand.testing.metric_sink import MetricSinkConformance, Series
+
+
+class TestContract(MetricSinkConformance):
+    def make_sink(self, folder: Path) -> MetricSink:
+        return TensorBoardSink(folder / "summaries")
+
+    def recorded(self, sink: MetricSink, folder: Path) -> Series:
+        """A colon, which TensorBoard does not take, was written as an underscore."""
+        events = EventAccumulator(str(folder / "summaries"))
+        events.Reload()
+        return {
+            name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]
+        }
 
 
 def test_scalars_can_be_read_back(tmp_path: Path) -> None:

@@ -1,10 +1,22 @@
-"""GPU tests are never silently missing."""
+"""Fixtures for everyone, GPU tests that are never silently missing, and a plugin that costs nothing elsewhere."""
 
+import os
+import re
+import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from dexhand.testing import plugin
+from dexhand.core.checkpoints import CheckpointError, load_checkpoint
+from dexhand.core.workspace import Workspace
+from dexhand.mock.clock import FakeClock
+from dexhand.mock.env import MockEnv
+from dexhand.sinks.memory import MemorySink
+from dexhand.testing import corruption, plugin
+
+ROOT = Path(__file__).parents[3]
 
 GPU_TEST = """
 import pytest
@@ -75,3 +87,77 @@ def test_the_stand_in_does_not_count_as_isaac_gym() -> None:
     if sys.modules["isaacgym"].__name__ == "isaacgym":
         pytest.skip("the real Isaac Gym is installed")
     assert "needs Isaac Gym" in (plugin.REQUIREMENTS["isaacgym"]() or "")
+
+
+class TestFixtures:
+    def test_time_stands_still(self, fake_clock: FakeClock) -> None:
+        """Until somebody sleeps."""
+        before = fake_clock.monotonic()
+        fake_clock.sleep(5.0)
+        assert fake_clock.monotonic() == before + 5.0
+
+    def test_a_workspace_is_the_tests_own(
+        self, tmp_workspace: Workspace, fake_clock: FakeClock, tmp_path: Path
+    ) -> None:
+        """Nothing is made before a run is."""
+        assert list(tmp_path.iterdir()) == []
+        run = tmp_workspace.create_run("BaseTask", "train", fake_clock)
+        assert run.path.parent == tmp_path / "runs_all"
+
+    def test_metrics_are_remembered(self, memory_sink: MemorySink) -> None:
+        """By name."""
+        memory_sink.scalars(1, {"losses/actor": 0.5})
+        assert memory_sink.series("losses/actor") == [0.5]
+
+    def test_there_is_an_environment(self, mock_env: MockEnv) -> None:
+        """Of eight."""
+        assert mock_env.reset(seed=0)[0].shape == (8, 3)
+
+    @pytest.mark.parametrize("again", [False, True])
+    def test_a_checkpoint_is_a_copy_for_each_test(self, trained_checkpoint: Path, again: bool) -> None:
+        """Of a real training; what one test does to it no other sees."""
+        state = load_checkpoint(trained_checkpoint)
+        assert (state["epoch"], state["dexhand"]["env_kind"]) == (2, "mock:BaseTask:4")
+        assert state["optimizer"]["state"]
+        trained_checkpoint.unlink()
+
+    @pytest.mark.parametrize("way", corruption.WAYS)
+    def test_a_damaged_checkpoint_is_noticed(self, way: str, trained_checkpoint: Path, corrupt: ModuleType) -> None:
+        """However it was damaged."""
+        corrupt.WAYS[way](trained_checkpoint)
+        with pytest.raises(CheckpointError):
+            load_checkpoint(trained_checkpoint)
+
+
+def python(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A process that finds dexhand and what is installed in ``folder``."""
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
+def test_it_imports_nothing_slow(tmp_path: Path) -> None:
+    """Pytest loads it wherever dexhand is installed."""
+    program = "import sys, dexhand.testing.plugin; print(sorted({'torch', 'numpy', 'gymnasium'} & set(sys.modules)))"
+    assert python(tmp_path, "-c", program).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("conftest", ["", 'pytest_plugins = ["dexhand.testing.plugin"]'])
+def test_installed_it_is_loaded_once(conftest: str, tmp_path: Path) -> None:
+    """By its entry point, whether a conftest names it too or not."""
+    (entry_point,) = re.findall(r"pytest11\]\n(.*)", (ROOT / "pyproject.toml").read_text())
+    installed = tmp_path / "outsider-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: outsider\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text("[pytest11]\n" + entry_point.replace('"', "") + "\n")
+    (tmp_path / "conftest.py").write_text(conftest)
+    result = python(tmp_path, "-m", "pytest", "--fixtures", "-p", "no:cacheprovider")
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("\ntrained_checkpoint --") == 1

@@ -1,0 +1,187 @@
+"""A ``VecEnv`` whose best possible return is known exactly, so that "does it learn" has an exact answer."""
+
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple, Union
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor
+
+from dexhand.core.interfaces import StepInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SPEED = 1.0 / 4.0
+"""Metres that an action of 1 moves the point in one step, along each axis."""
+REACH = 1.0 / 8.0
+"""The goal is reached at this distance, metres."""
+FARTHEST_START = 4
+"""Steps to the goal from the farthest start, at full speed."""
+ARENA = 1.5
+"""The point is lost beyond this distance, metres."""
+STEP_COST = 1.0 / 4.0
+"""What a step costs."""
+
+
+class MockEnv:
+    """Bring a point in the plane to the origin, as fast as possible.
+
+    An action (N, 2) moves the point by ``SPEED * action`` metres. Distances are the larger of the two coordinates'
+    absolute values, d = max(|x|, |y|). Episodes begin at a d drawn uniformly from (1/8, 9/8], anywhere on that
+    square. They end in success within ``REACH`` of the origin, in failure beyond ``ARENA``, and in a timeout after
+    ``max_episode_steps``. Observations (N, 3): x and y in metres, and the share of the time that is left.
+
+    Reward terms: ``progress`` is the distance won in the step, where the goal counts as distance 0 when it is reached;
+    ``time`` is -1/4; ``success`` is 1 and ``failure`` -1 in the step that ends so.
+
+    **The best return.** Along an episode that succeeds after T steps, progress adds up to the distance d at the start,
+    whatever the way: the return is 1 + d - T/4. In one step d falls by at most ``SPEED``, and by exactly that when the
+    policy moves each coordinate towards 0 as fast as it may; so the least possible T is T*(d) = ceil((d - 1/8) / (1/4))
+    and the best return from a start is
+
+        V(d) = 1 + d - T*(d)/4.
+
+    T* < (d - 1/8) * 4 + 1, so V(d) > 1 + 1/8 - 1/4 > 0. An episode that fails wins at most d - ARENA - 1 < 0, and one
+    that times out at most d - T/4, below 0 too for T >= 5: success is always better. Over the starts d has the mean 5/8
+    and T* is uniform on 1 ... 4 with the mean 5/2, so the expected best return is 1 + 5/8 - 5/8 = 1.
+
+    All constants are powers of 2, so float32 loses no bit on the way and T* is met exactly.
+    """
+
+    reward_names = ("progress", "time", "success", "failure")
+    outcome_names = ("success:reached", "failure:lost", "timeout")
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        seed: int = 0,
+        max_episode_steps: int = 16,
+        device: Union[str, torch.device] = "cpu",
+    ) -> None:
+        """Raises ``ValueError`` where episodes are too short for the best return to be as stated."""
+        if max_episode_steps < 5:
+            raise ValueError(f"max_episode_steps={max_episode_steps} must be at least 5")
+        self.num_envs = num_envs
+        self.device = torch.device(device)
+        self.max_episode_steps = max_episode_steps
+        self.single_observation_space = Box(-np.inf, np.inf, (3,), np.float32)
+        self.single_action_space = Box(-1.0, 1.0, (2,), np.float32)
+        self._generator = torch.Generator(device=self.device)
+        self._generator.manual_seed(seed)
+        self._position = torch.zeros(num_envs, 2, device=self.device)
+        self._steps = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
+        self._started = False
+
+    # --- the optimum
+
+    def optimal_return(self) -> float:
+        """The expected return of a policy that cannot be bettered; for the derivation see the class."""
+        return 1.0
+
+    def optimal_returns(self, first_observations: Tensor) -> Tensor:
+        """The best return from each start, V(d). ``first_observations`` (N, 3); returns (N,)."""
+        distance = _distance(first_observations[:, :2])
+        least_steps = torch.ceil((distance - REACH) / SPEED)
+        return 1.0 + distance - STEP_COST * least_steps
+
+    # --- VecEnv
+
+    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+        """See ``VecEnv.reset``."""
+        if seed is not None:
+            self._generator.manual_seed(seed)
+        self._position = self._starts()
+        self._steps = torch.zeros_like(self._steps)
+        self._started = True
+        return self._observe(), {}
+
+    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+        """See ``VecEnv.step``."""
+        if not self._started:
+            raise RuntimeError("step() before reset(): call reset() once first")
+        before = _distance(self._position)
+        self._position = self._position + SPEED * self._checked(actions).clamp(-1.0, 1.0)
+        self._steps = self._steps + 1
+        after = _distance(self._position)
+
+        success, failure = after <= REACH, after > ARENA
+        terminated = success | failure
+        truncated = (self._steps >= self.max_episode_steps) & ~terminated
+        progress = before - after.masked_fill(success, 0.0)
+        time = torch.full_like(after, -STEP_COST)
+        terms = torch.stack((progress, time, success.float(), -failure.float()), dim=1)
+        info: StepInfo = {
+            "final_observation": self._observe(),
+            "outcome": (success * 1 + failure * 2 + truncated * 3) - 1,
+            "reward_terms": terms,
+        }
+        self._begin_episodes(terminated | truncated)
+        return self._observe(), terms.sum(dim=1), terminated, truncated, info
+
+    def render(
+        self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480
+    ) -> "NDArray[np.uint8]":
+        """The arena from above: the goal green, the point white. See ``VecEnv.render``."""
+        if camera != "default":
+            raise ValueError(f"camera={camera!r} does not exist. Cameras: default")
+        y, x = np.meshgrid(np.linspace(ARENA, -ARENA, height), np.linspace(-ARENA, ARENA, width), indexing="ij")
+        place = self._position[env_id].cpu().numpy()
+        picture: "NDArray[np.uint8]" = np.full((height, width, 3), 40, np.uint8)
+        picture[np.maximum(abs(x), abs(y)) <= REACH] = (0, 160, 0)
+        picture[np.hypot(x - place[0], y - place[1]) <= REACH] = 255
+        return picture
+
+    def state_dict(self) -> Dict[str, Any]:
+        """See ``VecEnv.state_dict``."""
+        return {
+            "position": self._position.clone(),
+            "steps": self._steps.clone(),
+            "generator": self._generator.get_state(),
+            "started": self._started,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``VecEnv.load_state_dict``."""
+        self._position = state["position"].to(self.device, copy=True)
+        self._steps = state["steps"].to(self.device, copy=True)
+        self._generator.set_state(state["generator"].cpu())
+        self._started = state["started"]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    # --- parts
+
+    def _checked(self, actions: Tensor) -> Tensor:
+        actions = torch.as_tensor(actions, dtype=torch.float32, device=self.device)
+        if actions.shape != (self.num_envs, 2):
+            raise ValueError(f"actions have shape {tuple(actions.shape)}, expected {(self.num_envs, 2)}")
+        # on a GPU this question would make the host wait for the device in every step
+        if self.device.type == "cpu" and not bool(torch.isfinite(actions).all()):
+            raise ValueError("actions are not finite")
+        return actions
+
+    def _begin_episodes(self, mask: Tensor) -> None:
+        self._position = torch.where(mask[:, None], self._starts(), self._position)
+        self._steps = self._steps.masked_fill(mask, 0)
+
+    def _starts(self) -> Tensor:
+        """A start for every environment, whether it is used or not: environments share no luck. Shape (N, 2)."""
+        numbers = torch.rand(self.num_envs, 3, generator=self._generator, device=self.device)
+        distance = REACH + FARTHEST_START * SPEED * (1.0 - numbers[:, 0])  # never REACH itself: rand is below 1
+        along = (2.0 * numbers[:, 1] - 1.0) * distance
+        side = torch.floor(4.0 * numbers[:, 2])
+        x = torch.where(side < 2, along, torch.where(side == 2, distance, -distance))
+        y = torch.where(side >= 2, along, torch.where(side == 0, distance, -distance))
+        return torch.stack((x, y), dim=1)
+
+    def _observe(self) -> Tensor:
+        left = 1.0 - self._steps / self.max_episode_steps
+        return torch.cat((self._position, left[:, None]), dim=1)
+
+
+def _distance(position: Tensor) -> Tensor:
+    """The larger of the coordinates' absolute values, metres. (N, 2) to (N,)."""
+    return position.abs().amax(dim=1)

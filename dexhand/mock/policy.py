@@ -1,0 +1,44 @@
+"""A ``Policy`` of two tensors."""
+
+from typing import Any, Dict, Mapping
+
+import torch
+from torch import Tensor
+
+from dexhand.mock.env import SPEED
+
+
+class MockPolicy:
+    """Actions are ``observations @ weight.T + bias``, clamped to [-1, 1]; what it is made of is plain to see."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        """``weight`` (A, F) and ``bias`` (A,) are copied."""
+        self.weight = weight.detach().clone()
+        self.bias = bias.detach().clone()
+
+    @classmethod
+    def optimal(cls) -> "MockPolicy":
+        """A policy that nothing betters on ``MockEnv``: both coordinates straight to 0, as fast as they may."""
+        return cls(torch.tensor([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]) / SPEED, torch.zeros(2))
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "MockPolicy":
+        """The policy of a state with the tensors ``weight`` and ``bias`` under ``model``."""
+        return cls(state["model"]["weight"], state["model"]["bias"])
+
+    def state_dict(self) -> Dict[str, Any]:
+        """What ``load_state_dict`` takes."""
+        return {"model": {"weight": self.weight.clone(), "bias": self.bias.clone()}}
+
+    def act(self, observations: Tensor) -> Tensor:
+        """See ``Policy.act``."""
+        return (observations @ self.weight.T + self.bias).clamp(-1.0, 1.0)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Policy.load_state_dict``."""
+        expected = {"weight": tuple(self.weight.shape), "bias": tuple(self.bias.shape)}
+        given = {name: tuple(tensor.shape) for name, tensor in state["model"].items()}
+        if given != expected:
+            raise ValueError(f"The weights do not fit this policy: given {given}, needed {expected}")
+        self.weight = state["model"]["weight"].clone()
+        self.bias = state["model"]["bias"].clone()

@@ -1,0 +1,89 @@
+"""A ``Task`` for any simulator: bring a few joints to 0."""
+
+from typing import Dict, Mapping
+
+import torch
+from torch import Generator, Tensor
+
+from dexhand.core.interfaces import ResetPose, SimState, Simulator, Verdict
+
+WITHIN = 0.02
+"""Success: every controlled joint is this close to 0, m or rad."""
+TOO_FAR = 0.6
+"""Failure: a controlled joint is farther than this share of its range from 0."""
+
+
+class MockTask:
+    """Move the first joints, those of the base, to 0 by changes of their targets.
+
+    Actions (N, A) change the targets of the first A joints by up to 0.05 m or rad a step, the other joints stay.
+    Episodes begin with these joints within +-0.4 m or rad, the others as near to 0 as their limits allow; objects lie
+    in a row out of the way. Observations: positions and targets of the joints (N, 2 A).
+    """
+
+    change = 0.05
+    reward_names = ("distance", "success")
+    success_names = ("at_zero",)
+    failure_names = ("too_far",)
+
+    def __init__(self, simulator: Simulator, num_actions: int = 2, max_episode_steps: int = 20) -> None:
+        """Takes sizes and limits from ``simulator``; it is not kept."""
+        self.num_actions = num_actions
+        self.num_observations = 2 * num_actions
+        self.max_episode_steps = max_episode_steps
+        self._limits = simulator.dof_limits.clone()
+        self._rest = torch.zeros_like(self._limits[:, 0]).clamp(self._limits[:, 0], self._limits[:, 1])
+        self._farthest = TOO_FAR * self._limits[:num_actions].abs().amin(dim=1)
+        self._objects = _row_of_objects(simulator)
+        self._targets = self._rest.repeat(simulator.num_envs, 1)
+        self._steps = torch.zeros(simulator.num_envs, dtype=torch.int64, device=simulator.device)
+
+    def dof_targets(self, actions: Tensor) -> Tensor:
+        """See ``Task.dof_targets``."""
+        moved = self._targets.clone()
+        moved[:, : self.num_actions] += self.change * actions
+        self._targets = moved.clamp(self._limits[:, 0], self._limits[:, 1])
+        return self._targets.clone()
+
+    def evaluate(self, state: SimState) -> Verdict:
+        """See ``Task.evaluate``."""
+        self._steps = self._steps + 1
+        joints = state.dof_pos[:, : self.num_actions]
+        success = (joints.abs() <= WITHIN).all(dim=1)
+        return Verdict(
+            observations=self.observe(state),
+            reward_terms=torch.stack((-joints.abs().sum(dim=1), success.float()), dim=1),
+            success=success[:, None],
+            failure=(joints.abs() > self._farthest).any(dim=1)[:, None],
+            timeout=self._steps >= self.max_episode_steps,
+        )
+
+    def observe(self, state: SimState) -> Tensor:
+        """See ``Task.observe``."""
+        return torch.cat((state.dof_pos[:, : self.num_actions], self._targets[:, : self.num_actions]), dim=1)
+
+    def reset_pose(self, generator: Generator) -> ResetPose:
+        """See ``Task.reset_pose``."""
+        dof_pos = self._rest.repeat(len(self._steps), 1)
+        numbers = torch.rand(len(self._steps), self.num_actions, generator=generator, device=dof_pos.device)
+        dof_pos[:, : self.num_actions] += 0.8 * (numbers - 0.5)
+        return ResetPose(dof_pos.clamp(self._limits[:, 0], self._limits[:, 1]), self._objects.clone())
+
+    def begin(self, mask: Tensor, state: SimState) -> None:
+        """See ``Task.begin``."""
+        self._steps = self._steps.masked_fill(mask, 0)
+        self._targets = torch.where(mask[:, None], state.dof_pos, self._targets)
+
+    def state_dict(self) -> Dict[str, Tensor]:
+        """See ``Task.state_dict``."""
+        return {"steps": self._steps.clone(), "targets": self._targets.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See ``Task.load_state_dict``."""
+        self._steps, self._targets = state["steps"].clone(), state["targets"].clone()
+
+
+def _row_of_objects(simulator: Simulator) -> Tensor:
+    """Poses (N, O, 7) on the ground, 1 m beside the hand and 0.5 m apart."""
+    poses = [[0.5 * i, 1.0, box.size[2] / 2, 0.0, 0.0, 0.0, 1.0] for i, box in enumerate(simulator.scene.objects)]
+    return torch.tensor(poses, device=simulator.device).reshape(1, -1, 7).repeat(simulator.num_envs, 1, 1)

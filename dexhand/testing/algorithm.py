@@ -1,0 +1,241 @@
+"""Conformance suite for ``Algorithm``: subclass it and say how to make a small learner.
+
+    class TestMyLearner(AlgorithmConformance):
+        def make_algorithm(self, seed):
+            return MyLearner(MockEnv(16, seed=seed), seed=seed)
+
+Every check makes learners of its own and runs a few iterations, so an iteration should take milliseconds.
+"""
+
+import math
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
+from dexhand.core.interfaces import Algorithm
+from dexhand.testing.misfits import demand_refusal, misfits
+from dexhand.testing.nested import copied, places_that_differ
+from dexhand.testing.random_states import random_states_put_back, stir
+
+
+class AlgorithmHarness:
+    """The factory a subclass gives, and what it may adapt."""
+
+    num_observations: int
+    """Size F of what the policy sees."""
+    iterations_to_learn = 40
+    """Within so many the mean return rises."""
+
+    def make_algorithm(self, seed: int) -> Algorithm:
+        """A small learner that has not learned anything, whose every random number follows from ``seed``.
+
+        It may use torch's global random state, seeded here. The suite closes it.
+        """
+        raise NotImplementedError("A conformance suite needs make_algorithm(seed)")
+
+    @contextmanager
+    def algorithm(self, seed: int = 0, iterations: int = 0) -> Iterator[Algorithm]:
+        """A learner with some iterations behind it; global random states are as before afterwards."""
+        with random_states_put_back():
+            stir(seed)
+            algorithm = self.make_algorithm(seed)
+            try:
+                for _ in range(iterations):
+                    algorithm.iterate()
+                yield algorithm
+            finally:
+                algorithm.close()
+
+    def trained(self, seed: int = 0, iterations: int = 2) -> Dict[str, Any]:
+        """A copy of the state of a learner after some iterations."""
+        with self.algorithm(seed, iterations) as algorithm:
+            state: Dict[str, Any] = copied(algorithm.state_dict())
+            return state
+
+    def observations(self) -> Tensor:
+        """Some to ask policies about. Shape (16, F)."""
+        return torch.randn(16, self.num_observations, generator=torch.Generator().manual_seed(0))
+
+
+class IterationClauses(AlgorithmHarness):
+    """``iterate`` and the counters."""
+
+    def test_a_new_learner_has_nothing_behind_it(self) -> None:
+        """No iteration, no frame."""
+        with self.algorithm() as algorithm:
+            counts = (algorithm.iterations_done, algorithm.frames_done)
+            assert counts == (0, 0), f"A new learner has (iterations_done, frames_done) = {counts}, not (0, 0)."
+
+    def test_iterations_and_frames_are_counted(self) -> None:
+        """Each iteration is one more, with the same number of frames; ``Iteration`` says what the properties say."""
+        with self.algorithm() as algorithm:
+            done = [algorithm.iterate() for _ in range(3)]
+            counts = [each.iterations_done for each in done]
+            assert counts == [1, 2, 3], f"After one, two and three iterations iterations_done is {counts}."
+            frames = [each.frames_done for each in done]
+            assert frames[0] > 0, f"After an iteration frames_done is {frames[0]}."
+            assert frames == [frames[0], 2 * frames[0], 3 * frames[0]], (
+                f"frames_done is {frames} after one, two and three iterations: every iteration has as many frames."
+            )
+            told = (algorithm.iterations_done, algorithm.frames_done)
+            assert told == (3, frames[2]), f"The properties say {told}, the last Iteration says {(3, frames[2])}."
+
+    def test_metrics_are_finite_numbers_with_names(self) -> None:
+        """So is the mean return, where there is one."""
+        with self.algorithm() as algorithm:
+            for iteration in (algorithm.iterate(), algorithm.iterate()):
+                values = {**iteration.metrics, "mean_return": iteration.mean_return}
+                for name, value in values.items():
+                    assert isinstance(name, str), f"The metric {name!r} must be named by a str."
+                    if name != "mean_return" or value is not None:
+                        assert isinstance(value, (int, float)), f"{name} must be a float, not {value!r}."
+                        assert math.isfinite(value), f"{name} is {value} in iteration {iteration.iterations_done}."
+
+    def test_an_iteration_changes_the_policy(self) -> None:
+        """Other weights, other actions."""
+        with self.algorithm() as algorithm:
+            before, weights = algorithm.policy().act(self.observations()), copied(algorithm.state_dict()["model"])
+            algorithm.iterate()
+            assert places_that_differ(weights, algorithm.state_dict()["model"]), (
+                "An iteration left all weights as they were."
+            )
+            after = algorithm.policy().act(self.observations())
+            assert not torch.equal(before, after), "An iteration changed weights, and the policy acts as before."
+
+    def test_it_learns(self) -> None:
+        """Within ``iterations_to_learn`` the mean return is higher in the last third than in the first."""
+        with self.algorithm() as algorithm:
+            iterations = [algorithm.iterate() for _ in range(self.iterations_to_learn)]
+        returns = [each.mean_return for each in iterations if each.mean_return is not None]
+        third = len(returns) // 3
+        assert third, f"Too few episodes finished within {self.iterations_to_learn} iterations."
+        first, last = sum(returns[:third]) / third, sum(returns[-third:]) / third
+        assert last > first, (
+            f"Of {len(returns)} iterations, the mean return was {first:g} in the first third and {last:g} in the last."
+        )
+
+    def test_a_seed_determines_everything(self) -> None:
+        """The same seed gives the same learner bit for bit; another gives another."""
+        first, again, other = self.trained(seed=1), self.trained(seed=1), self.trained(seed=2)
+        different = places_that_differ(first["model"], again["model"])
+        assert not different, f"Two learners made with one seed differ after two iterations, at {different[:3]}."
+        assert places_that_differ(first["model"], other["model"]), "Two seeds gave one and the same network."
+
+
+class PolicyClauses(AlgorithmHarness):
+    """``policy``."""
+
+    def test_a_policy_stays_as_it_was(self) -> None:
+        """Later iterations, and other weights that the learner takes, do not change it."""
+        other = self.trained(iterations=4)
+        with self.algorithm(iterations=1) as algorithm:
+            policy = algorithm.policy()
+            before = policy.act(self.observations())
+            algorithm.iterate()
+            assert torch.equal(policy.act(self.observations()), before), (
+                "A later iteration changed a policy made before."
+            )
+            algorithm.load_state_dict(other)
+            assert torch.equal(policy.act(self.observations()), before), "load_state_dict changed a policy made before."
+
+    def test_looking_changes_nothing(self) -> None:
+        """Asking for the policy, the state and the counters between iterations leaves the training as it is."""
+        expected = self.trained(iterations=3)
+        with self.algorithm() as algorithm:
+            for _ in range(3):
+                algorithm.policy().act(self.observations())
+                copied(algorithm.state_dict())
+                algorithm.iterate()
+            different = places_that_differ(expected["model"], algorithm.state_dict()["model"])
+        assert not different, f"policy() or state_dict() between iterations changed the training, at {different[:3]}."
+
+
+class SavingClauses(AlgorithmHarness):
+    """``state_dict``, ``load_state_dict`` and ``load_weights``."""
+
+    def test_a_saved_training_goes_on_bit_for_bit(self) -> None:
+        """Through a checkpoint file, in a new learner and in one that has gone on to something else."""
+        expected = self.trained(iterations=4)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "half.pth"
+            with self.algorithm(iterations=2) as algorithm:
+                save_checkpoint(path, algorithm.state_dict())
+            for behind_it in (0, 3):
+                with self.algorithm(iterations=behind_it) as algorithm:
+                    algorithm.load_state_dict(load_checkpoint(path))
+                    algorithm.iterate()
+                    algorithm.iterate()
+                    different = places_that_differ(expected["model"], algorithm.state_dict()["model"])
+                assert not different, (
+                    f"Two iterations, a checkpoint and two more are not four iterations: {different[:3]} differ. Does "
+                    "state_dict hold the optimizer, the learning rate, statistics, random states, and the episodes "
+                    "under way?"
+                )
+
+    def test_a_loaded_learner_counts_on(self) -> None:
+        """Iterations and frames are those of the training that is continued."""
+        with self.algorithm(iterations=2) as algorithm:
+            counts = (algorithm.iterations_done, algorithm.frames_done)
+            state = copied(algorithm.state_dict())
+        with self.algorithm() as algorithm:
+            algorithm.load_state_dict(state)
+            loaded = (algorithm.iterations_done, algorithm.frames_done)
+            assert loaded == counts, (
+                f"(iterations_done, frames_done) was {counts} when saved and is {loaded} when loaded."
+            )
+            assert algorithm.iterate().iterations_done == counts[0] + 1, "The iteration after loading is not one more."
+
+    def test_a_given_state_stays_as_it_was(self) -> None:
+        """Iterations after load_state_dict change nothing in what was given."""
+        state = self.trained()
+        kept = copied(state)
+        with self.algorithm() as algorithm:
+            algorithm.load_state_dict(state)
+            algorithm.iterate()
+        different = places_that_differ(kept, state)
+        assert not different, (
+            f"The learner works on memory of the state it was given: {different[:3]} changed. Copy it."
+        )
+
+    def test_a_state_that_does_not_fit_changes_nothing(self) -> None:
+        """A tensor missing, one too many, one of another shape: a ValueError that names it, and all is as before."""
+        state = self.trained(iterations=3)
+        for what, model, name in misfits(state["model"]):
+            with self.algorithm(iterations=1) as algorithm:
+                self._refuses(algorithm, "load_state_dict", {**state, "model": model}, what, name)
+
+    def test_weights_begin_a_new_training(self) -> None:
+        """load_weights takes the network; counters and all else stay those of a new learner."""
+        weights = self.trained()["model"]
+        with self.algorithm(seed=9) as algorithm:
+            fresh = copied(algorithm.state_dict())
+            algorithm.load_weights(weights)
+            loaded = copied(algorithm.state_dict())
+        different = places_that_differ(weights, loaded.pop("model"))
+        assert not different, f"load_weights left {different[:3]} as they were."
+        fresh.pop("model")
+        different = places_that_differ(fresh, loaded)
+        assert not different, f"load_weights must take the network alone, and changed {different[:3]}."
+
+    def test_weights_that_do_not_fit_change_nothing(self) -> None:
+        """As with a whole state."""
+        for what, model, name in misfits(self.trained(iterations=3)["model"]):
+            with self.algorithm(iterations=1) as algorithm:
+                self._refuses(algorithm, "load_weights", model, what, name)
+
+    def _refuses(self, algorithm: Algorithm, method: str, given: Mapping[str, Any], what: str, name: str) -> None:
+        before = copied(algorithm.state_dict())
+        demand_refusal(lambda: getattr(algorithm, method)(given), f"{method} with {what}", name)
+        different = places_that_differ(before, algorithm.state_dict())
+        assert not different, (
+            f"{method} refused {what}, and had changed {different[:3]} before. Check first, then load."
+        )
+
+
+class AlgorithmConformance(SavingClauses, PolicyClauses, IterationClauses):
+    """Every clause of ``Algorithm``. pytest runs those of the last class first."""

@@ -1,0 +1,122 @@
+"""``pytest --dexhand-env=my.module:make_env``: the environment's suite without a test file."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Callable, Iterator, List
+
+import pytest
+
+from dexhand.testing import env_suite
+from dexhand.testing.vec_env_returned import described
+
+HOW = "Give --dexhand-env=my.module:make_env or --dexhand-env=path/to/file.py:make_env"
+
+
+class EnvOption:
+    """A pytest plugin that collects the suite for one factory and reports failures as sentences.
+
+    It is registered only where the option is given.
+    """
+
+    def __init__(self, spec: str, steps: int, folder: Path) -> None:
+        """Imports the factory; raises ``pytest.UsageError`` in one line where that fails."""
+        self.spec = spec
+        self.steps = steps
+        self.factory = with_a_number(factory_of(spec, folder))
+
+    def pytest_report_header(self) -> str:
+        """Say what is tested."""
+        return f"dexhand: the environment that {self.spec} makes, against the contract VecEnv (docs/testing.md)"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: List[pytest.Item]) -> None:
+        """Add the suite, named after the factory."""
+        module = pytest.Module.from_parent(session, path=Path(env_suite.__file__), nodeid=self.spec)
+        items.extend(session.genitems(module))
+
+    @pytest.fixture(autouse=True)
+    def _dexhand_env(self, request: pytest.FixtureRequest) -> None:
+        """Hand the factory to the suite."""
+        if isinstance(request.instance, env_suite.TestEnvironment):
+            request.instance.factory = self.factory
+            request.instance.max_steps = self.steps
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: "pytest.CallInfo[Any]") -> Iterator[None]:
+        """Show the sentence of a failed check instead of the suite's own code."""
+        outcome: Any = yield
+        report = outcome.get_result()
+        is_ours = isinstance(getattr(item, "instance", None), env_suite.TestEnvironment)
+        if is_ours and report.failed and call.excinfo is not None:
+            clause = inspect.getdoc(item.obj)  # type: ignore[attr-defined]
+            report.longrepr = f"{_sentence(call.excinfo.value)}\n\nThe clause: {clause}"
+
+
+def _sentence(error: BaseException) -> str:
+    """What a failed check says to the environment's author."""
+    if isinstance(error, AssertionError):
+        return str(error).partition("\nassert ")[0]  # the rest is about the suite's own code
+    return f"The check could not be finished, for the environment raised {described(error)}."
+
+
+def factory_of(spec: str, folder: Path) -> Callable[..., Any]:
+    """What ``module:name`` or ``path.py:name`` names; modules are looked for in ``folder`` too."""
+    module_name, _, name = spec.rpartition(":")
+    if not module_name or not name:
+        raise pytest.UsageError(f"--dexhand-env={spec} has no colon between a module and a name. {HOW}")
+    module = _module(spec, module_name, folder)
+    if not hasattr(module, name):
+        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise pytest.UsageError(
+            f"--dexhand-env={spec}: {module_name} has no {name}. It has: {', '.join(functions) or 'nothing to call'}"
+        )
+    factory = getattr(module, name)
+    if not callable(factory):
+        raise pytest.UsageError(
+            f"--dexhand-env={spec}: {name} is {factory!r}, which cannot be called. It must be a function or class that "
+            "takes the number of environments and returns them"
+        )
+    return factory  # type: ignore[no-any-return]
+
+
+def _module(spec: str, name: str, folder: Path) -> ModuleType:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    try:
+        return _module_of_file(folder / name) if name.endswith(".py") else importlib.import_module(name)
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = "" if frame.filename.startswith("<") else f" ({frame.filename}, line {frame.lineno})"
+        raise pytest.UsageError(
+            f"--dexhand-env={spec}: {name} cannot be imported from {folder}: {type(error).__name__}: {error}{place}"
+        ) from error
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    found = importlib.util.spec_from_file_location(path.stem, path)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[path.stem] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def with_a_number(factory: Callable[..., Any]) -> Callable[[int], Any]:
+    """The factory as one that is called with the number of environments, first or by the name ``num_envs``."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # built in: nobody knows
+        return factory
+    if "num_envs" in parameters:
+        return lambda num_envs: factory(num_envs=num_envs)
+    not_by_place = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    takes_one = any(parameter.kind not in not_by_place for parameter in parameters.values())
+    return factory if takes_one else env_suite.FixedNumber(factory)

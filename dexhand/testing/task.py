@@ -1,0 +1,297 @@
+"""Conformance suite for ``Task``: subclass it and say how to make a task on a simulator.
+
+    class TestMyTask(TaskConformance):
+        def make_task(self, num_envs):
+            simulator = MockSimulator(MY_SCENE, num_envs, control_dt=0.01)
+            return MyTask(simulator), simulator
+
+The suite plays the part of ``TaskEnv``: it asks for targets, steps the simulator, and lets the task judge.
+"""
+
+from contextlib import contextmanager
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from dexhand.core.interfaces import Simulator, Task, Verdict
+from dexhand.testing.nested import copied, places_that_differ, same
+from dexhand.testing.random_states import random_states, random_states_put_back, stir
+
+
+class Played(NamedTuple):
+    """What a task said in one control step, copied."""
+
+    targets: Tensor
+    verdict: Verdict
+
+
+class TaskHarness:
+    """The factory a subclass gives, and ways to play."""
+
+    num_envs = 3
+    steps = 12
+    """Control steps that most checks play."""
+    max_steps = 200
+    """Steps within which time is up, without anything being asked of the hand."""
+
+    def make_task(self, num_envs: int) -> Tuple[Task, Simulator]:
+        """A task and a simulator with its scene. The suite closes the simulator."""
+        raise NotImplementedError("A conformance suite needs make_task(num_envs)")
+
+    @contextmanager
+    def parts(self, seed: int = 0, begun: bool = True) -> Iterator[Tuple[Task, Simulator]]:
+        """A task and its simulator, with new episodes everywhere."""
+        task, simulator = self.make_task(self.num_envs)
+        try:
+            if begun:
+                begin(task, simulator, seed)
+            yield task, simulator
+        finally:
+            simulator.close()
+
+    def actions(self, task: Task, steps: Optional[int] = None, seed: int = 0) -> Tensor:
+        """Random ones within [-1, 1]. Shape (steps, N, A)."""
+        shape = (steps or self.steps, self.num_envs, task.num_actions)
+        return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1.0
+
+
+def begin(task: Task, simulator: Simulator, seed: int, mask: Optional[Tensor] = None) -> None:
+    """Start new episodes as ``TaskEnv`` does, in all environments or where ``mask`` is true."""
+    if mask is None:
+        mask = torch.ones(simulator.num_envs, dtype=torch.bool, device=simulator.device)
+    pose = task.reset_pose(_generator(simulator, seed))
+    simulator.reset(mask, pose.dof_pos, pose.object_pose)
+    task.begin(mask, simulator.state)
+
+
+def play(task: Task, simulator: Simulator, actions: Tensor) -> List[Played]:
+    """Control steps without resets."""
+    played = []
+    for row in actions.to(simulator.device):
+        targets = task.dof_targets(row)
+        simulator.step(targets)
+        played.append(Played(targets.clone(), copied(task.evaluate(simulator.state))))
+    return played
+
+
+def _generator(simulator: Simulator, seed: int) -> Generator:
+    return Generator(device=simulator.device).manual_seed(seed)
+
+
+def _parts_of(played: Played) -> Dict[str, Tensor]:
+    return {"dof_targets": played.targets, **vars(played.verdict)}
+
+
+def _differing(first: List[Played], second: List[Played], rows: Optional[List[int]] = None) -> List[str]:
+    """What differs in any bit, in these environments or in all."""
+    chosen = slice(None) if rows is None else rows
+    return [
+        f"{name} in step {number}"
+        for number, (one, other) in enumerate(zip(first, second), start=1)
+        for name, value in _parts_of(one).items()
+        if places_that_differ(value[chosen], _parts_of(other)[name][chosen])
+    ]
+
+
+class ShapeClauses(TaskHarness):
+    """What is there and what is returned."""
+
+    def test_names_are_unique(self) -> None:
+        """Of reward terms, success and failure criteria: tuples of str."""
+        with self.parts() as (task, _):
+            for attribute in ("reward_names", "success_names", "failure_names"):
+                names = getattr(task, attribute)
+                assert isinstance(names, tuple), f"{attribute} must be a tuple of str, not {names!r}."
+                assert len(set(names)) == len(names), f"{attribute}={names} holds a name twice."
+
+    def test_targets_have_the_shape_of_the_joints(self) -> None:
+        """Float32 (N, D), finite, on the simulator's device."""
+        with self.parts() as (task, simulator):
+            targets = task.dof_targets(self.actions(task)[0].to(simulator.device))
+            self._check("dof_targets", targets, (self.num_envs, len(simulator.dof_names)), simulator)
+
+    def test_verdicts_have_the_declared_shapes(self) -> None:
+        """Observations (N, F), reward terms (N, T), and a column for each criterion, in every step."""
+        with self.parts() as (task, simulator):
+            n = self.num_envs
+            for played in play(task, simulator, self.actions(task)):
+                verdict = played.verdict
+                self._check("observations", verdict.observations, (n, task.num_observations), simulator)
+                self._check("reward_terms", verdict.reward_terms, (n, len(task.reward_names)), simulator)
+                self._check("success", verdict.success, (n, len(task.success_names)), simulator, torch.bool)
+                self._check("failure", verdict.failure, (n, len(task.failure_names)), simulator, torch.bool)
+                self._check("timeout", verdict.timeout, (n,), simulator, torch.bool)
+
+    def test_starting_poses_fit_the_scene(self) -> None:
+        """A row for every environment: joints (N, D) within their limits, objects (N, O, 7) with unit quaternions."""
+        with self.parts() as (task, simulator):
+            pose = task.reset_pose(_generator(simulator, 0))
+            n, limits = self.num_envs, simulator.dof_limits
+            self._check("dof_pos", pose.dof_pos, (n, len(simulator.dof_names)), simulator)
+            self._check("object_pose", pose.object_pose, (n, len(simulator.scene.objects), 7), simulator)
+            beyond = ((pose.dof_pos < limits[:, 0] - 1e-5) | (pose.dof_pos > limits[:, 1] + 1e-5)).nonzero()
+            names = [simulator.dof_names[int(index)] for index in beyond[:, 1]]
+            assert not names, f"Starting poses are beyond the limits of {sorted(set(names))[:5]}."
+            lengths = torch.linalg.vector_norm(pose.object_pose[..., 3:], dim=-1)
+            assert bool((lengths - 1.0).abs().le(1e-4).all()), (
+                "A starting quaternion has not length 1; order is x, y, z, w."
+            )
+
+    def _check(
+        self, what: str, value: Tensor, shape: Tuple[int, ...], simulator: Simulator, dtype: torch.dtype = torch.float32
+    ) -> None:
+        assert tuple(value.shape) == shape, f"{what} must have shape {shape}, not {tuple(value.shape)}."
+        assert value.dtype == dtype, f"{what} must be {dtype}, not {value.dtype}."
+        assert value.device == simulator.device, f"{what} must be on {simulator.device}, not on {value.device}."
+        assert bool(torch.isfinite(value).all()), f"{what} must be finite."
+
+
+class PurityClauses(TaskHarness):
+    """A task judges; it changes nothing but its own memory."""
+
+    def test_actions_and_states_are_not_written_to(self) -> None:
+        """Neither the caller's actions nor the simulator's state."""
+        with self.parts() as (task, simulator):
+            actions = self.actions(task)[0].to(simulator.device)
+            kept = actions.clone()
+            simulator.step(task.dof_targets(actions))
+            assert torch.equal(actions, kept), "dof_targets changed the actions that it was given."
+            before = copied(vars(simulator.state))
+            task.evaluate(simulator.state)
+            task.observe(simulator.state)
+            changed = places_that_differ(before, vars(simulator.state))
+            assert not changed, f"evaluate or observe changed the simulator's {changed[0]}."
+
+    def test_observing_advances_nothing(self) -> None:
+        """Observe shows what evaluate has just shown, however often it is asked."""
+        with self.parts() as (task, simulator):
+            for played in play(task, simulator, self.actions(task)[:4]):
+                shown = played.verdict.observations
+            before = copied(task.state_dict())
+            for _ in range(2):
+                observed = task.observe(simulator.state)
+                error = float((observed - shown).abs().max())
+                assert error == 0.0, f"observe is {error:g} away from the observations of the evaluate before it."
+            changed = places_that_differ(before, task.state_dict())
+            assert not changed, f"observe changed the task's memory, at {changed[0]}."
+
+    def test_what_it_returned_does_not_change(self) -> None:
+        """Later steps work on other memory."""
+        with self.parts() as (task, simulator):
+            row, *later = self.actions(task).to(simulator.device)
+            targets = task.dof_targets(row)
+            simulator.step(targets)
+            returned = {"dof_targets": targets, **vars(task.evaluate(simulator.state))}
+            kept = copied(returned)
+            play(task, simulator, torch.stack(later))
+            begin(task, simulator, seed=1)
+            changed = [name for name in kept if not same(kept[name], returned[name])]
+            assert not changed, f"Later steps changed {changed[0]} that was returned before: return copies."
+
+    def test_global_random_states_are_left_alone(self) -> None:
+        """Poses are drawn from the generator that is given, and nothing else is drawn."""
+        with random_states_put_back(), self.parts() as (task, simulator):
+            stir(0)
+            before = random_states()
+            first = copied(vars(task.reset_pose(_generator(simulator, 5))))
+            play(task, simulator, self.actions(task)[:3])
+            changed = [name for name, state in random_states().items() if places_that_differ(before[name], state)]
+            assert not changed, f"The task changed the global random state of {' and '.join(changed)}."
+            stir(1)
+            again = vars(task.reset_pose(_generator(simulator, 5)))
+            different = places_that_differ(first, again)
+            assert not different, f"reset_pose gave other poses for the same generator, at {different[0]}."
+
+    def test_environments_do_not_influence_each_other(self) -> None:
+        """Another action in one changes no row of the others."""
+        with self.parts() as (task, simulator), self.parts() as (other_task, other_simulator):
+            actions = self.actions(task)
+            varied = actions.clone()
+            varied[:, 0] = -varied[:, 0].sign()
+            others = list(range(1, self.num_envs))
+            first, second = play(task, simulator, actions), play(other_task, other_simulator, varied)
+            different = _differing(first, second, others)
+            assert not different, f"Other actions of environment 0 change {different[0]} of environments {others}."
+
+
+class EpisodeClauses(TaskHarness):
+    """Time, beginnings and memory."""
+
+    def test_time_is_up_after_the_same_number_of_steps(self) -> None:
+        """In every environment, counted from where its own episode began."""
+        with self.parts() as (task, simulator):
+            still = torch.zeros(1, self.num_envs, task.num_actions)
+            late = 3
+            play(task, simulator, still.expand(late, -1, -1))
+            second = torch.zeros(self.num_envs, dtype=torch.bool, device=simulator.device)
+            second[1] = True
+            begin(task, simulator, seed=1, mask=second)
+            up: Dict[int, int] = {}
+            for step in range(late + 1, self.max_steps + 1):
+                timeout = play(task, simulator, still)[0].verdict.timeout
+                for index in timeout.nonzero().flatten().tolist():
+                    up.setdefault(index, step)
+                if len(up) == self.num_envs:
+                    break
+        if 0 not in up:
+            pytest.skip(f"not reached: time is not up within {self.max_steps} steps; raise max_steps of the suite")
+        expected = {index: up[0] + (late if index == 1 else 0) for index in range(self.num_envs)}
+        assert up == expected, (
+            f"Time was up in these steps, by environment: {up}. Environment 1 began {late} steps later than the "
+            f"others, so {expected} was expected: count the steps of each episode by themselves."
+        )
+
+    def test_begin_touches_only_the_masked_environments(self) -> None:
+        """The others go on as if nothing had happened."""
+        with self.parts() as (task, simulator), self.parts() as (other_task, other_simulator):
+            actions = self.actions(task)
+            play(task, simulator, actions[:5])
+            play(other_task, other_simulator, actions[:5])
+            mask = torch.zeros(self.num_envs, dtype=torch.bool, device=simulator.device)
+            mask[1] = True
+            begin(task, simulator, seed=2, mask=mask)
+            others = [index for index in range(self.num_envs) if index != 1]
+            first = play(task, simulator, actions[5:])
+            different = _differing(first, play(other_task, other_simulator, actions[5:]), others)
+            assert not different, f"A new episode in environment 1 changed {different[0]} of environments {others}."
+
+    def test_a_new_episode_remembers_nothing(self) -> None:
+        """What came before it does not matter."""
+        with self.parts(seed=3) as (fresh, simulator):
+            actions = self.actions(fresh)
+            first = fresh.observe(simulator.state).clone()
+            expected = play(fresh, simulator, actions)
+        with self.parts(seed=0) as (task, simulator):
+            play(task, simulator, self.actions(task, seed=9))
+            begin(task, simulator, seed=3)
+            error = float((task.observe(simulator.state) - first).abs().max())
+            assert error == 0.0, f"The first observation of a new episode is {error:g} away from that of a new task."
+            different = _differing(expected, play(task, simulator, actions))
+        assert not different, f"{different[0]} of a new episode depend on the episode before: forget it in begin."
+
+    def test_the_state_continues_bit_for_bit(self) -> None:
+        """After load_state_dict the same steps give the same bits, in a task that did something else."""
+        with self.parts() as (task, simulator), self.parts(seed=4) as (other_task, other_simulator):
+            actions = self.actions(task)
+            play(task, simulator, actions[:5])
+            state, physics = task.state_dict(), simulator.state_dict()
+            kept = copied(state)
+            expected = play(task, simulator, actions[5:])
+            changed = places_that_differ(kept, state)
+            assert not changed, f"Steps after state_dict changed {changed[0]} of what it returned: return copies."
+            play(other_task, other_simulator, self.actions(task, seed=7)[:3])
+            for again, its in ((other_task, other_simulator), (task, simulator)):
+                its.load_state_dict(physics)
+                again.load_state_dict(state)
+                different = _differing(expected, play(again, its, actions[5:]))
+                assert not different, (
+                    f"After load_state_dict {different[0]} differ: does the state hold all the memory?"
+                )
+                changed = places_that_differ(kept, state)
+                assert not changed, f"Steps after load_state_dict changed {changed[0]} of what it was given: copy it."
+
+
+class TaskConformance(EpisodeClauses, PurityClauses, ShapeClauses):
+    """Every clause of ``Task``. pytest runs those of the last class first."""

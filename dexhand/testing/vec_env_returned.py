@@ -1,0 +1,291 @@
+"""What an environment returns, driven and judged: every misbehaviour becomes a sentence for its author."""
+
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexhand.core.interfaces import VecEnv
+from dexhand.testing.nested import same
+
+Values = Dict[str, Tensor]
+"""What one ``reset`` or ``step`` returned, by name, copied."""
+
+SHAPES: Dict[str, Tuple[str, torch.dtype]] = {
+    "observations": ("(N, F)", torch.float32),
+    "rewards": ("(N,)", torch.float32),
+    "terminated": ("(N,)", torch.bool),
+    "truncated": ("(N,)", torch.bool),
+    "info['final_observation']": ("(N, F)", torch.float32),
+    "info['outcome']": ("(N,)", torch.int64),
+    "info['reward_terms']": ("(N, T)", torch.float32),
+}
+"""Symbolic shape and dtype of everything a step returns."""
+
+
+FIRST = "reset's observations"
+
+SEED = 1
+"""Of all runs that one check compares; not 0, which some take for no seed."""
+
+
+class Ending(NamedTuple):
+    """An episode that ended in a rollout."""
+
+    step: int
+    """Counted from 1 after the reset."""
+    env: int
+    length: int
+    """Control steps."""
+    number: int
+    """1 for the first episode after the reset."""
+    truncated: bool
+
+    def __str__(self) -> str:
+        return f"episode {self.number} of environment {self.env}, which ended in step {self.step}"
+
+
+@dataclass
+class Rollout:
+    """What an environment returned, step by step, and what was wrong with it."""
+
+    first: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    """What reset showed. Shape (N, F); empty where that is unusable."""
+    steps: List[Values] = field(default_factory=list)
+    """What is usable of each step, put right in dtype where only that was wrong."""
+    complaints: Dict[str, str] = field(default_factory=dict)
+    """What is wrong with a returned value, by its name: a sentence about where it was first seen."""
+    infinite: Optional[str] = None
+    """Where the first number that is not finite was, as a sentence."""
+    broken: Optional[str] = None
+    """Why it could not be played on, as a sentence."""
+
+    def reset(self, env: VecEnv) -> None:
+        """Reset and look at what is shown."""
+        shown = {"observations": _reset(env, SEED)}
+        self.first = self._examined(shown, ("observations",), env, "reset", "reset's ").get("observations", self.first)
+
+    def step(self, env: VecEnv, actions: Tensor) -> List[int]:
+        """Step and look at what is returned; the environments whose episode ended."""
+        values = self._examined(_step(env, actions), tuple(SHAPES), env, f"step {len(self.steps) + 1}")
+        self.steps.append(values)
+        if not {"terminated", "truncated"} <= values.keys():
+            return []
+        ended: List[int] = (values["terminated"] | values["truncated"]).nonzero().flatten().tolist()
+        return ended
+
+    def _examined(
+        self, values: Dict[str, Any], names: Tuple[str, ...], env: VecEnv, when: str, prefix: str = ""
+    ) -> Values:
+        """What is usable, on the CPU; what is wrong is noted once for each name."""
+        usable: Values = {}
+        for name in names:
+            said, (axes, dtype) = f"{prefix}{name}", SHAPES[name]
+            if name not in values:
+                self.complaints.setdefault(said, f"{said} is missing; it must be a {dtype} tensor of shape {axes}.")
+                continue
+            complaint, tensor = _judged(values[name], axes, _shape(env, axes), dtype, env)
+            if complaint:
+                self.complaints.setdefault(said, f"{said} must be {complaint} (in {when}).")
+            if tensor is not None:
+                usable[name] = tensor.detach().to(dtype).cpu().clone()
+                self._look_for_infinity(said, usable[name], when)
+        return usable
+
+    def _look_for_infinity(self, said: str, value: Tensor, when: str) -> None:
+        bad = (~torch.isfinite(value)).nonzero()
+        if len(bad) and self.infinite is None:
+            place = tuple(bad[0].tolist())
+            self.infinite = f"{said} of environment {place[0]} is {float(value[place])} in {when}, at index {place}."
+
+    def endings(self) -> List[Ending]:
+        """The episodes that ended, in order."""
+        endings: List[Ending] = []
+        if not (self.has("terminated") and self.has("truncated")):
+            return endings
+        begun: Dict[int, int] = {}
+        number: Dict[int, int] = {}
+        for step, values in enumerate(self.steps, start=1):
+            for env in (values["terminated"] | values["truncated"]).nonzero().flatten().tolist():
+                number[env] = number.get(env, 0) + 1
+                truncated = bool(values["truncated"][env] & ~values["terminated"][env])
+                endings.append(Ending(step, env, step - begun.get(env, 0), number[env], truncated))
+                begun[env] = step
+        return endings
+
+    def has(self, name: str) -> bool:
+        """Whether a value could be used in every step, or after reset."""
+        if name == FIRST:
+            return self.first.numel() > 0
+        return bool(self.steps) and all(name in values for values in self.steps)
+
+
+def reset(env: VecEnv, seed: Optional[int] = None) -> Tensor:
+    """First observations, copied."""
+    return _as_tensor("reset's observations", _reset(env, seed)).clone()
+
+
+def step(env: VecEnv, actions: Tensor) -> Values:
+    """Copies of what a step returns."""
+    return {name: _as_tensor(name, value).clone() for name, value in _step(env, actions).items()}
+
+
+def returned_by(env: VecEnv, actions: Optional[Tensor] = None, seed: Optional[int] = None) -> Dict[str, Any]:
+    """What a step, or a reset where there are no actions, returns: the very objects."""
+    return {"observations": _reset(env, seed)} if actions is None else _step(env, actions)
+
+
+def play(env: VecEnv, actions: Iterable[Tensor]) -> List[Values]:
+    """Copies of everything that the steps return."""
+    return [step(env, row) for row in actions]
+
+
+def run(env: VecEnv, seed: int, actions: Iterable[Tensor]) -> List[Values]:
+    """Copies of what a reset with a seed and the steps after it return; the steps count from 1."""
+    return [{"observations": reset(env, seed)}, *play(env, actions)]
+
+
+def differences(first: Sequence[Values], second: Sequence[Values], envs: Optional[List[int]] = None) -> List[str]:
+    """Names and steps at which two records of ``run`` differ in any bit, in these environments or in all."""
+    rows = slice(None) if envs is None else envs
+    return [
+        f"{name} in step {number}" if number else "the first observations"
+        for number, (a, b) in enumerate(zip(first, second))
+        for name in a
+        if name in b and not same(a[name][rows], b[name][rows])
+    ]
+
+
+def refusal(kind: Type[Exception], call: Callable[[], object]) -> str:
+    """Why ``call`` is no refusal of the right kind; empty where it is one."""
+    try:
+        call()
+    except kind:
+        return ""
+    except Exception as error:
+        return f"it raised {described(error)}"
+    return "it was taken"
+
+
+@contextmanager
+def calling(call: str) -> Iterator[None]:
+    """Say in a sentence what raised, and where."""
+    try:
+        yield
+    except Exception as error:
+        raise AssertionError(f"{call} raised {described(error)}.") from error
+
+
+# --- what was returned ------------------------------------------------------------------------------------------------
+
+
+def _reset(env: VecEnv, seed: Optional[int] = None) -> Any:
+    call = "env.reset()" if seed is None else f"env.reset(seed={seed})"
+    with calling(call):
+        returned = env.reset() if seed is None else env.reset(seed=seed)
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise AssertionError(
+            f"{call} must return two things, observations and an empty dictionary; it returned {_kind(returned)}."
+        )
+    if returned[1] != {}:
+        raise AssertionError(f"{call} must return an empty dictionary beside the observations, not {returned[1]!r}.")
+    return returned[0]
+
+
+def _step(env: VecEnv, actions: Tensor) -> Dict[str, Any]:
+    with calling(f"env.step(actions), with float32 actions of shape {tuple(actions.shape)} within [-1, 1],"):
+        returned: Any = env.step(actions)
+    if not isinstance(returned, tuple) or len(returned) != 5:
+        raise AssertionError(
+            "env.step(actions) must return five things, observations, rewards, terminated, truncated and info; it "
+            f"returned {_kind(returned)}."
+        )
+    *values, info = returned
+    if not isinstance(info, dict):
+        raise AssertionError(f"The fifth thing that env.step returns, info, must be a dictionary; it is {_kind(info)}.")
+    named = dict(zip(SHAPES, values))
+    for name in ("final_observation", "outcome", "reward_terms"):
+        if name in info:
+            named[f"info[{name!r}]"] = info[name]
+    return named
+
+
+def _shape(env: VecEnv, axes: str) -> Optional[Tuple[int, ...]]:
+    """The shape that symbolic axes stand for; ``None`` where the environment does not say."""
+    sizes = {"N": env.num_envs, "F": axis_of(env, "single_observation_space")}
+    if has(env, "reward_names"):
+        sizes["T"] = len(env.reward_names)
+    letters = [letter for letter in "NFT" if letter in axes]
+    return tuple(sizes[letter] for letter in letters) if all(letter in sizes for letter in letters) else None
+
+
+def _judged(
+    value: Any, axes: str, shape: Optional[Tuple[int, ...]], dtype: torch.dtype, env: VecEnv
+) -> Tuple[str, Optional[Tensor]]:
+    """What ``value`` must be, as the end of a sentence, empty where it is; and a tensor where it can be used."""
+    if not isinstance(value, Tensor):
+        try:
+            tensor = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError):
+            return f"a torch.Tensor of shape {axes}, not {_kind(value)}", None
+        usable = tensor if shape in (None, tuple(tensor.shape)) else None
+        return f"a torch.Tensor of shape {axes}, not {_kind(value)}: torch.as_tensor makes one of it", usable
+    if shape is not None and tuple(value.shape) != shape:
+        return f"of shape {axes} = {shape}, not {tuple(value.shape)}", None
+    if value.is_meta or not _same_device(value.device, torch.device(env.device)):
+        return f"on {env.device}, which env.device says, not on {value.device}", None if value.is_meta else value
+    if value.dtype != dtype:
+        return f"{dtype}, not {value.dtype}", value
+    if value.requires_grad:
+        return "without a gradient: step under torch.no_grad(), or detach() it", value
+    return "", value
+
+
+def _same_device(one: torch.device, other: torch.device) -> bool:
+    return one.type == other.type and (one.index == other.index or None in (one.index, other.index))
+
+
+def _as_tensor(name: str, value: Any) -> Tensor:
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise AssertionError(f"{name} must be a torch.Tensor, not {_kind(value)}.") from None
+
+
+def axis_of(env: VecEnv, space: str) -> int:
+    """Size of the one axis of a space."""
+    shape = getattr(getattr(env, space), "shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 1:
+        raise AssertionError(f"{space} must be a box with one axis, of shape (n,); its shape is {shape}.")
+    return int(shape[0])
+
+
+def has(env: VecEnv, name: str) -> bool:
+    """Whether the environment has an attribute or method, and it is not ``None``."""
+    return getattr(env, name, None) is not None
+
+
+def _kind(value: Any) -> str:
+    """A value in a few words."""
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, (np.ndarray, Tensor)):
+        return f"a {type(value).__module__}.{type(value).__name__} of shape {tuple(value.shape)} and {value.dtype}"
+    return "None" if value is None else f"{type(value).__name__} {value!r}"[:80]
+
+
+_NOT_THE_AUTHORS = (str(Path(__file__).parent), str(Path(torch.__file__).parent))
+
+
+def described(error: BaseException) -> str:
+    """Type, message and the line of the environment's own code in which it happened."""
+    frames = [
+        each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith(_NOT_THE_AUTHORS)
+    ]
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"

@@ -1,0 +1,1 @@
+"""A project of somebody else, who tests with dexhand's suites."""

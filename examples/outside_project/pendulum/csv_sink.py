@@ -1,0 +1,24 @@
+"""Metrics as a text file: one line for each value."""
+
+import csv
+from pathlib import Path
+from typing import Any, Mapping
+
+
+class CsvSink:
+    """Writes ``step, name, value``."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", newline="")
+        self._writer = csv.writer(self._file)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """A line each."""
+        self._writer.writerows((step, name, value) for name, value in values.items())
+
+    def images(self, step: int, images: Mapping[str, Any]) -> None:
+        """A text file shows no pictures."""
+
+    def close(self) -> None:
+        """Write out what is pending."""
+        self._file.close()

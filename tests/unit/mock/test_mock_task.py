@@ -1,0 +1,54 @@
+"""MockTask: the contract on two simulators, and as an environment."""
+
+from importlib.util import find_spec
+from typing import Tuple
+
+import pytest
+import torch
+
+from dexhand.core.interfaces import Box, Scene, Simulator, Task, VecEnv
+from dexhand.core.task_env import TaskEnv
+from dexhand.mock.simulator import MockSimulator
+from dexhand.mock.task import MockTask
+from dexhand.testing.task import TaskConformance
+from dexhand.testing.vec_env import VecEnvConformance
+
+SCENE = Scene(objects=(Box("box", (0.05, 0.05, 0.05), 0.1),))
+
+
+class TestOnTheMock(TaskConformance):
+    def make_task(self, num_envs: int) -> Tuple[Task, Simulator]:
+        simulator = MockSimulator(SCENE, num_envs, control_dt=0.01)
+        return MockTask(simulator), simulator
+
+
+@pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo needs Python 3.11 or newer")
+class TestOnMujoco(TaskConformance):
+    def make_task(self, num_envs: int) -> Tuple[Task, Simulator]:
+        from dexhand.sim.mjcf import SolverSettings
+        from dexhand.sim.mujoco import MujocoSimulator
+
+        simulator = MujocoSimulator(SCENE, num_envs, solver=SolverSettings(timestep=0.005), steps_per_control=2)
+        return MockTask(simulator), simulator
+
+
+class TestAsAnEnvironment(VecEnvConformance):
+    def make_env(self, num_envs: int) -> VecEnv:
+        simulator = MockSimulator(SCENE, num_envs, control_dt=0.01)
+        return TaskEnv(simulator, MockTask(simulator))
+
+
+def test_it_can_be_solved() -> None:
+    """Joints that are sent to 0 arrive there: success everywhere, within the time."""
+    simulator = MockSimulator(SCENE, 8, control_dt=0.01)
+    env = TaskEnv(simulator, MockTask(simulator))
+    observations, _ = env.reset(seed=0)
+    outcomes = set()
+    for _ in range(20):
+        targets = observations[:, 2:]
+        *_, info = env.step((-targets / MockTask.change).clamp(-1.0, 1.0))
+        observations = env.observe()
+        outcomes |= set(info["outcome"].tolist())
+    assert env.outcome_names == ("success:at_zero", "failure:too_far", "timeout")
+    assert outcomes == {-1, 0}
+    assert torch.isfinite(observations).all()
