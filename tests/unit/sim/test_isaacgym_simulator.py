@@ -11,7 +11,6 @@ from isaacgym import gymapi
 
 from dexhand.core import hand
 from dexhand.core.interfaces import Gains, RenderingUnavailable, Scene
-from dexhand.mock.isaacgym import _engines
 from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance
@@ -175,13 +174,3 @@ class TestGraphics:
         monkeypatch.setattr(gymapi.Gym, "create_viewer", lambda *arguments: None)
         with pytest.raises(RuntimeError, match="could not open a window"):
             make(viewer=True)
-
-
-@pytest.mark.skipif(not _engines.has_physics(), reason="MuJoCo needs Python 3.11 or newer")
-def test_where_mujoco_is_installed_kinematics_keep_the_contract_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What older Pythons run is checked here as well."""
-    monkeypatch.setattr(_engines, "has_physics", lambda: False)
-    suite = TestIsaacGymSimulator()
-    for name in dir(suite):
-        if name.startswith("test_") and "render" not in name:
-            getattr(suite, name)()
