@@ -167,7 +167,7 @@ class TestFilledIn:
         assert compose(["test=true"]).env.numEnvs == 4
         assert compose(["test=true", "numEnvs=9"]).env.numEnvs == 9
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(num_envs=st.integers(1, 3000), horizon=st.integers(1, 64))
     def test_the_automatic_minibatch_divides_the_rollout(self, num_envs: int, horizon: int) -> None:
         """Whatever the sizes."""

@@ -33,14 +33,20 @@ FILES = [
 """Checkpoints that lie about."""
 
 
+@pytest.fixture(scope="module")
+def configurations() -> Dict[str, str]:
+    """What runs of each task left in their ``config.yaml``."""
+    return {task: to_yaml(compose([f"task={task}"])) for task in set(RUNS.values())}
+
+
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configurations: Dict[str, str]) -> Path:
     """A folder with ``RUNS`` and ``FILES``; a test run played ``path/to/checkpoint.pth``."""
     monkeypatch.chdir(tmp_path)
     for folder, task in RUNS.items():
         (tmp_path / folder / "nn").mkdir(parents=True)
         (tmp_path / folder / "nn" / "latest.pth").touch()
-        (tmp_path / folder / "config.yaml").write_text(to_yaml(compose([f"task={task}"])))
+        (tmp_path / folder / "config.yaml").write_text(configurations[task])
     for name in FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
