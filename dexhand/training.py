@@ -4,7 +4,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from rich.console import Console
 
@@ -14,7 +14,8 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.checkpoints import CheckpointError, CheckpointStore
 from dexhand.core.clock import SystemClock
-from dexhand.core.interfaces import Algorithm, Clock
+from dexhand.core.hard_example_reports import HardExampleSink
+from dexhand.core.interfaces import Algorithm, Clock, MetricSink
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
 from dexhand.core.workspace import Run, hold
@@ -37,7 +38,8 @@ def train(invocation: Invocation, checkpoint: Optional[Path], continued: Optiona
         if continued is not None:  # before its checkpoint is read: another process may just be saving its last one
             held.enter_context(hold(continued))
         start = None if checkpoint is None else _Start(checkpoint, _read(checkpoint, config, takes_all))
-        algorithm = build.build_algorithm(config, build.build_env(config))
+        hard_example_sinks: List[HardExampleSink] = []  # filled when the run has a folder
+        algorithm = build.build_algorithm(config, build.build_env(config), hard_example_sinks)
         best_return = None if start is None else _take_over(start, algorithm, takes_all)
         first_step = None
         if continued is None:
@@ -46,7 +48,9 @@ def train(invocation: Invocation, checkpoint: Optional[Path], continued: Optiona
         else:
             run, first_step = continued, algorithm.frames_done + 1
             go_on(run, invocation)
-        result = _run_loop(config, algorithm, run, console, clock, best_return, first_step)
+        sinks = build.build_training_sinks(config, run, first_step)
+        hard_example_sinks += sinks.hard_examples
+        result = _run_loop(config, algorithm, run, console, clock, best_return, sinks.metrics)
     return _conclude(result, run, config)
 
 
@@ -57,10 +61,9 @@ def _run_loop(
     console: Console,
     clock: Clock,
     best_return: Optional[float],
-    first_step: Optional[int],
+    sinks: List[MetricSink],
 ) -> TrainResult:
     done, last = algorithm.iterations_done, config.train.maxIterations
-    sinks = build.build_sinks(run.summaries, first_step)
     if log.isEnabledFor(logging.INFO):
         episodes = config.train.logInterval
         progress = ConsoleSink(console, clock, iterations_done=done, max_iterations=last, episodes_between=episodes)
@@ -78,13 +81,11 @@ def _run_loop(
         target_score=config.train.targetScore,
         best_return=best_return,
     )
-    with StopRequest() as stop:
-        try:
-            return loop.run(stop)
-        finally:
-            for sink in sinks:
-                sink.close()
-            algorithm.close()
+    with StopRequest() as stop, ExitStack() as closing:
+        for sink in sinks:
+            closing.callback(sink.close)
+        closing.callback(algorithm.close)  # first of all: it may have something left to tell
+        return loop.run(stop)
 
 
 @dataclass(frozen=True)

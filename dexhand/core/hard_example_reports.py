@@ -58,6 +58,13 @@ class HardExampleReport:
     """In the run so far."""
     buffer_size: int
     processes: int = 1
+    ranking: str = ""
+    """What the losses measure, where a training ranks its samples in several ways."""
+
+    @property
+    def place(self) -> str:
+        """Begins the names of the scalars and pictures."""
+        return f"hard_examples/{self.ranking}" if self.ranking else "hard_examples"
 
     @property
     def threshold(self) -> float:
@@ -67,22 +74,22 @@ class HardExampleReport:
     def scalars(self) -> Metrics:
         """For ``MetricSink.scalars``."""
         values = {
-            "hard_examples/buffer_size": float(self.buffer_size),
-            "hard_examples/total_samples": float(self.total_samples),
-            "hard_examples/interval_samples": float(self.interval_samples),
-            "hard_examples/nan_losses": float(self.nan_losses),
-            "hard_examples/infinite_losses": float(self.infinite_losses),
+            f"{self.place}/buffer_size": float(self.buffer_size),
+            f"{self.place}/total_samples": float(self.total_samples),
+            f"{self.place}/interval_samples": float(self.interval_samples),
+            f"{self.place}/nan_losses": float(self.nan_losses),
+            f"{self.place}/infinite_losses": float(self.infinite_losses),
         }
         if self.interval.count:
-            values["hard_examples/threshold"] = self.threshold
-            values["hard_examples/interval_mean"] = self.interval.mean
-            values["hard_examples/interval_max"] = self.interval.maximum
+            values[f"{self.place}/threshold"] = self.threshold
+            values[f"{self.place}/interval_mean"] = self.interval.mean
+            values[f"{self.place}/interval_max"] = self.interval.maximum
         return values
 
     def images(self) -> Dict[str, np.ndarray]:
         """For ``MetricSink.images``, hardest first."""
         return {
-            f"hard_examples/{rank:02d}": entry.image.numpy()
+            f"{self.place}/{rank:02d}": entry.image.numpy()
             for rank, entry in enumerate(self.entries, start=1)
             if entry.image is not None
         }
@@ -90,6 +97,7 @@ class HardExampleReport:
     def to_json(self) -> Dict[str, Any]:
         """Plain values that every JSON reader takes; NaN and infinity become text, pictures their shape."""
         return {
+            "ranking": self.ranking,
             "step": self.step,
             "entries": [_entry_to_json(entry) for entry in self.entries],
             "nonfinite": [_entry_to_json(entry) for entry in self.nonfinite],
@@ -139,6 +147,7 @@ def merge_reports(reports: Sequence[HardExampleReport], size: int) -> HardExampl
         infinite_losses=sum(report.infinite_losses for report in reports),
         buffer_size=sum(report.buffer_size for report in reports),
         processes=len(reports),
+        ranking=reports[0].ranking,
     )
 
 

@@ -29,6 +29,7 @@ class HardExampleTracker:
         image_side: int = 64,
         report_size: int = 10,
         process: int = 0,
+        ranking: str = "",
     ) -> None:
         """``quantile`` of an interval's losses is the reported threshold; reports show ``report_size`` samples.
 
@@ -49,6 +50,7 @@ class HardExampleTracker:
         self.image_side = image_side
         self.report_size = report_size
         self.process = process
+        self.ranking = ranking
         self._buffer: List[HardExample] = []
         self._interval = LossStatistics()
         self._nonfinite: List[HardExample] = []
@@ -128,10 +130,15 @@ class HardExampleTracker:
             nan_losses=self._nan_losses,
             infinite_losses=self._infinite_losses,
             buffer_size=len(self._buffer),
+            ranking=self.ranking,
         )
         self._interval, self._nonfinite = LossStatistics(), []
         self._reported_samples = self._total_samples
         return report
+
+    def forget(self) -> None:
+        """Empty the buffer: whatever comes next is the hardest again. Counts stay."""
+        self._buffer = []
 
     def state_dict(self) -> Dict[str, Any]:
         """Plain values and tensors, for a checkpoint."""

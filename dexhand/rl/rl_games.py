@@ -23,6 +23,7 @@ from dexhand.config.schema import NetworkConfig, PpoConfig
 from dexhand.core.interfaces import Iteration, Metrics, VecEnv
 from dexhand.rl.network import NetworkSpec, check_weights, quiet
 from dexhand.rl.policy import RlGamesPolicy
+from dexhand.rl.sample_losses import sample_losses
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class RlGamesPpo:
         max_iterations: int,
         env_kind: str,
         contract: Mapping[str, Any] = MappingProxyType({}),
+        keep_sample_losses: bool = False,
     ) -> None:
         self.spec = NetworkSpec(
             num_observations=env.single_observation_space.shape[0],
@@ -61,6 +63,8 @@ class RlGamesPpo:
         self.env = env
         self.env_kind = env_kind
         self.contract = contract
+        self._keep_sample_losses = keep_sample_losses
+        self._sample_losses = torch.empty(0, env.num_envs, device=env.device)
         self._rollout_env = _RolloutEnv(env)
         # A2CBase's constructor makes folders and opens a writer; both are thrown away
         with tempfile.TemporaryDirectory() as folder, quiet():
@@ -117,6 +121,11 @@ class RlGamesPpo:
         """See ``Algorithm``."""
         return int(self._agent.frame)
 
+    @property
+    def sample_losses(self) -> Tensor:
+        """See ``SampledAlgorithm``; empty without ``keep_sample_losses``."""
+        return self._sample_losses
+
     def iterate(self) -> Iteration:
         """See ``Algorithm.iterate``."""
         agent = self._agent
@@ -126,6 +135,8 @@ class RlGamesPpo:
         (step_time, play_time, update_time, total_time, actor, critic, bounds, entropies, kls, lr, _) = (
             agent.train_epoch()
         )
+        if self._keep_sample_losses:
+            self._sample_losses = sample_losses(agent)
         agent.dataset.update_values_dict(None)
         agent.frame += agent.curr_frames
         metrics = {
