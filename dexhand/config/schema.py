@@ -170,9 +170,9 @@ class HardExamplesConfig:
     enabled: bool = option(False, "keep the worst episodes, with what was rewarded, how they ended and a picture")
     keep: int = option(20, "episodes that are kept in each of the two rankings", low=1)
     since: str = option(
-        "start",
-        "the worst of the whole training, or of the iterations since the last report",
-        choices=("start", "report"),
+        "report",
+        "report = each report shows the worst since the one before; start = the worst of the whole training",
+        choices=("report", "start"),
     )
     reportInterval: int = option(100, "iterations between two reports to the run folder and the sinks", low=1)
     pictures: bool = option(True, "draw how each of them ended")
