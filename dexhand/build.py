@@ -437,7 +437,9 @@ def _wandb(config: Config, run: Run) -> "WandbSink":
             config=asdict(config),
         )
     except WandbRefused as error:
-        raise ConfigError(f"train.wandb.enabled=true: {error}") from None
+        raise ConfigError(
+            f"train.wandb.enabled=true: {error} Or keep it in the run folder: WANDB_MODE=offline"
+        ) from None
 
 
 def build_sinks(summaries: Path) -> List[MetricSink]:
