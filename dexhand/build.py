@@ -438,7 +438,7 @@ def _wandb(config: Config, run: Run) -> "WandbSink":
         )
     except WandbRefused as error:
         raise ConfigError(
-            f"train.wandb.enabled=true: {error} Or keep it in the run folder: WANDB_MODE=offline"
+            f"train.wandb.enabled=true: {error} Or keep it on this machine: WANDB_MODE=offline"
         ) from None
 
 
