@@ -3,11 +3,13 @@
 Imports are lazy: a part that is not asked for need not be installed.
 """
 
+import copy
 import importlib.util
 import os
 import random
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 import numpy as np
 import torch
@@ -18,9 +20,23 @@ from dexhand.config.schema import Config, GainsConfig
 from dexhand.core import hand
 from dexhand.core.checkpoints import CheckpointError, ForeignCheckpointError, parse_checkpoint, read_checkpoint
 from dexhand.core.distributed import Processes
-from dexhand.core.interfaces import Algorithm, Gains, MetricSink, Policy, Scene, Simulator
+from dexhand.core.episodes import EpisodeRecorder
+from dexhand.core.hard_episodes import HardEpisodes, HardEpisodeSettings
+from dexhand.core.hard_example_reports import HardExampleSink
+from dexhand.core.interfaces import (
+    Algorithm,
+    Gains,
+    MetricSink,
+    Policy,
+    RenderingUnavailable,
+    ResetPose,
+    Scene,
+    Simulator,
+)
+from dexhand.core.pose_pictures import PosePictures
 from dexhand.core.reload import Load
 from dexhand.core.task_env import TaskEnv
+from dexhand.core.workspace import Run
 from dexhand.tasks.base_task import BaseTask
 from dexhand.tasks.blind_grasping import BlindGrasping
 from dexhand.tasks.box_grasping import BoxGrasping
@@ -28,6 +44,7 @@ from dexhand.tasks.hand_state import BODIES
 
 if TYPE_CHECKING:
     from dexhand.sim.mjcf import SolverSettings
+    from dexhand.sinks.wandb import WandbSink
 
 TASKS: Dict[str, Type[BaseTask]] = {
     "BaseTask": BaseTask,
@@ -87,6 +104,8 @@ def device_of(config: Config) -> torch.device:
 def check_machine(config: Config) -> None:
     """Raise ``ConfigError`` where this machine lacks what the configuration asks for; builds nothing."""
     device_of(config)
+    if config.train.wandb.enabled and not config.train.test and not _is_installed("wandb"):
+        raise ConfigError("train.wandb.enabled=true: Weights & Biases is not installed: pip install 'dexhand[wandb]'")
 
 
 def set_up_process(config: Config) -> None:
@@ -112,7 +131,9 @@ def build_env(config: Config) -> TaskEnv:
         control_dt=simulator.control_dt,
         dof_limits=simulator.dof_limits,
     )
-    return TaskEnv(simulator, task, seed=config.train.seed)
+    hard = config.train.hardExamples
+    draws = hard.enabled and hard.pictures and not config.train.test
+    return TaskEnv(simulator, task, seed=config.train.seed, keep_final_pose=draws)
 
 
 def _task_class(config: Config) -> Type[BaseTask]:
@@ -242,19 +263,60 @@ _SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {
 }
 
 
-def build_algorithm(config: Config, env: TaskEnv, processes: Optional[Processes] = None) -> Algorithm:
-    """The learner; ``processes`` are those that train together, if several do."""
+def build_algorithm(
+    config: Config,
+    env: TaskEnv,
+    processes: Optional[Processes] = None,
+    hard_example_sinks: Sequence[HardExampleSink] = (),
+) -> Algorithm:
+    """The learner; with ``train.hardExamples`` it tells the sinks of the worst episodes, see ``HardEpisodes``.
+
+    ``processes`` are those that train together, if several do.
+    """
     from dexhand.rl.rl_games import RlGamesPpo
 
-    return RlGamesPpo(
-        env,
+    hard = config.train.hardExamples
+    recorder = EpisodeRecorder(env, _final_pose(env) if env.keep_final_pose else None)
+    learner = RlGamesPpo(
+        recorder if hard.enabled else env,
         config.train.ppo,
         config.train.network,
         max_iterations=config.train.maxIterations,
         env_kind=f"{backend_of(config)}:{config.task.name}:{env.num_envs}",
         contract=_contract(config),
+        keep_sample_losses=hard.enabled,
         processes=processes,
     )
+    if not hard.enabled:
+        return learner
+    settings = HardEpisodeSettings(hard.keep, hard.reportInterval, forget=hard.since == "report")
+    return HardEpisodes(learner, recorder, settings, hard_example_sinks, _pictures(config, env))
+
+
+def _final_pose(env: TaskEnv) -> Callable[[], ResetPose]:
+    def final_pose() -> ResetPose:
+        assert env.final_pose is not None  # it is asked for after a step
+        return env.final_pose
+
+    return final_pose
+
+
+def _pictures(config: Config, env: TaskEnv) -> Optional[PosePictures]:
+    hard = config.train.hardExamples
+    if not env.keep_final_pose:
+        return None
+    return PosePictures(lambda: _drawing_simulator(config, env.simulator.scene), hard.pictureWidth, hard.pictureHeight)
+
+
+def _drawing_simulator(config: Config, scene: Scene) -> Simulator:
+    """One environment that only ever draws, on the CPU, with MuJoCo where it can. Raises ``RenderingUnavailable``."""
+    alone = copy.deepcopy(config)
+    alone.env.numEnvs, alone.env.device, alone.sim.mujoco.threads = 1, "cpu", 1
+    if backend_of(config) != "mock" and _is_installed("mujoco"):
+        return _mujoco(alone, scene)
+    if scene.hand_asset is not None:
+        raise RenderingUnavailable(f"{_INSTALL['mujoco']}, nor can the mock draw env.handAsset={scene.hand_asset}")
+    return _mock(alone, scene)
 
 
 def read_state(config: Config, path: Path, content: Optional[bytes] = None) -> Dict[str, Any]:
@@ -346,8 +408,50 @@ def _shown(value: Any) -> str:
     return "[" + ",".join(value) + "]" if isinstance(value, list) else str(value)
 
 
-def build_sinks(summaries: Path, first_step: Optional[int] = None) -> List[MetricSink]:
-    """Sinks that write into a run folder; what it holds of ``first_step`` and later is replaced."""
+@dataclass(frozen=True)
+class TrainingSinks:
+    """Where a training's reports go."""
+
+    metrics: List[MetricSink]
+    hard_examples: List[HardExampleSink]
+
+
+def build_training_sinks(config: Config, run: Run, first_step: Optional[int] = None) -> TrainingSinks:
+    """Sinks in the folder of ``run``, and elsewhere if asked for; what TensorBoard has of ``first_step`` is replaced.
+
+    Raises ``ConfigError`` where Weights & Biases refuses.
+    """
+    from dexhand.sinks.hard_example_folder import HardExampleFolder
     from dexhand.sinks.tensorboard import TensorBoardSink
 
-    return [TensorBoardSink(summaries, first_step=first_step)]
+    tensorboard = TensorBoardSink(run.summaries, first_step=first_step)
+    sinks = TrainingSinks([tensorboard], [tensorboard, HardExampleFolder(run.hard_examples)])
+    if config.train.wandb.enabled:
+        wandb = _wandb(config, run)
+        sinks.metrics.append(wandb)
+        sinks.hard_examples.append(wandb)
+    return sinks
+
+
+def _wandb(config: Config, run: Run) -> "WandbSink":
+    from dexhand.sinks.wandb import WandbRefused, WandbSink
+
+    settings = config.train.wandb
+    try:
+        return WandbSink(
+            run.path,
+            run.wandb_id_file,
+            project=settings.project,
+            entity=settings.entity,
+            name=settings.name or run.name,
+            config=asdict(config),
+        )
+    except WandbRefused as error:
+        raise ConfigError(f"train.wandb.enabled=true: {error} Or keep it on this machine: WANDB_MODE=offline") from None
+
+
+def build_sinks(summaries: Path) -> List[MetricSink]:
+    """Sinks of a test that write into its run folder."""
+    from dexhand.sinks.tensorboard import TensorBoardSink
+
+    return [TensorBoardSink(summaries)]

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from rich.console import Console
 
@@ -16,7 +16,8 @@ from dexhand.config.schema import Config
 from dexhand.core.checkpoints import CheckpointError, CheckpointStore
 from dexhand.core.clock import SystemClock
 from dexhand.core.distributed import LedAlgorithm, LostProcess, NoSuchDevice, Processes, follow, joined
-from dexhand.core.interfaces import Algorithm, Clock
+from dexhand.core.hard_example_reports import HardExampleSink
+from dexhand.core.interfaces import Algorithm, Clock, MetricSink
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
 from dexhand.core.workspace import Run, hold
@@ -50,14 +51,15 @@ def train(invocation: Invocation, checkpoint: Optional[Path], continued: Optiona
     return 0
 
 
-def _algorithm(config: Config, processes: Processes) -> Algorithm:
+def _algorithm(config: Config, processes: Processes, hard_example_sinks: Sequence[HardExampleSink] = ()) -> Algorithm:
     """The learner of one process: on its own device, and with random numbers of its own."""
     own = deepcopy(config)
     own.train.seed += processes.rank
+    own.train.hardExamples.enabled &= processes.leads
     if processes.size > 1:
         own.env.device = str(processes.device)
     build.set_up_process(own)
-    return build.build_algorithm(own, build.build_env(own), processes)
+    return build.build_algorithm(own, build.build_env(own), processes, hard_example_sinks)
 
 
 def _lead(
@@ -73,7 +75,8 @@ def _lead(
         if continued is not None:  # before its checkpoint is read: another process may just be saving its last one
             held.enter_context(hold(continued))
         start = None if checkpoint is None else _Start(checkpoint, _read(checkpoint, config, takes_all))
-        algorithm = _algorithm(config, processes)
+        hard_example_sinks: List[HardExampleSink] = []  # filled when the run has a folder
+        algorithm = _algorithm(config, processes, hard_example_sinks)
         if processes.size > 1:
             algorithm = LedAlgorithm(algorithm, processes)
             log.info("%d processes train together, each in %d environments", processes.size, config.env.numEnvs)
@@ -84,7 +87,9 @@ def _lead(
         else:
             run, first_step = continued, algorithm.frames_done + 1
             go_on(run, invocation)
-        result = _run_loop(config, algorithm, run, console, clock, best_return, first_step)
+        sinks = build.build_training_sinks(config, run, first_step)
+        hard_example_sinks += sinks.hard_examples
+        result = _run_loop(config, algorithm, run, console, clock, best_return, sinks.metrics)
     return _conclude(result, run, config)
 
 
@@ -95,10 +100,9 @@ def _run_loop(
     console: Console,
     clock: Clock,
     best_return: Optional[float],
-    first_step: Optional[int],
+    sinks: List[MetricSink],
 ) -> TrainResult:
     done, last = algorithm.iterations_done, config.train.maxIterations
-    sinks = build.build_sinks(run.summaries, first_step)
     if log.isEnabledFor(logging.INFO):
         episodes = config.train.logInterval
         progress = ConsoleSink(console, clock, iterations_done=done, max_iterations=last, episodes_between=episodes)
@@ -116,13 +120,11 @@ def _run_loop(
         target_score=config.train.targetScore,
         best_return=best_return,
     )
-    with StopRequest() as stop:
-        try:
-            return loop.run(stop)
-        finally:
-            for sink in sinks:
-                sink.close()
-            algorithm.close()
+    with StopRequest() as stop, ExitStack() as closing:
+        for sink in sinks:
+            closing.callback(sink.close)
+        closing.callback(algorithm.close)  # first of all: it may have something left to tell
+        return loop.run(stop)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ OLD_KEYS: Dict[str, str] = {
     "env.streamBindAll": "env.videoStreamBindAll",
     "env.graphicsDeviceId": "sim.isaacgym.graphicsDevice",
     "env.box": "task.box",
+    "wandb_activate": "train.wandb.enabled",
+    "wandb_entity": "train.wandb.entity",
+    "wandb_project": "train.wandb.project",
+    "wandb_name": "train.wandb.name",
 }
 """From older versions and documents; using them is remarked upon."""
 

@@ -164,6 +164,33 @@ class PpoConfig:
 
 
 @dataclass
+class HardExamplesConfig:
+    """The worst episodes, kept while a training runs: by return, and by the mean PPO loss of their samples."""
+
+    enabled: bool = option(False, "keep the worst episodes, with what was rewarded, how they ended and a picture")
+    keep: int = option(20, "episodes that are kept in each of the two rankings", low=1)
+    since: str = option(
+        "report",
+        "report = each report shows the worst since the one before; start = the worst of the whole training",
+        choices=("report", "start"),
+    )
+    reportInterval: int = option(100, "iterations between two reports to the run folder and the sinks", low=1)
+    pictures: bool = option(True, "draw how each of them ended")
+    pictureWidth: int = option(320, "width of a picture", unit="pixels", low=16, high=4096)
+    pictureHeight: int = option(240, "height of a picture", unit="pixels", low=16, high=4096)
+
+
+@dataclass
+class WandbConfig:
+    """Where a training's metrics go on Weights & Biases."""
+
+    enabled: bool = option(False, "send metrics and hard examples to Weights & Biases (needs dexhand[wandb])")
+    project: str = option("dexhand", "project there")
+    entity: Optional[str] = option(None, "user or team there; null = the account's own")
+    name: Optional[str] = option(None, "name of the run there; null = that of the run folder")
+
+
+@dataclass
 class TrainConfig:
     """Training, testing and what they write."""
 
@@ -210,6 +237,8 @@ class TrainConfig:
     )
     network: NetworkConfig = option(NetworkConfig, "the network")
     ppo: PpoConfig = option(PpoConfig, "the learner")
+    hardExamples: HardExamplesConfig = option(HardExamplesConfig, "the worst episodes")
+    wandb: WandbConfig = option(WandbConfig, "Weights & Biases")
 
 
 @dataclass

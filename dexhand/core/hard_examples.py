@@ -1,119 +1,16 @@
-"""Remembers the samples that training finds hardest, with what they looked like.
-
-``HardExampleTracker`` watches the losses of one process; ``merge_reports`` makes one report of several processes'.
-Neither knows what a sample is: it has a key, a loss, perhaps a picture, and a few plain values that describe it.
-"""
+"""Remembers the samples that training finds hardest, with what they looked like."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Metrics
+from dexhand.core.hard_example_reports import HardExample, HardExampleReport, Key, Plain, hardness, time_of
 from dexhand.core.loss_statistics import LossStatistics
-
-Key = Union[int, str]
-"""What identifies a sample, however often it is seen."""
-Plain = Union[str, int, float, bool, None]
-
-
-@dataclass(frozen=True)
-class HardExample:
-    """One sample at the time when its loss was highest."""
-
-    key: Key
-    loss: float
-    """Finite in a buffer; NaN or infinite in ``HardExampleReport.nonfinite``."""
-    step: int
-    """The training step that measured the loss."""
-    process: int = 0
-    """Rank of the process that remembers it."""
-    image: Optional[Tensor] = None
-    """uint8 (h, w, 3), the longer side at most ``HardExampleTracker.image_side``."""
-    details: Mapping[str, Plain] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class HardExampleReport:
-    """What there is to say at one step, of one process or of several together."""
-
-    step: int
-    entries: Tuple[HardExample, ...]
-    """The hardest samples of the run so far, hardest first."""
-    nonfinite: Tuple[HardExample, ...]
-    """The first samples of the interval whose loss was NaN or infinite, in order of time; no pictures."""
-    interval: LossStatistics
-    """Finite losses since the report before."""
-    interval_samples: int
-    """Samples since the report before, those with NaN and infinite losses included."""
-    quantile: float
-    total_samples: int
-    """Samples of the run so far, those with NaN and infinite losses included."""
-    nan_losses: int
-    """In the run so far."""
-    infinite_losses: int
-    """In the run so far."""
-    buffer_size: int
-    processes: int = 1
-
-    @property
-    def threshold(self) -> float:
-        """The ``quantile`` of the interval's finite losses; NaN where there was none."""
-        return self.interval.quantile(self.quantile)
-
-    def scalars(self) -> Metrics:
-        """For ``MetricSink.scalars``."""
-        values = {
-            "hard_examples/buffer_size": float(self.buffer_size),
-            "hard_examples/total_samples": float(self.total_samples),
-            "hard_examples/interval_samples": float(self.interval_samples),
-            "hard_examples/nan_losses": float(self.nan_losses),
-            "hard_examples/infinite_losses": float(self.infinite_losses),
-        }
-        if self.interval.count:
-            values["hard_examples/threshold"] = self.threshold
-            values["hard_examples/interval_mean"] = self.interval.mean
-            values["hard_examples/interval_max"] = self.interval.maximum
-        return values
-
-    def images(self) -> Dict[str, np.ndarray]:
-        """For ``MetricSink.images``, hardest first."""
-        return {
-            f"hard_examples/{rank:02d}": entry.image.numpy()
-            for rank, entry in enumerate(self.entries, start=1)
-            if entry.image is not None
-        }
-
-    def to_json(self) -> Dict[str, Any]:
-        """Plain values that every JSON reader takes; NaN and infinity become text, pictures their shape."""
-        return {
-            "step": self.step,
-            "entries": [_entry_to_json(entry) for entry in self.entries],
-            "nonfinite": [_entry_to_json(entry) for entry in self.nonfinite],
-            "quantile": self.quantile,
-            "threshold": _finite_or_text(self.threshold),
-            "interval_samples": self.interval_samples,
-            "interval_mean": _finite_or_text(self.interval.mean),
-            "interval_min": _finite_or_text(self.interval.minimum),
-            "interval_max": _finite_or_text(self.interval.maximum),
-            "total_samples": self.total_samples,
-            "nan_losses": self.nan_losses,
-            "infinite_losses": self.infinite_losses,
-            "buffer_size": self.buffer_size,
-            "processes": self.processes,
-        }
-
-
-class HardExampleSink(Protocol):
-    """Where reports of hard examples go."""
-
-    def hard_examples(self, report: HardExampleReport) -> None:
-        """Record one report."""
 
 
 class HardExampleTracker:
@@ -132,6 +29,7 @@ class HardExampleTracker:
         image_side: int = 64,
         report_size: int = 10,
         process: int = 0,
+        ranking: str = "",
     ) -> None:
         """``quantile`` of an interval's losses is the reported threshold; reports show ``report_size`` samples.
 
@@ -152,6 +50,7 @@ class HardExampleTracker:
         self.image_side = image_side
         self.report_size = report_size
         self.process = process
+        self.ranking = ranking
         self._buffer: List[HardExample] = []
         self._interval = LossStatistics()
         self._nonfinite: List[HardExample] = []
@@ -231,10 +130,15 @@ class HardExampleTracker:
             nan_losses=self._nan_losses,
             infinite_losses=self._infinite_losses,
             buffer_size=len(self._buffer),
+            ranking=self.ranking,
         )
         self._interval, self._nonfinite = LossStatistics(), []
         self._reported_samples = self._total_samples
         return report
+
+    def forget(self) -> None:
+        """Empty the buffer: whatever comes next is the hardest again. Counts stay."""
+        self._buffer = []
 
     def state_dict(self) -> Dict[str, Any]:
         """Plain values and tensors, for a checkpoint."""
@@ -258,7 +162,7 @@ class HardExampleTracker:
             self._insert([HardExample(**{**entry, "process": self.process}) for entry in state["buffer"]])
             self._nonfinite += [HardExample(**{**entry, "process": self.process}) for entry in state["nonfinite"]]
             self._interval.merge(LossStatistics.from_state(state["interval"]))
-        self._nonfinite = sorted(self._nonfinite, key=_time)[: self.report_size]
+        self._nonfinite = sorted(self._nonfinite, key=time_of)[: self.report_size]
         self._total_samples = sum(state["total_samples"] for state in states)
         self._reported_samples = sum(state["reported_samples"] for state in states)
         self._nan_losses = sum(state["nan_losses"] for state in states)
@@ -313,68 +217,13 @@ class HardExampleTracker:
         for example in (*self._buffer, *candidates):
             if example.key not in hardest or example.loss > hardest[example.key].loss:
                 hardest[example.key] = example
-        self._buffer = sorted(hardest.values(), key=_hardness)[: self.max_hard_examples]
+        self._buffer = sorted(hardest.values(), key=hardness)[: self.max_hard_examples]
 
     def _note_nonfinite(self, strange: List[HardExample]) -> None:
         nan_losses = sum(math.isnan(example.loss) for example in strange)
         self._nan_losses += nan_losses
         self._infinite_losses += len(strange) - nan_losses
         self._nonfinite = (self._nonfinite + strange)[: self.report_size]
-
-
-def merge_reports(reports: Sequence[HardExampleReport], size: int) -> HardExampleReport:
-    """One report of several processes, with ``size`` samples at most.
-
-    Processes take turns: each gives its hardest sample that nobody has given yet, then each its next one, so that none
-    crowds out the others; in the last turn the harder ones come first. A sample that several processes have seen counts
-    once, with its highest loss. Raises ``ValueError`` where there is no report.
-    """
-    if not reports:
-        raise ValueError("there is no report to merge; every process gives one")
-    interval = LossStatistics()
-    for report in reports:
-        interval.merge(report.interval)
-    nonfinite = sorted((example for report in reports for example in report.nonfinite), key=_time)
-    return HardExampleReport(
-        step=reports[0].step,
-        entries=tuple(sorted(_in_turns(_without_doubles(reports), size), key=_hardness)),
-        nonfinite=tuple(nonfinite[:size]),
-        interval=interval,
-        interval_samples=sum(report.interval_samples for report in reports),
-        quantile=reports[0].quantile,
-        total_samples=sum(report.total_samples for report in reports),
-        nan_losses=sum(report.nan_losses for report in reports),
-        infinite_losses=sum(report.infinite_losses for report in reports),
-        buffer_size=sum(report.buffer_size for report in reports),
-        processes=len(reports),
-    )
-
-
-def _without_doubles(reports: Sequence[HardExampleReport]) -> List[List[HardExample]]:
-    """The entries of each report, hardest first, without those that another report has with a higher loss."""
-    owner: Dict[Key, Tuple[float, int]] = {}
-    for number, report in enumerate(reports):
-        for entry in report.entries:
-            owner[entry.key] = min(owner.get(entry.key, (math.inf, number)), (-entry.loss, number))
-    return [
-        [entry for entry in report.entries if owner[entry.key][1] == number] for number, report in enumerate(reports)
-    ]
-
-
-def _in_turns(queues: List[List[HardExample]], size: int) -> List[HardExample]:
-    taken: List[HardExample] = []
-    for turn in range(max(len(queue) for queue in queues)):
-        offered = [queue[turn] for queue in queues if turn < len(queue)]
-        taken += sorted(offered, key=_hardness)[: size - len(taken)]
-    return taken
-
-
-def _hardness(example: HardExample) -> Tuple[float, int, int]:
-    return -example.loss, example.step, example.process
-
-
-def _time(example: HardExample) -> Tuple[int, int]:
-    return example.step, example.process
 
 
 def _shrunk(image: Tensor, side: int) -> Tensor:
@@ -393,21 +242,3 @@ def _shrunk(image: Tensor, side: int) -> Tensor:
 
 def _entry_to_state(entry: HardExample) -> Dict[str, Any]:
     return {**vars(entry), "details": dict(entry.details)}
-
-
-def _entry_to_json(entry: HardExample) -> Dict[str, Any]:
-    shape = None if entry.image is None else list(entry.image.shape)
-    plain: Dict[str, Any] = {name: _finite_or_text(value) for name, value in entry.details.items()}
-    return {
-        "key": entry.key,
-        "loss": _finite_or_text(entry.loss),
-        "step": entry.step,
-        "process": entry.process,
-        "image_shape": shape,
-        "details": plain,
-    }
-
-
-def _finite_or_text(value: Plain) -> Plain:
-    """JSON has no NaN and no infinity."""
-    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,7 +8,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from dexhand.core.interfaces import Simulator, StepInfo, Task
+from dexhand.core.interfaces import ResetPose, SimState, Simulator, StepInfo, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 class TaskEnv:
     """See ``VecEnv``. Everything random comes from one generator, which ``state_dict`` carries."""
 
-    def __init__(self, simulator: Simulator, task: Task, seed: int = 0) -> None:
+    final_pose: Optional[ResetPose] = None
+    """How all environments stood at the end of the last step, before those that finished began anew; copies. ``None``
+    before the first step, and where ``keep_final_pose`` is not asked for.
+    """
+
+    def __init__(self, simulator: Simulator, task: Task, seed: int = 0, *, keep_final_pose: bool = False) -> None:
+        self.keep_final_pose = keep_final_pose
         self.simulator = simulator
         self.task = task
         self.num_envs = simulator.num_envs
@@ -52,6 +58,8 @@ class TaskEnv:
         actions = self._checked(actions)
         self.simulator.step(self.task.dof_targets(actions))
         verdict = self.task.evaluate(self.simulator.state)
+        if self.keep_final_pose:
+            self.final_pose = _pose_of(self.simulator.state)
 
         terminated = torch.cat((verdict.success, verdict.failure), dim=1).any(dim=1)
         truncated = verdict.timeout & ~terminated
@@ -121,3 +129,8 @@ class TaskEnv:
     def close(self) -> None:
         """See ``VecEnv.close``."""
         self.simulator.close()
+
+
+def _pose_of(state: SimState) -> ResetPose:
+    """A copy of where hand and objects are."""
+    return ResetPose(state.dof_pos.clone(), torch.cat((state.object_pos, state.object_quat), dim=2))

@@ -57,6 +57,16 @@ class Run:
         return self.path / "summaries"
 
     @property
+    def hard_examples(self) -> Path:
+        """Folder of the worst episodes."""
+        return self.path / "hard_examples"
+
+    @property
+    def wandb_id_file(self) -> Path:
+        """Which Weights & Biases run this one is."""
+        return self.path / "wandb_id.txt"
+
+    @property
     def videos(self) -> Path:
         """Folder of recordings."""
         return self.path / "videos"

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from dexhand.core.distributed import Processes
-from dexhand.core.hard_examples import HardExampleReport, HardExampleTracker, Plain, merge_reports
+from dexhand.core.hard_example_reports import HardExampleReport, Plain, merge_reports
+from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.interfaces import Iteration, Metrics
 from dexhand.mock.dataset import PROMPT_LENGTH, MockBatch, MockDataset
 from dexhand.mock.model import MockModel, MockModelPolicy, check_weights

@@ -6,7 +6,8 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from dexhand.core.hard_examples import HardExample, HardExampleReport, HardExampleTracker, Key
+from dexhand.core.hard_example_reports import HardExample, HardExampleReport, Key
+from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.loss_statistics import RELATIVE_ERROR
 from dexhand.mock.dataset import MockDataset
 from dexhand.mock.problems import Problems

@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from dexhand.core.hard_examples import HardExampleReport, HardExampleTracker
+from dexhand.core.hard_example_reports import HardExampleReport
+from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.mock.command_line import HardExampleSettings
 from dexhand.mock.dataset import MockDataset
 from dexhand.mock.differences import differences

@@ -10,7 +10,8 @@ from typing import Deque, Dict, List, Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from dexhand.core.hard_examples import HardExampleReport, HardExampleTracker
+from dexhand.core.hard_example_reports import HardExampleReport
+from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.train_loop import TrainResult
 from dexhand.mock.algorithm import LARGEST_GRAD_NORM, learning_rate
 from dexhand.mock.dataset import MockDataset

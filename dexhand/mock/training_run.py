@@ -13,7 +13,8 @@ import torch
 from dexhand.core.checkpoints import CheckpointStore, load_checkpoint
 from dexhand.core.clock import SystemClock
 from dexhand.core.distributed import LedAlgorithm, LostProcess, NoSuchDevice, Processes, follow, joined
-from dexhand.core.hard_examples import HardExampleReport, HardExampleTracker
+from dexhand.core.hard_example_reports import HardExampleReport
+from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.interfaces import Metrics, MetricSink
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of

@@ -25,6 +25,7 @@ from dexhand.core.distributed import Processes
 from dexhand.core.interfaces import Iteration, Metrics, VecEnv
 from dexhand.rl.network import NetworkSpec, check_weights, quiet
 from dexhand.rl.policy import RlGamesPolicy
+from dexhand.rl.sample_losses import sample_losses
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class RlGamesPpo:
         env_kind: str,
         contract: Mapping[str, Any] = MappingProxyType({}),
         processes: Optional[Processes] = None,
+        keep_sample_losses: bool = False,
     ) -> None:
         self.spec = NetworkSpec(
             num_observations=env.single_observation_space.shape[0],
@@ -68,6 +70,8 @@ class RlGamesPpo:
         self.env_kind = env_kind
         self.contract = contract
         self._processes = processes or Processes(env.device)
+        self._keep_sample_losses = keep_sample_losses
+        self._sample_losses = torch.empty(0, env.num_envs, device=env.device)
         self._rollout_env = _RolloutEnv(env)
         # A2CBase's constructor makes folders and opens a writer; both are thrown away
         with tempfile.TemporaryDirectory() as folder, quiet():
@@ -127,6 +131,11 @@ class RlGamesPpo:
         """See ``Algorithm``."""
         return int(self._agent.frame)
 
+    @property
+    def sample_losses(self) -> Tensor:
+        """See ``SampledAlgorithm``; empty without ``keep_sample_losses``."""
+        return self._sample_losses
+
     def iterate(self) -> Iteration:
         """See ``Algorithm.iterate``."""
         agent = self._agent
@@ -136,6 +145,8 @@ class RlGamesPpo:
         (step_time, play_time, update_time, total_time, actor, critic, bounds, entropies, kls, lr, _) = (
             agent.train_epoch()
         )
+        if self._keep_sample_losses:
+            self._sample_losses = sample_losses(agent)
         agent.dataset.update_values_dict(None)
         agent.frame += agent.curr_frames * self._processes.size
         self._processes.spread(agent.model.buffers())

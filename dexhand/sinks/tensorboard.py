@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, Mapping, Optional
 from torch.utils.tensorboard import SummaryWriter
 
 from dexhand.core.clock import SystemClock
+from dexhand.core.hard_example_reports import HardExampleReport
 from dexhand.core.interfaces import Clock
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ RETRY_INTERVAL = 10.0
 
 
 class TensorBoardSink:
-    """``MetricSink`` that writes event files into a folder.
+    """``MetricSink`` and ``HardExampleSink`` that writes event files into a folder.
 
     Where it cannot write (disk full, folder gone) it says so once and loses what is to be written, not the training.
     A run that is continued passes ``first_step``: what the folder holds of that step and later is not shown any more,
@@ -59,6 +60,11 @@ class TensorBoardSink:
                 writer.add_image(name, image, step, dataformats="HWC")
 
         self._write(write)
+
+    def hard_examples(self, report: HardExampleReport) -> None:
+        """See ``HardExampleSink``: the report's scalars and pictures."""
+        self.scalars(report.step, report.scalars())
+        self.images(report.step, report.images())
 
     def close(self) -> None:
         """See ``MetricSink.close``."""

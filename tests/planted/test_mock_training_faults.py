@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from dexhand.core.checkpoints import CheckpointStore
-from dexhand.core.hard_examples import HardExample, HardExampleReport, HardExampleTracker, merge_reports
+from dexhand.core.hard_example_reports import HardExample, HardExampleReport, merge_reports
+from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.train_loop import TrainLoop
 from dexhand.mock import hard_example_run, training_run
 from dexhand.mock.algorithm import MockAlgorithm

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
-from dexhand.core.hard_examples import HardExampleReport, HardExampleTracker, merge_reports
+from dexhand.core.hard_example_reports import HardExampleReport, merge_reports
+from dexhand.core.hard_examples import HardExampleTracker
 
 Batch = List[Tuple[int, float]]
 """Keys and losses."""

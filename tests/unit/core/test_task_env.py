@@ -185,3 +185,29 @@ def test_the_environments_of_bad_actions_are_named(scripted: TaskEnv) -> None:
     """By their indices."""
     with pytest.raises(ValueError, match=r"environments \[1\]"):
         scripted.step(torch.tensor([[0.0, 0.0], [0.0, float("inf")]]))
+
+
+def test_the_final_pose_is_that_before_episodes_begin_anew() -> None:
+    """A copy of where everything stood when the task judged the step; nothing is kept unless it is asked for."""
+    env = build_env(compose(["sim.backend=mock", "task=BoxGrasping", "numEnvs=2", "task.episodeLength=3"]))
+    env.keep_final_pose = True
+    judged = []
+    evaluate = env.task.evaluate
+
+    def watched(state: SimState) -> Verdict:
+        judged.append((state.dof_pos.clone(), state.object_pos.clone(), state.object_quat.clone()))
+        return evaluate(state)
+
+    env.task.evaluate = watched  # type: ignore[method-assign]
+    env.reset()
+    ended = torch.zeros(2, dtype=torch.bool)
+    poses = []
+    while not bool(ended.all()):
+        *_, ended, _ = env.step(torch.ones(2, 18))
+        assert env.final_pose is not None
+        poses.append(env.final_pose)
+    assert not torch.equal(env.simulator.state.dof_pos, judged[-1][0])
+    for pose, (dof_pos, object_pos, object_quat) in zip(poses, judged):
+        assert torch.equal(pose.dof_pos, dof_pos)
+        assert torch.equal(pose.object_pose, torch.cat((object_pos, object_quat), dim=2))
+    assert build_env(compose(["sim.backend=mock", "numEnvs=1"])).keep_final_pose is False

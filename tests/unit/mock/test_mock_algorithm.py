@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
-from dexhand.core.hard_examples import HardExampleReport, HardExampleTracker
+from dexhand.core.hard_example_reports import HardExampleReport
+from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.interfaces import Algorithm, Policy
 from dexhand.mock.algorithm import LARGEST_GRAD_NORM, LEARNING_RATE, WARM_UP_STEPS, MockAlgorithm, learning_rate
 from dexhand.mock.dataset import STATE_SIZE, MockDataset

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dexhand.core.hard_examples import HardExampleReport, HardExampleTracker
+from dexhand.core.hard_example_reports import HardExampleReport
+from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.sinks.hard_example_file import HardExampleFile
 
 

@@ -1,0 +1,37 @@
+"""What PPO thinks of each sample of a rollout, after it has learned from it."""
+
+from typing import Any
+
+import torch
+from rl_games.common.common_losses import critic_loss
+from torch import Tensor
+
+
+@torch.no_grad()
+def sample_losses(agent: Any) -> Tensor:
+    """The loss of each sample that ``agent`` (rl_games's ``A2CAgent``, right after ``train_epoch``) holds, (H, N).
+
+    It is what PPO minimises the mean of, without the terms that do not judge a sample (entropy, bounds)::
+
+        max(-A r, -A clip(r, 1 - e, 1 + e)) + critic_coef / 2 * max((V - R)^2, (V_old + clip(V - V_old, -e, e) - R)^2)
+
+    with the advantage A (normalised over the rollout, if ``normalize_advantage``), the ratio r of the action's
+    probability now and when it was taken, the clip range e = ``e_clip``, the value V now, V_old at the time and the
+    return R (normalised, if ``normalize_value``); without ``clip_value`` the second part is (V - R)^2. Schulman et al.,
+    "Proximal Policy Optimization Algorithms", 2017, equations 7 and 9. Costs one forward pass, changes nothing.
+    """
+    agent.model.eval()  # the normalisers shall not learn from the samples a second time
+    losses = torch.cat([_losses(agent, minibatch) for minibatch in agent.dataset])
+    return losses.view(-1, agent.horizon_length).t()  # rl_games puts all steps of one environment together
+
+
+def _losses(agent: Any, minibatch: Any) -> Tensor:
+    now = agent.model({"is_train": True, "prev_actions": minibatch["actions"], "obs": minibatch["obs"]})
+    surrogate = agent.actor_loss_func(
+        minibatch["old_logp_actions"], now["prev_neglogp"], minibatch["advantages"], agent.ppo, agent.e_clip
+    )
+    value = critic_loss(
+        agent.model, minibatch["old_values"], now["values"], agent.e_clip, minibatch["returns"], agent.clip_value
+    )
+    losses: Tensor = surrogate + 0.5 * agent.critic_coef * value.squeeze(1)
+    return losses

@@ -1,0 +1,65 @@
+"""Hard examples as a folder that one can look through: reports and pictures."""
+
+import logging
+from pathlib import Path
+from typing import BinaryIO, Dict, FrozenSet
+
+from PIL import Image
+from torch import Tensor
+
+from dexhand.core.files import write_atomically
+from dexhand.core.hard_example_reports import HardExampleReport
+from dexhand.sinks.hard_example_file import HardExampleFile
+
+log = logging.getLogger(__name__)
+
+
+class HardExampleFolder:
+    """``HardExampleSink`` that writes ``<ranking>.jsonl``, a line for each report, and ``<ranking>/<key>.png``.
+
+    Only pictures of the newest report stay. Where it cannot write (disk full, folder gone) it says so once and loses
+    what is to be written, not the training.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """The folder is made when there is something to write."""
+        self._folder = folder
+        self._files: Dict[str, HardExampleFile] = {}
+        self._written: FrozenSet[Path] = frozenset()
+        self._is_failing = False
+
+    def hard_examples(self, report: HardExampleReport) -> None:
+        """See ``HardExampleSink``."""
+        try:
+            self._folder.mkdir(exist_ok=True)
+            self._write_pictures(report)
+        except OSError as error:
+            if not self._is_failing:
+                log.error("Pictures of hard examples cannot be written to %s: %s", self._folder, error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
+        path = self._folder / f"{report.ranking or 'hard_examples'}.jsonl"
+        self._files.setdefault(report.ranking, HardExampleFile(path)).hard_examples(report)
+
+    def _write_pictures(self, report: HardExampleReport) -> None:
+        pictures = self._folder / (report.ranking or "pictures")
+        images = {pictures / f"{entry.key}.png": entry.image for entry in report.entries if entry.image is not None}
+        if not images and not pictures.exists():
+            return
+        pictures.mkdir(exist_ok=True)
+        for path in pictures.iterdir():
+            if path not in images:
+                path.unlink()
+        for path, image in images.items():
+            # a file of an earlier process may show another episode: a training can go back to an older checkpoint
+            if path not in self._written or not path.exists():
+                _write_png(path, image)
+        self._written = frozenset({*self._written, *images})
+
+
+def _write_png(path: Path, image: Tensor) -> None:
+    def write(file: BinaryIO) -> None:
+        Image.fromarray(image.numpy()).save(file, "PNG")
+
+    write_atomically(path, write)
