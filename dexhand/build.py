@@ -437,9 +437,7 @@ def _wandb(config: Config, run: Run) -> "WandbSink":
             config=asdict(config),
         )
     except WandbRefused as error:
-        raise ConfigError(
-            f"train.wandb.enabled=true: {error} Or keep it on this machine: WANDB_MODE=offline"
-        ) from None
+        raise ConfigError(f"train.wandb.enabled=true: {error} Or keep it on this machine: WANDB_MODE=offline") from None
 
 
 def build_sinks(summaries: Path) -> List[MetricSink]:
