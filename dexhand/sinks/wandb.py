@@ -3,7 +3,7 @@
 import logging
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
 import wandb
 
@@ -79,15 +79,17 @@ class WandbSink:
 
     def close(self) -> None:
         """See ``MetricSink.close``."""
-        run, self._run = self._run, None
-        if run is not None:
-            run.finish()
+        self._try(lambda run: run.finish())
+        self._run = None
 
     def _send(self, step: int, values: Mapping[str, Any]) -> None:
+        self._try(lambda run: run.log({**values, STEP: step}))
+
+    def _try(self, tell: Callable[[Any], None]) -> None:
         if self._run is None:
             return
         try:
-            self._run.log({**values, STEP: step})
+            tell(self._run)
         except Exception as error:  # its service fails in many ways, and none is worth a training
             log.error("Weights & Biases is lost: %s. The training goes on without it", error)
             self._run = None

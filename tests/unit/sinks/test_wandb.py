@@ -102,16 +102,17 @@ def test_what_it_refuses_is_one_line(tmp_path: Path, wandb: Any) -> None:
         sink(tmp_path)
 
 
+@pytest.mark.parametrize("call", ["log", "finish"])
 def test_a_service_that_dies_is_said_once_and_stops_nothing(
-    tmp_path: Path, wandb: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    call: str, tmp_path: Path, wandb: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing is sent after that."""
 
-    def dead(run: Any, data: Any) -> None:
+    def dead(*arguments: Any) -> None:
         raise BrokenPipeError("service is gone")
 
     ours = sink(tmp_path)
-    monkeypatch.setattr(wandb.Run, "log", dead)
+    monkeypatch.setattr(wandb.Run, call, dead)
     with caplog.at_level(logging.ERROR):
         for step in range(3):
             ours.scalars(step, {"loss": 0.5})
