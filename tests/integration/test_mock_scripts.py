@@ -12,9 +12,9 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 
-from dexhand.mock import hard_example_run, training_run
-from dexhand.mock.command_line import hard_example_settings, training_settings
 from dexhand.mock.sharding import CAN_SHARD
+from dexhand.mock.validation import hard_example_run, training_run
+from dexhand.mock.validation.command_line import hard_example_settings, training_settings
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RULE = "=" * 80

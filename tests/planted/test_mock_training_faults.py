@@ -13,14 +13,14 @@ from dexhand.core.checkpoints import CheckpointStore
 from dexhand.core.hard_example_reports import HardExample, HardExampleReport, merge_reports
 from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.train_loop import TrainLoop
-from dexhand.mock import hard_example_run, training_run
 from dexhand.mock.algorithm import MockAlgorithm
-from dexhand.mock.command_line import hard_example_settings, training_settings
 from dexhand.mock.dataset import MockDataset
-from dexhand.mock.hard_example_checks import ExpectedHardExamples, check_report
-from dexhand.mock.memory_checks import MemoryChecks
 from dexhand.mock.model import MockLoss, MockModel
-from dexhand.mock.problems import Problems
+from dexhand.mock.validation import hard_example_run, training_run
+from dexhand.mock.validation.command_line import hard_example_settings, training_settings
+from dexhand.mock.validation.hard_example_checks import ExpectedHardExamples, check_report
+from dexhand.mock.validation.memory_checks import MemoryChecks
+from dexhand.mock.validation.problems import Problems
 from dexhand.sinks.hard_example_file import HardExampleFile
 
 Plant = Callable[[pytest.MonkeyPatch], Any]

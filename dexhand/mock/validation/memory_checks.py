@@ -7,7 +7,7 @@ from typing import Optional, Tuple
 
 import torch
 
-from dexhand.mock.problems import Problems
+from dexhand.mock.validation.problems import Problems
 
 GROWTH_ALLOWED = 24e6
 """Bytes from the first look to the last; allocators keep some back."""

@@ -6,14 +6,14 @@ import torch
 
 from dexhand.core.hard_example_reports import HardExampleReport
 from dexhand.core.hard_examples import HardExampleTracker
-from dexhand.mock.command_line import HardExampleSettings
 from dexhand.mock.dataset import MockDataset
 from dexhand.mock.differences import differences
-from dexhand.mock.hard_example_checks import ExpectedHardExamples, check_report, check_tracker
-from dexhand.mock.memory_checks import MemoryChecks
 from dexhand.mock.model import MockLoss
-from dexhand.mock.problems import Problems
-from dexhand.mock.training_console import RULE, Say, banner
+from dexhand.mock.validation.command_line import HardExampleSettings
+from dexhand.mock.validation.hard_example_checks import ExpectedHardExamples, check_report, check_tracker
+from dexhand.mock.validation.memory_checks import MemoryChecks
+from dexhand.mock.validation.problems import Problems
+from dexhand.mock.validation.training_console import RULE, Say, banner
 
 HIGH_LOSS = 4.0
 """Samples above it are candidates for the buffer."""

@@ -7,7 +7,7 @@ from typing import Any, Mapping
 from dexhand.core.checkpoints import CheckpointError, CheckpointStore, load_checkpoint
 from dexhand.core.interfaces import Algorithm
 from dexhand.mock.differences import differences
-from dexhand.mock.problems import Problems
+from dexhand.mock.validation.problems import Problems
 
 NEEDED = ("model", "optimizer", "schedule", "random", "position", "iterations_done", "train_loop")
 """What a checkpoint of a mock training has, whoever wrote it."""

@@ -10,7 +10,7 @@ from dexhand.core.hard_example_reports import HardExample, HardExampleReport, Ke
 from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.loss_statistics import RELATIVE_ERROR
 from dexhand.mock.dataset import MockDataset
-from dexhand.mock.problems import Problems
+from dexhand.mock.validation.problems import Problems
 
 _TINY = 1e-6
 """Rounding that a float32 may differ by, relatively."""

@@ -6,7 +6,7 @@ from typing import Dict, Optional
 import pytest
 
 from dexhand.core.checkpoints import CheckpointStore
-from dexhand.mock.training_folder import HARD_EXAMPLES, SUMMARIES, SettingsError, training_folder
+from dexhand.mock.validation.training_folder import HARD_EXAMPLES, SUMMARIES, SettingsError, training_folder
 
 OURS = {"mock_training": {"seed": 0}, "iterations_done": 3}
 

@@ -15,9 +15,9 @@ from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.train_loop import TrainResult
 from dexhand.mock.algorithm import LARGEST_GRAD_NORM, learning_rate
 from dexhand.mock.dataset import MockDataset
-from dexhand.mock.hard_example_checks import ExpectedHardExamples, check_report, check_tracker
 from dexhand.mock.model import MockLoss
-from dexhand.mock.problems import Problems
+from dexhand.mock.validation.hard_example_checks import ExpectedHardExamples, check_report, check_tracker
+from dexhand.mock.validation.problems import Problems
 
 LEARNING_STEPS = 50
 """Steps after which predictions must have become better."""

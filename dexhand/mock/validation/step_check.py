@@ -11,7 +11,7 @@ from dexhand.core.checkpoints import CheckpointError, load_checkpoint
 from dexhand.mock.algorithm import HIDDEN_FRACTION, LARGEST_GRAD_NORM, WEIGHT_DECAY, learning_rate
 from dexhand.mock.dataset import PROMPT_LENGTH, MockDataset
 from dexhand.mock.model import MockModel, load_weights
-from dexhand.mock.problems import Problems
+from dexhand.mock.validation.problems import Problems
 
 _TOLERANCE = 1e-4
 _BETAS = (0.9, 0.999)

@@ -5,7 +5,7 @@ from typing import Callable, List, Mapping, Optional
 import numpy as np
 
 from dexhand.core.hard_example_reports import HardExampleReport
-from dexhand.mock.command_line import TrainingSettings
+from dexhand.mock.validation.command_line import TrainingSettings
 
 Say = Callable[[str], None]
 """Prints one line."""

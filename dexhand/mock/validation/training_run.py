@@ -19,16 +19,16 @@ from dexhand.core.interfaces import Metrics, MetricSink
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
 from dexhand.mock.algorithm import MockAlgorithm
-from dexhand.mock.checkpoint_checks import CheckedStore, check_resume
-from dexhand.mock.command_line import TrainingSettings
 from dexhand.mock.dataset import MockDataset
-from dexhand.mock.memory_checks import MemoryChecks
-from dexhand.mock.problems import Problems
 from dexhand.mock.sharding import CAN_SHARD
-from dexhand.mock.step_check import check_step
-from dexhand.mock.training_checks import REMEMBERED_STEPS, TrainingChecks
-from dexhand.mock.training_console import Say, TrainingConsole
-from dexhand.mock.training_folder import HARD_EXAMPLES, SUMMARIES, SettingsError, training_folder
+from dexhand.mock.validation.checkpoint_checks import CheckedStore, check_resume
+from dexhand.mock.validation.command_line import TrainingSettings
+from dexhand.mock.validation.memory_checks import MemoryChecks
+from dexhand.mock.validation.problems import Problems
+from dexhand.mock.validation.step_check import check_step
+from dexhand.mock.validation.training_checks import REMEMBERED_STEPS, TrainingChecks
+from dexhand.mock.validation.training_console import Say, TrainingConsole
+from dexhand.mock.validation.training_folder import HARD_EXAMPLES, SUMMARIES, SettingsError, training_folder
 from dexhand.sinks.hard_example_file import HardExampleFile
 from dexhand.sinks.tensorboard import TensorBoardSink
 
