@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dexhand import build
+from dexhand import parts
 from dexhand.config.compose import compose
 from dexhand.config.schema import Config
 from dexhand.core.checkpoints import CheckpointStore
@@ -35,12 +35,12 @@ def main() -> int:
     """Measure and print."""
     arguments = _arguments()
     config = compose(["train.test=true", f"env.numEnvs={arguments.num_envs}", *arguments.overrides])
-    build.set_up_process(config)
+    parts.set_up_process(config)
     console = Console()
-    env = build.build_env(config)
+    env = parts.build_env(config)
     with tempfile.TemporaryDirectory() as folder:
         store = CheckpointStore(Path(folder) / "nn")
-        state = build.build_algorithm(config, env).state_dict()
+        state = parts.build_algorithm(config, env).state_dict()
         store.save(state, iteration=1)
         size = (store.folder / "latest.pth").stat().st_size
         console.print(f"{config.task.name}, {env.num_envs} environments, checkpoint of {size / 1e6:.1f} MB\n")
@@ -65,7 +65,7 @@ def _watcher(
 ) -> ReloadWatcher:
     source = find_source(str(store.folder), store.folder.parent / "runs")
     return ReloadWatcher(
-        source, build.policy_loader(config, env), clock=SystemClock(), interval=interval, changes=changes
+        source, parts.policy_loader(config, env), clock=SystemClock(), interval=interval, changes=changes
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dexhand import build
+from dexhand import parts
 from dexhand.config.schema import Config
 from dexhand.core.task_env import TaskEnv
 
@@ -125,7 +125,7 @@ def whole_environment(env: TaskEnv, actions: torch.Tensor) -> Row:
 
 def training(config: Config, env: TaskEnv, iterations: int) -> Row:
     """PPO: rollouts and updates."""
-    algorithm = build.build_algorithm(config, env)
+    algorithm = parts.build_algorithm(config, env)
 
     def run() -> None:
         for _ in range(iterations):
@@ -170,9 +170,9 @@ def report(rates: Dict[str, List[float]], console: Console) -> None:
 
 def benchmark(config: Config, control_steps: int, rounds: int, console: Console) -> None:
     """Build everything once and let the rows take turns."""
-    build.set_up_process(config)
-    env = build.build_env(config)
-    backend, num_envs = build.backend_of(config), env.num_envs
+    parts.set_up_process(config)
+    env = parts.build_env(config)
+    backend, num_envs = parts.backend_of(config), env.num_envs
     actions = torch.rand(control_steps, num_envs, env.task.num_actions, device=env.device) * 2.0 - 1.0
     targets = control_targets(env, actions)
     iterations = max(1, control_steps // config.train.ppo.horizon_length)

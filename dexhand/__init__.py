@@ -19,6 +19,6 @@ def make(task: str = "BaseTask", *overrides: str, num_envs: Optional[int] = None
     config = compose([f"task={task}", *sizes, *overrides])
     import_simulator_before_torch(config.sim.backend)
 
-    from dexhand.build import build_env
+    from dexhand.parts import build_env
 
     return build_env(config)

@@ -5,7 +5,7 @@ from typing import Optional
 
 from rich.console import Console
 
-from dexhand import build
+from dexhand import parts
 from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
 from dexhand.core.checkpoints import CheckpointError
@@ -31,9 +31,9 @@ def play(invocation: Invocation, source: CheckpointSource, console: Console) -> 
     Raises ``ConfigError`` where the first checkpoint cannot be played and no other is worth waiting for.
     """
     config, clock = invocation.config, SystemClock()
-    build.check_machine(config)
-    build.set_up_process(config)
-    env = build.build_env(config)
+    parts.check_machine(config)
+    parts.set_up_process(config)
+    env = parts.build_env(config)
     watcher = _watcher(invocation, source, env, clock)
     with StopRequest() as stop:
         try:
@@ -52,7 +52,7 @@ def play(invocation: Invocation, source: CheckpointSource, console: Console) -> 
 def _watcher(invocation: Invocation, source: CheckpointSource, env: TaskEnv, clock: Clock) -> ReloadWatcher:
     config, train = invocation.config, invocation.config.train
     changes = FolderChanges() if train.reloadOn == "event" else None
-    load = build.policy_loader(config, env)
+    load = parts.policy_loader(config, env)
     return ReloadWatcher(source, load, clock=clock, interval=train.reloadInterval, changes=changes)
 
 
@@ -87,7 +87,7 @@ def _play(
 ) -> None:
     train = invocation.config.train
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
-    sinks = build.build_sinks(run.summaries)
+    sinks = parts.build_sinks(run.summaries)
     if train.testGamesNum == 0 and log.isEnabledFor(logging.INFO):
         sinks.append(GamesConsoleSink(console, clock))
     report = Report(

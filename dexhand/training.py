@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from rich.console import Console
 
-from dexhand import build
+from dexhand import parts
 from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
@@ -37,9 +37,9 @@ def train(invocation: Invocation, checkpoint: Optional[Path], continued: Optiona
     Started by ``torchrun``, several processes train together: the first one leads, writes and says everything.
     Returns the exit code: 0, or 1 where the end could not be saved or another process was lost. Raises ``ConfigError``.
     """
-    build.check_machine(invocation.config)
+    parts.check_machine(invocation.config)
     try:
-        with joined(str(build.device_of(invocation.config)), PROCESS_TIMEOUT) as processes:
+        with joined(str(parts.device_of(invocation.config)), PROCESS_TIMEOUT) as processes:
             if processes.leads:
                 return _lead(invocation, checkpoint, continued, console, processes)
             follow(_algorithm(invocation.config, processes), processes)
@@ -58,8 +58,8 @@ def _algorithm(config: Config, processes: Processes, hard_example_sinks: Sequenc
     own.train.hardExamples.enabled &= processes.leads
     if processes.size > 1:
         own.env.device = str(processes.device)
-    build.set_up_process(own)
-    return build.build_algorithm(own, build.build_env(own), processes, hard_example_sinks)
+    parts.set_up_process(own)
+    return parts.build_algorithm(own, parts.build_env(own), processes, hard_example_sinks)
 
 
 def _lead(
@@ -87,7 +87,7 @@ def _lead(
         else:
             run, first_step = continued, algorithm.frames_done + 1
             go_on(run, invocation)
-        sinks = build.build_training_sinks(config, run, first_step)
+        sinks = parts.build_training_sinks(config, run, first_step)
         hard_example_sinks += sinks.hard_examples
         result = _run_loop(config, algorithm, run, console, clock, best_return, sinks.metrics)
     return _conclude(result, run, config)
@@ -138,7 +138,7 @@ class _Start:
 def _read(checkpoint: Path, config: Config, takes_all: bool) -> Dict[str, Any]:
     """What the checkpoint holds; whatever can be wrong with it is said before anything is built."""
     try:
-        state = build.read_state(config, checkpoint)
+        state = parts.read_state(config, checkpoint)
     except CheckpointError as error:
         raise ConfigError(f"train.checkpoint: {error}") from None
     if not takes_all:
@@ -149,7 +149,7 @@ def _read(checkpoint: Path, config: Config, takes_all: bool) -> Dict[str, Any]:
             f"train.checkpoint={checkpoint} was written by rl_games itself and lacks what an exact continuation needs. "
             "Give train.resume=weights to begin with its weights and everything else fresh"
         )
-    build.check_contract(config, checkpoint, state)
+    parts.check_contract(config, checkpoint, state)
     if state["epoch"] >= config.train.maxIterations:
         raise ConfigError(
             f"train.maxIterations={config.train.maxIterations}: {checkpoint} has already done {state['epoch']}. "
@@ -161,7 +161,7 @@ def _read(checkpoint: Path, config: Config, takes_all: bool) -> Dict[str, Any]:
 def _remark_on_other_meaning(config: Config, checkpoint: Path, state: Dict[str, Any]) -> None:
     """Fine-tuning on another task is the user's good right, and worth a remark."""
     try:
-        build.check_contract(config, checkpoint, state)
+        parts.check_contract(config, checkpoint, state)
     except ConfigError as error:
         log.warning("The weights were trained for something else: %s", error)
 

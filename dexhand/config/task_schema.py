@@ -230,4 +230,4 @@ TASKS: Dict[str, type] = {
     "BlindGrasping": BlindGraspingConfig,
     "BoxGrasping": BoxGraspingConfig,
 }
-"""Configuration class of each task, by name. ``dexhand.build`` knows the task classes of the same names."""
+"""Configuration class of each task, by name. ``dexhand.parts`` knows the task classes of the same names."""

@@ -16,7 +16,7 @@ import pytest
 import torch
 from commands import BACKEND, SMALL, run, start
 
-from dexhand import build
+from dexhand import parts
 from dexhand.config.compose import compose
 from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
 
@@ -207,7 +207,7 @@ def test_a_run_that_does_not_exist_is_an_error_at_once(workspace: Path) -> None:
 def test_a_checkpoint_of_the_library_itself_plays_and_is_fine_tuned(workspace: Path) -> None:
     """With trust where torch is too old to do without, and not as an exact continuation."""
     config = compose([*TASK])
-    algorithm = build.build_algorithm(config, build.build_env(config))
+    algorithm = parts.build_algorithm(config, parts.build_env(config))
     with contextlib.redirect_stdout(io.StringIO()):
         algorithm._agent.save(str(workspace / "theirs"))  # type: ignore[attr-defined]
     algorithm.close()

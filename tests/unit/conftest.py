@@ -4,9 +4,9 @@ from typing import Callable
 
 import pytest
 
-from dexhand.build import build_env
 from dexhand.config.compose import compose
 from dexhand.core.task_env import TaskEnv
+from dexhand.parts import build_env
 
 MakeEnv = Callable[..., TaskEnv]
 

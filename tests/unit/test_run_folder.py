@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from dexhand.build import build_algorithm, build_env, set_up_process
 from dexhand.config.cli import Invocation
 from dexhand.config.compose import compose
 from dexhand.config.schema import Config
 from dexhand.core.runs_view import is_running
 from dexhand.core.workspace import Workspace
 from dexhand.mock.clock import FakeClock
+from dexhand.parts import build_algorithm, build_env, set_up_process
 from dexhand.run_folder import begun, go_on
 
 SMALL = [

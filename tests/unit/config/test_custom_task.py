@@ -6,9 +6,9 @@ from typing import Iterator, List
 
 import pytest
 
-from dexhand.build import build_env
 from dexhand.config.compose import compose, to_yaml
 from dexhand.config.errors import ConfigError
+from dexhand.parts import build_env
 
 MODULE = '''\
 """A task with a reward and a key of its own."""

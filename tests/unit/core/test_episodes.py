@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_env import ScriptedEnv, rows_of
 
-from dexhand.build import build_env
 from dexhand.config.compose import compose
 from dexhand.core.episodes import EpisodeRecorder, Episodes
 from dexhand.core.interfaces import VecEnv
+from dexhand.parts import build_env
 from dexhand.testing.vec_env import VecEnvConformance
 
 OUTCOMES = [[-1, -1], [0, -1], [-1, 1], [-1, -1], [1, 1]]

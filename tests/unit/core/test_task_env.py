@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from dexhand.build import build_env
 from dexhand.config.compose import compose
 from dexhand.core.interfaces import ResetPose, Scene, SimState, VecEnv, Verdict
 from dexhand.core.task_env import TaskEnv
+from dexhand.parts import build_env
 from dexhand.testing.vec_env import VecEnvConformance
 
 

@@ -2,9 +2,9 @@
 
 from typing import Tuple
 
-from dexhand.build import build_env
 from dexhand.config.compose import compose
 from dexhand.core.interfaces import Simulator, Task
+from dexhand.parts import build_env
 from dexhand.testing.task import TaskConformance
 
 

@@ -6,9 +6,9 @@ from typing import Callable, List, Set, Tuple
 import pytest
 import torch
 
-from dexhand.build import backend_of, device_of
 from dexhand.config.compose import compose
 from dexhand.config.errors import ConfigError
+from dexhand.parts import backend_of, device_of
 
 Machine = Callable[[int, Set[str]], None]
 

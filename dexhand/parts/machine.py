@@ -1,0 +1,75 @@
+"""The machine: which simulator and device a configuration means here, and what is set for the whole process."""
+
+import importlib.util
+import random
+
+import numpy as np
+import torch
+
+from dexhand.config.errors import ConfigError
+from dexhand.config.schema import Config
+
+
+def backend_of(config: Config) -> str:
+    """The simulator to use. Raises ``ConfigError`` where it is not installed, with the command that installs it."""
+    backend = config.sim.backend
+    if backend == "auto":
+        on_gpu = config.env.device != "cpu" and _has_gpu()
+        backend = "mujoco_warp" if on_gpu and is_installed("mujoco_warp") else "mujoco"
+    if backend in INSTALL and not is_installed(backend):
+        raise ConfigError(f"sim.backend={config.sim.backend}: {INSTALL[backend]}")
+    return backend
+
+
+INSTALL = {
+    "mujoco": "MuJoCo is not installed. On Python 3.11 or newer: pip install 'mujoco>=4.0'. On an older one only "
+    "sim.backend=mock works, which has no physics, and sim.backend=isaacgym",
+    "mujoco_warp": "MuJoCo Warp is not installed. On Python 3.11 or newer: pip install 'dexhand[warp]'",
+}
+"""What to do where a simulator is missing."""
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported."""
+    return importlib.util.find_spec(package) is not None
+
+
+def _has_gpu() -> bool:
+    return torch.cuda.is_available()
+
+
+def device_of(config: Config) -> torch.device:
+    """Where tensors live. Raises ``ConfigError`` for a device this machine or the simulator does not have."""
+    backend, wanted = backend_of(config), config.env.device
+    if wanted == "auto":
+        return torch.device("cuda:0" if backend in ("mujoco_warp", "isaacgym") and _has_gpu() else "cpu")
+    device = torch.device(wanted)
+    if device.type == "cpu":
+        return device
+    count = torch.cuda.device_count() if _has_gpu() else 0
+    index = device.index or 0
+    if index >= count:
+        raise ConfigError(
+            f"env.device={wanted}: torch finds {count} NVIDIA GPUs here. Use env.device=auto or env.device=cpu"
+        )
+    if backend == "mujoco":
+        raise ConfigError(
+            f"env.device={wanted}: sim.backend=mujoco works on the CPU. Use env.device=cpu, or sim.backend=mujoco_warp"
+        )
+    return torch.device("cuda", index)
+
+
+def check_machine(config: Config) -> None:
+    """Raise ``ConfigError`` where this machine lacks what the configuration asks for; builds nothing."""
+    device_of(config)
+    if config.train.wandb.enabled and not config.train.test and not is_installed("wandb"):
+        raise ConfigError("train.wandb.enabled=true: Weights & Biases is not installed: pip install 'dexhand[wandb]'")
+
+
+def set_up_process(config: Config) -> None:
+    """Everything that is set for the whole process: torch's threads and determinism, the seeds."""
+    torch.set_num_threads(config.train.torchThreads)
+    torch.use_deterministic_algorithms(config.train.torchDeterministic)
+    torch.manual_seed(config.train.seed)
+    np.random.seed(config.train.seed)
+    random.seed(config.train.seed)
