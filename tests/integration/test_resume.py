@@ -71,7 +71,8 @@ class TestInTheSameRun:
         training.communicate()
         (nn / ".latest.pth.0123abcd.tmp").touch()
         saved = load_checkpoint(nn / "latest.pth")["epoch"]
-        done = run(["resume=latest", f"maxIter={saved + 3}"], tmp_path)
+        # event files are in the order of the seconds in which they were begun: a process takes longer to start
+        done = run_process(["resume=latest", f"maxIter={saved + 3}"], tmp_path)
         assert done.returncode == 0, done.stderr
         assert f"at iteration {saved}" in done.stdout
         (folder,) = (tmp_path / "runs_all").glob("*_train_*")
