@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Test the tracking of hard examples alone. ``--help`` tells the rest."""
 
+import atexit
 import functools
+import gc
 import sys
 
 from dexhand.mock.validation.command_line import hard_example_settings
@@ -19,4 +21,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    atexit.register(gc.freeze)  # Python would look for cycles among all of torch's objects, for most of a second
     sys.exit(main())

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Train a policy, or play one with test=true. ``--help`` tells the rest."""
 
+import atexit
+import gc
 import sys
 
 from dexhand.config.cli import Sweep, parse
@@ -18,4 +20,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    atexit.register(gc.freeze)  # Python would look for cycles among all of torch's objects, for most of a second
     sys.exit(main())

@@ -69,7 +69,7 @@ def check_machine(config: Config) -> None:
 def set_up_process(config: Config) -> None:
     """Everything that is set for the whole process: torch's threads and determinism, the seeds."""
     torch.set_num_threads(config.train.torchThreads)
-    torch.use_deterministic_algorithms(config.train.torchDeterministic)
+    torch.set_deterministic_debug_mode("error" if config.train.torchDeterministic else "default")
     torch.manual_seed(config.train.seed)
     np.random.seed(config.train.seed)
     random.seed(config.train.seed)
