@@ -21,7 +21,7 @@ KEPT_GAMES = 1000
 KEPT_CHECKPOINTS = 1000
 """Results name so many newest checkpoints that played."""
 SCALARS_INTERVAL = 5.0
-"""Seconds between running statistics."""
+"""Seconds between running statistics; the first of a checkpoint come with its first game."""
 WRITE_INTERVAL = 30.0
 """Seconds after which the results file is brought up to date."""
 
@@ -75,6 +75,8 @@ class Report:
             counted.add(game)
         self._games.append(game)
         self._window.append(game)
+        if self._current.games == 1:
+            self._running_scalars(self._clock.monotonic())
         if self._total:
             self._say(_game_line(game, self._total))
 

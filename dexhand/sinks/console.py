@@ -112,11 +112,14 @@ class GamesConsoleSink:
 
     def __init__(self, console: Console, clock: Clock) -> None:
         self._lines = _LatestLines(console, clock)
+        self._iteration = -1.0
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See ``MetricSink.scalars``; what is said of one checkpoint as a whole is a line of its own elsewhere."""
         if "test/games" in values:
-            self._lines.show(_columns(values, _TESTING))
+            is_new = values["test/iteration"] != self._iteration
+            self._iteration = values["test/iteration"]
+            self._lines.show(_columns(values, _TESTING), due=is_new or None)
 
     def images(self, step: int, images: "Mapping[str, np.ndarray]") -> None:
         """Pictures are not shown on the console."""

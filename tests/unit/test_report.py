@@ -68,16 +68,29 @@ def test_statistics_are_kept_for_each_checkpoint(endless: Told) -> None:
     assert endless.results()["summary"]["games"] == 3
 
 
+def test_running_statistics_come_with_the_first_game_of_a_checkpoint(endless: Told) -> None:
+    """Nobody waits to see how it plays; after a reload the games before do not count."""
+    endless.game(1.0)
+    endless.report.on_reload(endless.loaded(200))
+    endless.game(5.0, iteration=200)
+    rows = [row for _, row in endless.sink.rows if "test/games" in row]
+    assert [(row["test/iteration"], row["test/games"], row["test/return"]) for row in rows] == [
+        (100.0, 1.0, 1.0),
+        (200.0, 2.0, 5.0),
+    ]
+
+
 def test_running_statistics_are_sent_now_and_then(endless: Told) -> None:
     """Of the games of the checkpoint that plays, at the frames played."""
     endless.game(1.0)
+    endless.game(3.0)
     endless.report.on_step(64)
-    assert endless.sink.rows == []
+    assert len(endless.sink.rows) == 1
     endless.clock.time += 5.0
     endless.report.on_step(128)
-    ((step, row),) = endless.sink.rows
+    step, row = endless.sink.rows[-1]
     assert step == 128
-    assert (row["test/games"], row["test/return"], row["test/iteration"]) == (1.0, 1.0, 100.0)
+    assert (row["test/games"], row["test/return"], row["test/iteration"]) == (2.0, 2.0, 100.0)
     assert row["test/frames_per_second"] == pytest.approx(128 / 5.0)
     endless.report.on_reload(endless.loaded(200))
     endless.clock.time += 5.0

@@ -59,6 +59,16 @@ def test_plain_lines_are_not_broken_and_come_at_intervals() -> None:
     assert len(lines[0]) > 80
 
 
+def test_a_policy_that_takes_over_has_a_line_at_once() -> None:
+    """And the same policy one at intervals."""
+    text, clock = io.StringIO(), FakeClock()
+    sink = GamesConsoleSink(Console(file=text), clock)
+    for iteration, games in ((5, 1), (5, 2), (8, 3), (8, 4)):
+        sink.scalars(0, {"test/games": games, "test/iteration": iteration})
+    assert [line.split(" | ")[0] for line in text.getvalue().splitlines()] == ["games 1", "games 3"]
+    sink.close()
+
+
 def test_a_line_tells_frames_speed_reward_losses_rate_and_time_left() -> None:
     """What is not known yet is a dash; ten iterations, one done in 2 s: 18 s are left."""
     text, clock = io.StringIO(), FakeClock()
