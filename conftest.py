@@ -1,8 +1,12 @@
 """The project's own tests use the plugin that dexhand ships, and the stand-in where Isaac Gym is not installed."""
 
+import atexit
+import gc
 import importlib.util
 import os
 
+import freezegun
+import pytest
 from hypothesis import settings
 
 # the tests' tensors are tiny, and several processes run them: threads would only wait for each other
@@ -12,6 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("ci", derandomize=True, deadline=None)
 if "CI" in os.environ:
     settings.load_profile("ci")
+
+# a frozen clock looks for the real one in every attribute of every module; torch's thousands ask for no time of day
+freezegun.configure(extend_ignore_list=["torch", "sympy", "warp", "mujoco_warp"])
 
 # before anything imports torch
 if importlib.util.find_spec("isaacgym") is None:
@@ -23,3 +30,16 @@ else:
 
 # where dexhand is installed, its entry point has the same name and is not loaded twice
 pytest_plugins = ["dexhand.testing.plugin", "pytester"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """All tests are shared out among the CPU cores; those of given paths run in one process, and those on a GPU too."""
+    are_all = config.args_source is config.ArgsSource.TESTPATHS
+    return len(os.sched_getaffinity(0)) if are_all and config.option.markexpr != "gpu" else 0
+
+
+def pytest_collection_finish() -> None:
+    """No search for cycles goes through what is imported by now: torch alone is a million objects."""
+    gc.freeze()
+    atexit.register(gc.freeze)

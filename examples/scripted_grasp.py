@@ -186,6 +186,8 @@ def play(env: TaskEnv, seed: int, drawn: Optional[int] = None) -> Result:
             pictures[stage].append(_labelled(env.render(drawn, width=700, height=560), label))
         info = env.step(expert.act())[4]
         outcome = torch.where(running, info["outcome"], outcome)
+        if bool((outcome >= 0).all()) or (drawn is not None and int(outcome[drawn]) >= 0):
+            break
     return Result([env.outcome_names[i] for i in outcome.tolist()], reachable, stages, pictures)
 
 

@@ -16,7 +16,7 @@ from dexhand.core.checkpoints import load_checkpoint
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which one short training has run."""
+    """A folder in which one short training has run, which has made its imports itself."""
     folder = tmp_path_factory.mktemp("trained")
     done = run_process([*SMALL, "task=BaseTask", "maxIter=3", "training.seed=7", "task.episodeLength=20"], folder)
     assert done.returncode == 0, done.stderr
@@ -161,6 +161,7 @@ class TestTesting:
 
 
 class TestMistakes:
+    @pytest.mark.usefixtures("real_python")
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [

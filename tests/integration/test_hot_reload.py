@@ -234,7 +234,7 @@ def test_training_and_testing_side_by_side(tmp_path: Path, players: List[Player]
         while not (tmp_path / "runs" / "latest_train").exists():
             assert training.poll() is None
             time.sleep(0.05)
-        player = Player(tmp_path, "checkpoint=latest", "reloadInterval=2")
+        player = Player(tmp_path, "checkpoint=latest", "reloadInterval=0.5")
         players.append(player)
         player.wait_for("^Playing ")
         for _ in range(4):

@@ -157,6 +157,7 @@ def test_a_mistyped_flag_is_said_in_one_line(name: str, flags: List[str], messag
     assert message in done.stderr
 
 
+@pytest.mark.usefixtures("real_python")
 def test_the_focused_script_prints_the_documented_form() -> None:
     """A real process."""
     done = script("test_hard_examples_integration.py")
@@ -240,6 +241,7 @@ def test_a_sharded_training_ends_like_a_whole_one(tmp_path: Path) -> None:
         assert two["metrics"][name] == pytest.approx(value, rel=1e-4), name
 
 
+@pytest.mark.usefixtures("real_python")
 @pytest.mark.skipif(not CAN_SHARD, reason="needs torch 2.6 or newer")
 def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
     """With exit code 1 and a line that says so."""

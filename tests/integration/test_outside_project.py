@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.usefixtures("real_python")
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "examples" / "outside_project"
 

@@ -3,8 +3,8 @@
 from typing import Callable
 
 import pytest
+from composed import composed
 
-from dexhand.config.compose import compose
 from dexhand.core.task_env import TaskEnv
 from dexhand.parts import build_env
 
@@ -17,6 +17,6 @@ def make_env() -> MakeEnv:
 
     def make(num_envs: int = 3, *overrides: str) -> TaskEnv:
         settings = ["sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=20", *overrides]
-        return build_env(compose(settings))
+        return build_env(composed(*settings))
 
     return make

@@ -160,6 +160,7 @@ for n in itertools.count(1):
 """
 
 
+@pytest.mark.usefixtures("forked_python")
 def test_a_killed_process_leaves_every_checkpoint_whole(tmp_path: Path) -> None:
     """After kill -9 at some moment of a save every name holds a complete state, and latest is the newest reported."""
     for delay in (0.0, 0.003, 0.008):

@@ -14,6 +14,7 @@ from peer import Counting, lead, talk
 
 from dexhand.core.distributed import LedAlgorithm, LostProcess, NoSuchDevice, Processes, follow, joined
 
+pytestmark = pytest.mark.usefixtures("forked_python")
 PEER = Path(__file__).with_name("peer.py")
 StartPeer = Callable[[str], "subprocess.Popen[str]"]
 
@@ -88,7 +89,7 @@ def test_a_follower_leaves_signals_to_the_leader(start_peer: StartPeer) -> None:
     assert peer.wait(30) == 0
 
 
-@pytest.mark.parametrize(("role", "timeout"), [("die", 30.0), ("hang", 2.0)])
+@pytest.mark.parametrize(("role", "timeout"), [("die", 30.0), ("hang", 1.0)])
 def test_a_process_that_is_gone_or_silent_is_an_error_of_one_line(
     role: str, timeout: float, start_peer: StartPeer
 ) -> None:

@@ -4,11 +4,11 @@ from typing import List, Tuple
 
 import pytest
 import torch
+from composed import composed
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_env import ScriptedEnv, rows_of
 
-from dexhand.config.compose import compose
 from dexhand.core.episodes import EpisodeRecorder, Episodes
 from dexhand.core.interfaces import VecEnv
 from dexhand.parts import build_env
@@ -23,7 +23,7 @@ class TestKeepsTheContract(VecEnvConformance):
 
     def make_env(self, num_envs: int) -> VecEnv:
         """BaseTask with short episodes on the mock."""
-        return EpisodeRecorder(build_env(compose(["sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=6"])))
+        return EpisodeRecorder(build_env(composed("sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=6")))
 
 
 def recorder(outcomes: List[List[int]]) -> EpisodeRecorder:

@@ -6,9 +6,9 @@ from typing import Dict, Mapping, Tuple
 import numpy as np
 import pytest
 import torch
+from composed import composed
 from torch import Generator, Tensor
 
-from dexhand.config.compose import compose
 from dexhand.core.interfaces import ResetPose, Scene, SimState, VecEnv, Verdict
 from dexhand.core.task_env import TaskEnv
 from dexhand.parts import build_env
@@ -18,28 +18,28 @@ from dexhand.testing.vec_env import VecEnvConformance
 class TestOnTheMock(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
         """BaseTask with short episodes."""
-        return build_env(compose(["sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=9"]))
+        return build_env(composed("sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=9"))
 
 
 class TestBlindGraspingOnTheMock(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
         """Stage 1 is over, and lost, after 0.2 s."""
         settings = ["task=BlindGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.stage1_duration=0.2"]
-        return build_env(compose(settings))
+        return build_env(composed(*settings))
 
 
 class TestBoxGraspingOnTheMock(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
         """Short episodes."""
         settings = ["task=BoxGrasping", "sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=9"]
-        return build_env(compose(settings))
+        return build_env(composed(*settings))
 
 
 @pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo needs Python 3.11 or newer")
 class TestOnMujoco(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
         """BaseTask with short episodes."""
-        return build_env(compose(["sim.backend=mujoco", f"numEnvs={num_envs}", "task.episodeLength=9"]))
+        return build_env(composed("sim.backend=mujoco", f"numEnvs={num_envs}", "task.episodeLength=9"))
 
 
 class ScriptedSimulator:
@@ -189,7 +189,7 @@ def test_the_environments_of_bad_actions_are_named(scripted: TaskEnv) -> None:
 
 def test_the_final_pose_is_that_before_episodes_begin_anew() -> None:
     """A copy of where everything stood when the task judged the step; nothing is kept unless it is asked for."""
-    env = build_env(compose(["sim.backend=mock", "task=BoxGrasping", "numEnvs=2", "task.episodeLength=3"]))
+    env = build_env(composed("sim.backend=mock", "task=BoxGrasping", "numEnvs=2", "task.episodeLength=3"))
     env.keep_final_pose = True
     judged = []
     evaluate = env.task.evaluate
@@ -210,4 +210,4 @@ def test_the_final_pose_is_that_before_episodes_begin_anew() -> None:
     for pose, (dof_pos, object_pos, object_quat) in zip(poses, judged):
         assert torch.equal(pose.dof_pos, dof_pos)
         assert torch.equal(pose.object_pose, torch.cat((object_pos, object_quat), dim=2))
-    assert build_env(compose(["sim.backend=mock", "numEnvs=1"])).keep_final_pose is False
+    assert build_env(composed("sim.backend=mock", "numEnvs=1")).keep_final_pose is False

@@ -4,10 +4,10 @@ from typing import Any, Dict
 
 import pytest
 import torch
+from composed import composed
 from hand_made import limits, sim_state
 from torch import Tensor
 
-from dexhand.config.compose import compose
 from dexhand.config.task_schema import BaseTaskConfig
 from dexhand.core.interfaces import SimState
 from dexhand.tasks.base_task import BaseTask, Criterion
@@ -16,7 +16,7 @@ from dexhand.tasks.hand_state import HandState
 
 def config(**changes: Any) -> BaseTaskConfig:
     """BaseTask's configuration with some keys changed."""
-    values = compose().task
+    values = composed().task
     for name, value in changes.items():
         setattr(values, name, value)
     return values

@@ -5,10 +5,10 @@ from typing import Any, Dict, List
 
 import pytest
 import torch
+from composed import composed
 from hand_made import limits, sim_state
 from torch import Tensor
 
-from dexhand.config.compose import compose
 from dexhand.config.task_schema import BLIND_GRASPING_OBSERVATIONS, GRASPING_OBSERVATIONS
 from dexhand.core import hand
 from dexhand.core.interfaces import SimState, Verdict
@@ -61,7 +61,7 @@ def lifted(state: SimState, height: float) -> SimState:
 def task(name: str = "BlindGrasping", num_envs: int = 1, **settings: Any) -> Any:
     """A task whose episodes have begun in ``scene``."""
     overrides = [f"task.{key}={value}" for key, value in settings.items()]
-    config = compose([f"task={name}", *overrides]).task
+    config = composed(f"task={name}", *overrides).task
     made = CLASSES[name](config, num_envs=num_envs, device=torch.device("cpu"), control_dt=0.02, dof_limits=limits())
     made.begin(torch.ones(num_envs, dtype=torch.bool), scene(num_envs))
     return made

@@ -2,7 +2,8 @@
 
 from typing import Tuple
 
-from dexhand.config.compose import compose
+from composed import composed
+
 from dexhand.core.interfaces import Simulator, Task
 from dexhand.parts import build_env
 from dexhand.testing.task import TaskConformance
@@ -10,7 +11,7 @@ from dexhand.testing.task import TaskConformance
 
 def on_the_mock(num_envs: int, *settings: str) -> Tuple[Task, Simulator]:
     """A task with episodes of 15 steps and its simulator."""
-    env = build_env(compose(["sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=16", *settings]))
+    env = build_env(composed("sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=16", *settings))
     return env.task, env.simulator
 
 

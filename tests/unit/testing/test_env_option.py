@@ -1,19 +1,20 @@
 """``--dexhand-env``: which factories are taken, and what a stranger reads of a faulty environment."""
 
+import importlib
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
 from dexhand.mock.env import MockEnv
+from dexhand.testing import env_suite
 from dexhand.testing.env_option import factory_of, with_a_number
 from dexhand.testing.vec_env import VecEnvConformance
 
-ROOT = Path(__file__).parents[3]
+Check = Callable[..., pytest.RunResult]
 
 STRANGER = """
 import torch
@@ -91,21 +92,23 @@ class TestFactory:
             factory(5)
 
 
-def check(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Pytest in a process of its own, in the stranger's folder."""
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "pytest", "-p", "dexhand.testing.plugin", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env={**os.environ, "PYTHONPATH": paths}, text=True, stdout=subprocess.PIPE, check=False
-    )
-
-
 class TestReport:
-    def test_failures_are_sentences_beside_reasons_for_skips(self, folder: Path) -> None:
+    @pytest.fixture
+    def check(self, folder: Path, pytester: pytest.Pytester) -> Check:
+        """Runs pytest in the stranger's folder."""
+
+        def run(*arguments: str) -> pytest.RunResult:
+            os.chdir(folder)  # pytester returns to where it was
+            importlib.reload(env_suite)  # the suite's class remembers what an environment did, for one run of pytest
+            return pytester.runpytest_inprocess("-p", "dexhand.testing.plugin", "-p", "no:cacheprovider", *arguments)
+
+        return run
+
+    def test_failures_are_sentences_beside_reasons_for_skips(self, folder: Path, check: Check) -> None:
         """No line of the suite's own code; the folder's other tests are not run."""
         (folder / "test_other.py").write_text("def test_other():\n    raise SystemExit\n")
-        result = check(folder, "--dexhand-env=stranger:Late", "-rs")
-        assert result.returncode == 1
+        result = check("--dexhand-env=stranger:Late", "-rs")
+        assert result.ret == 1
         for words in (
             "dexhand: the environment that stranger:Late makes, against the contract VecEnv",
             "reset's observations must be torch.float32, not torch.float64 (in reset).",
@@ -114,22 +117,25 @@ class TestReport:
             "the environment has no render: nobody can watch it",
             "stranger:Late ",
         ):
-            assert words in result.stdout
+            assert words in result.stdout.str()
         for words in ("def test_", "assert ", "Traceback", "test_other"):
-            assert words not in result.stdout
+            assert words not in result.stdout.str()
 
-    def test_what_the_environment_raises_is_told_with_its_place(self, folder: Path) -> None:
+    def test_what_the_environment_raises_is_told_with_its_place(self, check: Check) -> None:
         """Once; everything else is skipped with a pointer to it."""
-        result = check(folder, "--dexhand-env=stranger:Broken")
-        assert "env.reset(seed=1) raised AttributeError: 'Broken' object has no attribute 'positions'" in result.stdout
+        result = check("--dexhand-env=stranger:Broken")
+        assert (
+            "env.reset(seed=1) raised AttributeError: 'Broken' object has no attribute 'positions'"
+            in result.stdout.str()
+        )
         line = 1 + STRANGER.splitlines().index("        return self.positions, {}")
-        assert f"stranger.py, line {line})" in result.stdout
-        assert re.search(r"= 1 failed, \d+ skipped in", result.stdout)
+        assert f"stranger.py, line {line})" in result.stdout.str()
+        assert re.search(r"= 1 failed, \d+ skipped in", result.stdout.str())
 
-    def test_paths_that_are_given_are_run_too(self, folder: Path) -> None:
+    def test_paths_that_are_given_are_run_too(self, folder: Path, check: Check) -> None:
         """And a sound environment passes."""
         (folder / "test_other.py").write_text("def test_other():\n    pass\n")
-        result = check(folder, "--dexhand-env=stranger:sound", "test_other.py", "-q")
+        result = check("--dexhand-env=stranger:sound", "test_other.py", "-q")
         checks = len([name for name in dir(VecEnvConformance) if name.startswith("test_")])
-        assert f"{checks + 1} passed" in result.stdout
-        assert result.returncode == 0
+        assert f"{checks + 1} passed" in result.stdout.str()
+        assert result.ret == 0
