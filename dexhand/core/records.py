@@ -4,6 +4,7 @@ import os
 import platform
 import shlex
 import subprocess
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Dict, Optional, Sequence
@@ -66,6 +67,7 @@ def _git(*arguments: str) -> str:
     return answer.stdout.decode(errors="replace")
 
 
+@lru_cache(maxsize=None)
 def _packages() -> str:
     """The Python that runs and every installed distribution that it can import, as ``name==version``."""
     found: Dict[str, str] = {}

@@ -54,6 +54,7 @@ class HandKinematics:
         self._slide_axes = torch.where(slides, axes, torch.zeros_like(axes))
         dofs = [hand.DOF_NAMES.index(body.joint.name) if body.joint else 0 for body in tree]
         self._dofs = torch.tensor(dofs, device=device)
+        self._lineage = _lineage(self._parents).to(device)
         self._levels = [_Level.of(depth, tree, device) for depth in range(1, 1 + max(body.depth for body in tree))]
 
     def index(self, body: str) -> int:
@@ -84,14 +85,20 @@ class HandKinematics:
             rotation[:, level.bodies] = quat.multiply(parent, local_quat[:, level.bodies])
             pos[:, level.bodies] = pos[:, level.parents] + quat.rotate(parent, local_pos[:, level.bodies])
         # slides and hinges of one body never meet, so the body's own orientation turns either axis into the world
-        angvel = quat.rotate(rotation, self._hinge_axes * velocity)
-        linvel = quat.rotate(rotation, self._slide_axes * velocity)
-        for level in self._levels:
-            parent_angvel = angvel[:, level.parents]
-            arm = pos[:, level.bodies] - pos[:, level.parents]
-            angvel[:, level.bodies] += parent_angvel
-            linvel[:, level.bodies] += linvel[:, level.parents] + quat.cross(parent_angvel, arm)
+        turning = quat.rotate(rotation, self._hinge_axes * velocity)
+        sliding = quat.rotate(rotation, self._slide_axes * velocity)
+        # each hinge above a body, at its own origin q, turns the body's origin p: sum of w x (p - q)
+        angvel = self._lineage @ turning
+        linvel = self._lineage @ (sliding - quat.cross(turning, pos)) + quat.cross(angvel, pos)
         return BodyPoses(pos, rotation, linvel, angvel)
+
+
+def _lineage(parents: Sequence[int]) -> Tensor:
+    """1 where the column's body is the row's or above it, else 0. Shape (B, B); a parent comes before its children."""
+    lineage = torch.eye(len(parents))
+    for body, parent in enumerate(parents[1:], 1):
+        lineage[body] += lineage[parent]
+    return lineage
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class MujocoEngine:
 
     def readings(self) -> Dict[str, np.ndarray]:
         """See ``Engine.readings``."""
-        bodies = np.array([[self._body_state(world, body) for body in self._bodies] for world in self._worlds])
+        bodies = np.array([self._body_states(world) for world in self._worlds])
         roots = np.array(
             [[self._root_state(world, actor) for actor in range(len(self._actors))] for world in self._worlds]
         )
@@ -208,10 +208,12 @@ class MujocoEngine:
         angvel = world.xmat[body].reshape(3, 3) @ world.qvel[dof + 3 : dof + 6]
         return np.concatenate((world.qpos[pos : pos + 3], quat[[1, 2, 3, 0]], world.qvel[dof : dof + 3], angvel))
 
-    def _body_state(self, world: Any, body: int) -> np.ndarray:
-        velocity = np.zeros(6)
-        mujoco.mj_objectVelocity(self._model, world, mujoco.mjtObj.mjOBJ_XBODY, body, velocity, 0)
-        return np.concatenate((world.xpos[body], world.xquat[body][[1, 2, 3, 0]], velocity[3:], velocity[:3]))
+    def _body_states(self, world: Any) -> np.ndarray:
+        """Shape (B, 13). MuJoCo has the velocities of a tree at its centre of mass: ``mj_objectVelocity``."""
+        pos, angvel = world.xpos[self._bodies], world.cvel[self._bodies, :3]
+        arm = pos - world.subtree_com[self._model.body_rootid[self._bodies]]
+        linvel = world.cvel[self._bodies, 3:] + np.cross(angvel, arm)
+        return np.concatenate((pos, world.xquat[self._bodies][:, [1, 2, 3, 0]], linvel, angvel), axis=1)
 
 
 # --- the model --------------------------------------------------------------------------------------------------------

@@ -146,7 +146,14 @@ class TestShowing:
     def test_a_section_or_a_value(self, capsys: pytest.CaptureFixture[str]) -> None:
         """With ``--package``."""
         assert "gamma: 0.9\n" in self.page(["-c", "job", "-p", "train.ppo"], capsys)
-        assert self.page(["-c", "job", "--package=env.numEnvs", "numEnvs=8"], capsys) == "8\n"
+        for key, value in (
+            ("env.numEnvs", "1"),
+            ("env.handAsset", "null"),
+            ("train.test", "false"),
+            ("sim.dt", "0.005"),
+        ):
+            assert self.page(["-c", "job", f"--package={key}", "numEnvs=1"], capsys) == f"{value}\n"
+        assert "- hand_pose\n" in self.page(["-c", "job", "-p", "task.policy_observation_keys"], capsys)
 
     @pytest.mark.parametrize("argv", [["--cfg", "hydra"], ["--cfg", "job", "-p", "nothing"], ["--cfg"]])
     def test_what_there_is_not(self, argv: List[str], capsys: pytest.CaptureFixture[str]) -> None:
