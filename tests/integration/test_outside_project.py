@@ -1,4 +1,4 @@
-"""Outsiders: the example project and the documented check of a faulty environment, in real processes."""
+"""Outsiders: the example project and the documented check of a faulty environment, in processes of their own."""
 
 import os
 import re
@@ -7,9 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.usefixtures("real_python")
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "examples" / "outside_project"
 

@@ -29,7 +29,7 @@ def test_each_job_has_a_run_folder_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_job_in_good_order_and_starts_no_other(number: signal.Signals, tmp_path: Path) -> None:
     """The job saves; the exit code is that of a training that was asked to stop."""
-    process = start(["-m", *JOB, "seed=1,2,3"], tmp_path)
+    process = start(["-m", *JOB, "seed=1,2,3", "train.saveFrequency=1"], tmp_path)
     wait_for(tmp_path / "runs" / "latest_train" / "nn" / "latest.pth", process)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
