@@ -2,7 +2,9 @@
 
 import typing
 from dataclasses import Field, dataclass, fields, is_dataclass
-from typing import Any, Dict, Iterator, Tuple
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, List, Mapping, Tuple
 
 from dexhand.config.schema import Config
 from dexhand.config.task_schema import TASKS
@@ -57,16 +59,23 @@ def _type_name(kind: Any) -> str:
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}[kind]
 
 
-def keys_of(schema: Any, prefix: str = "") -> Iterator[Key]:
+def keys_of(schema: Any, prefix: str = "") -> Tuple[Key, ...]:
     """All keys of a schema class, depth first."""
+    return _keys_of(schema, prefix)
+
+
+@lru_cache(maxsize=None)
+def _keys_of(schema: Any, prefix: str) -> Tuple[Key, ...]:
     hints = typing.get_type_hints(schema)
+    found: List[Key] = []
     for entry in fields(schema):
         name = f"{prefix}{entry.name}"
         kind = hints[entry.name]
         if is_dataclass(kind):
-            yield from keys_of(kind, f"{name}.")
+            found += keys_of(kind, f"{name}.")
         else:
-            yield _key(name, kind, entry)
+            found.append(_key(name, kind, entry))
+    return tuple(found)
 
 
 def _key(name: str, kind: Any, entry: "Field[Any]") -> Key:
@@ -85,14 +94,16 @@ def _key(name: str, kind: Any, entry: "Field[Any]") -> Key:
     )
 
 
-def all_keys() -> Dict[str, Key]:
+@lru_cache(maxsize=None)
+def all_keys() -> Mapping[str, Key]:
     """Every key of every task, by name."""
     keys = {key.name: key for key in keys_of(Config)}
     for task in TASKS.values():
         keys.update({key.name: key for key in keys_of(task, "task.")})
-    return keys
+    return MappingProxyType(keys)
 
 
+@lru_cache(maxsize=None)
 def sections() -> Tuple[str, ...]:
     """Names that hold other keys: ``env``, ``env.actuators`` ..."""
     found = {".".join(name.split(".")[:depth]) for name in all_keys() for depth in range(1, name.count(".") + 1)}

@@ -73,6 +73,7 @@ def made_small(arguments: List[str]) -> List[str]:
     if "--multirun" in keys:  # test_sweeps.py trains
         small.append("--dry-run")
     defaults = {"numEnvs": "4", "train.network.units": "[16]", "maxIter": "2", "train.ppo.horizon_length": "8"}
+    defaults["task.episodeLength"] = "20"  # tests play what was trained
     if {"test", "resume", "--dry-run", "--help", "--cfg"} & set(keys) or "config=test" in " ".join(arguments):
         defaults = {}
     return small + [f"{key}={value}" for key, value in defaults.items() if key not in keys]
@@ -116,7 +117,7 @@ def run(command: str) -> None:
     elif words[0] == "python":
         arguments = made_small(words[2:]) if words[1] == "scripts/train.py" else words[2:]
         if words[1].startswith("examples/scripted"):
-            arguments += ["--num-envs", "8"]
+            arguments += ["--num-envs", "4"]
         if words[1] == "scripts/test_training_mock.py":
             arguments += ["--num_train_steps", "6"] if "--resume" not in words else []
         if words[1] == "benchmarks/mock.py":

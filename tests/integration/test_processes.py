@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import pytest
 from commands import SMALL, TRAIN
@@ -18,25 +18,25 @@ TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 LAUNCH = ["torch.distributed.launch", "--nproc_per_node=2", f"--master_port={20000 + os.getpid() % 20000}"]
 
 
-def start(launcher: List[str], words: List[str], folder: Path) -> "subprocess.Popen[str]":
+def start(launcher: List[str], words: List[str], folder: Path, python: Optional[str] = None) -> "subprocess.Popen[str]":
     """Two processes of the training script."""
-    command = [sys.executable, "-m", *launcher, str(TRAIN), *words]
+    command = [python or sys.executable, "-m", *launcher, str(TRAIN), *words]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def run(launcher: List[str], words: List[str], folder: Path) -> str:
+def run(launcher: List[str], words: List[str], folder: Path, python: Optional[str] = None) -> str:
     """Train to the end; returns what was said."""
-    process = start(launcher, words, folder)
+    process = start(launcher, words, folder, python)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return out
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, warm_python: str) -> Path:
     """Four iterations of two processes."""
     folder = tmp_path_factory.mktemp("together")
-    (folder / "said.txt").write_text(run(TORCHRUN, [*WORDS, "maxIter=4"], folder))
+    (folder / "said.txt").write_text(run(TORCHRUN, [*WORDS, "maxIter=4"], folder, warm_python))
     return folder
 
 
@@ -57,6 +57,7 @@ def test_each_process_plays_episodes_of_its_own(trained: Path) -> None:
     assert differences(ours["random"]["cpu"], other["random"]["cpu"]) != []
 
 
+@pytest.mark.usefixtures("real_python")
 def test_they_go_on_bit_for_bit(trained: Path, tmp_path: Path) -> None:
     """From a checkpoint after two iterations, to the same four; started in the older way."""
     middle = trained / "runs" / "latest_train" / "nn" / "checkpoint_2.pth"

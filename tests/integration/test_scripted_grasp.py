@@ -26,7 +26,7 @@ def example() -> ModuleType:
 @pytest.mark.timeout(600)  # MuJoCo Warp compiles its kernels the first time on a machine
 @pytest.mark.parametrize(
     ("backend", "num_envs", "package"),
-    [("mock", 64, "torch"), ("mujoco", 32, "mujoco"), ("mujoco_warp", 4, "mujoco_warp"), ("isaacgym", 4, "mujoco")],
+    [("mock", 32, "torch"), ("mujoco", 32, "mujoco"), ("mujoco_warp", 4, "mujoco_warp"), ("isaacgym", 4, "mujoco")],
 )
 def test_the_expert_lifts_and_holds_the_box(example: ModuleType, backend: str, num_envs: int, package: str) -> None:
     """At least nine of ten boxes within reach, through all three stages, by actions in [-1, 1] alone."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("forked_python")
 SAVER = Path(__file__).parent / "crash_saver.py"
 
 
