@@ -64,6 +64,8 @@ def serve(address: str, modules: List[str]) -> Program:
     for module in modules:
         importlib.import_module(module)
     gc.freeze()  # what all forks share is neither searched nor copied
+    sys.stdout.flush()  # what the imports have said is not for the programs to say
+    sys.stderr.flush()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
