@@ -125,8 +125,6 @@ def _see_to(process: int, connection: socket.socket, streams: "array.array[int]"
 
 def become(program: Program, executable: str) -> None:
     """Be a fresh interpreter with the program's arguments, and run it."""
-    import runpy
-
     os.chdir(program.folder)
     os.environ.clear()
     os.environ.update(program.environment)
@@ -136,15 +134,39 @@ def become(program: Program, executable: str) -> None:
         sys.stdout.reconfigure(line_buffering=True)
     if words[0] == "-u":
         del words[0]
+    try:
+        _execute(words, program.folder)
+    except SystemExit as end:
+        if not isinstance(end.code, int) and end.code is not None:
+            raise
+        _end(end.code or 0)
+    _end(0)
+
+
+def _execute(words: List[str], folder: str) -> None:
+    import runpy
+
     if words[0] == "-c":
-        sys.argv, sys.path[0] = ["-c", *words[2:]], program.folder
+        sys.argv, sys.path[0] = ["-c", *words[2:]], folder
         exec(words[1], vars(sys.modules["__main__"]))
     elif words[0] == "-m":
-        sys.argv, sys.path[0] = words[1:], program.folder
+        sys.argv, sys.path[0] = words[1:], folder
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv, sys.path[0] = words, os.path.dirname(os.path.abspath(words[0]))
         runpy.run_path(words[0], run_name="__main__")
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, but leave it to the system to clear away what the imports have made."""
+    import atexit
+    import threading
+
+    threading._shutdown()  # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

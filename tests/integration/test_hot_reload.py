@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 import torch
-from commands import BACKEND, SMALL, run, start
+from commands import BACKEND, SMALL, run, start, wait_for
 
 from dexhand import parts
 from dexhand.config.compose import compose
@@ -240,6 +240,8 @@ def test_training_and_testing_side_by_side(tmp_path: Path, players: List[Player]
         for _ in range(4):
             player.wait_for("^Reloaded ", after=len(player.lines))
         results = player.stop()
+        newest = max(int(path.stem.split("_")[1]) for path in nn_of(tmp_path).glob("checkpoint_[0-9]*.pth"))
+        wait_for(nn_of(tmp_path) / f"checkpoint_{newest + 20}.pth", training)  # what was played has been deleted
     finally:
         training.send_signal(signal.SIGTERM)
         _, err = training.communicate(timeout=60)
