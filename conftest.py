@@ -20,16 +20,21 @@ if "CI" in os.environ:
 # a frozen clock looks for the real one in every attribute of every module; torch's thousands ask for no time of day
 freezegun.configure(extend_ignore_list=["torch", "sympy", "warp", "mujoco_warp"])
 
-# before anything imports torch
-if importlib.util.find_spec("isaacgym") is None:
-    from dexhand.mock import isaacgym
-
-    isaacgym.install()
-else:
-    import isaacgym
-
 # where dexhand is installed, its entry point has the same name and is not loaded twice
 pytest_plugins = ["dexhand.testing.plugin", "pytester"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything imports torch. A process that has others run the tests needs neither."""
+    if config.option.dist != "no" and not hasattr(config, "workerinput"):
+        return
+    if importlib.util.find_spec("isaacgym") is None:
+        from dexhand.mock import isaacgym
+
+        isaacgym.install()
+    else:
+        import isaacgym
 
 
 @pytest.hookimpl(tryfirst=True)

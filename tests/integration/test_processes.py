@@ -57,7 +57,6 @@ def test_each_process_plays_episodes_of_its_own(trained: Path) -> None:
     assert differences(ours["random"]["cpu"], other["random"]["cpu"]) != []
 
 
-@pytest.mark.usefixtures("real_python")
 def test_they_go_on_bit_for_bit(trained: Path, tmp_path: Path) -> None:
     """From a checkpoint after two iterations, to the same four; started in the older way."""
     middle = trained / "runs" / "latest_train" / "nn" / "checkpoint_2.pth"

@@ -21,6 +21,7 @@ class MemoryChecks:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._before: Optional[Tuple[int, int, int]] = None
+        self._was_frozen = gc.get_freeze_count() > 0
 
     def begin(self) -> None:
         """Leave out of sight what is alive already: the libraries' half a million objects would take their time."""
@@ -33,7 +34,8 @@ class MemoryChecks:
         if self._before is None:
             self._before = now
             return
-        gc.unfreeze()
+        if not self._was_frozen:
+            gc.unfreeze()
         grown, tensors, kept = (after - before for after, before in zip(now, self._before))
         self._problems.expect(
             grown <= GROWTH_ALLOWED,
