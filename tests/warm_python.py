@@ -36,7 +36,8 @@ def run(address: str, words: List[str]) -> NoReturn:
     server.connect(address)
 
     def pass_on(number: int, frame: Optional[FrameType]) -> None:
-        server.send(bytes([number]))
+        with contextlib.suppress(BrokenPipeError):  # it has ended meanwhile
+            server.send(bytes([number]))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, pass_on)
@@ -44,7 +45,10 @@ def run(address: str, words: List[str]) -> NoReturn:
     streams = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", STREAMS).tobytes())
     server.sendmsg([len(request).to_bytes(HEAD, "big")], [streams])
     server.sendall(request)
-    code = int.from_bytes(server.recv(HEAD), "big", signed=True)
+    answer = server.recv(HEAD)
+    if not answer:
+        sys.exit("error: the process that has made the imports has ended")
+    code = int.from_bytes(answer, "big", signed=True)
     if code < 0:
         if code not in (-signal.SIGKILL, -signal.SIGSTOP):
             signal.signal(-code, signal.SIG_DFL)
@@ -119,7 +123,8 @@ def _see_to(process: int, connection: socket.socket, streams: "array.array[int]"
     threading.Thread(target=pass_on, daemon=True).start()
     _, status = os.waitpid(process, 0)
     code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-    connection.send(code.to_bytes(HEAD, "big", signed=True))
+    with contextlib.suppress(BrokenPipeError):  # the caller was killed
+        connection.send(code.to_bytes(HEAD, "big", signed=True))
     os._exit(0)
 
 

@@ -85,6 +85,11 @@ class Processes:
         return tensor
 
 
+_KEPT: List[Optional[dist.ProcessGroup]] = []
+"""Groups live as long as the process. The destructor of gloo's waits for its thread, which may be about to drop a
+tensor of Python's, and holds Python's lock meanwhile: now and then the two would wait for each other without end."""
+
+
 @contextlib.contextmanager
 def joined(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processes]:
     """Join the processes that ``torchrun``'s environment variables describe; without these, be on one's own.
@@ -101,6 +106,7 @@ def joined(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processes]
     try:
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=limit)
         control = dist.new_group(backend="gloo", timeout=limit)  # objects travel over the CPU
+        _KEPT.extend((dist.group.WORLD, control))
         yield Processes(place, rank, size, control)
         dist.barrier(group=control)
     except RuntimeError as error:
