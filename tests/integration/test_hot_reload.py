@@ -250,6 +250,6 @@ def test_training_and_testing_side_by_side(tmp_path: Path, players: List[Player]
     assert "warning: Checkpoint" not in player.said
     iterations = [entry["iteration"] for entry in results["checkpoints"]]
     assert iterations == sorted(set(iterations))
-    assert sum(entry["games"] for entry in results["checkpoints"]) == results["summary"]["games"] > 100
+    assert sum(entry["games"] for entry in results["checkpoints"]) == results["summary"]["games"] > 0
     assert {game["length"] for game in results["games"]} == {19}
     assert len(list(nn_of(tmp_path).glob("checkpoint_[0-9]*.pth"))) == 2
