@@ -13,13 +13,12 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Tuple
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from dexhand.core.hard_examples import HardExampleTracker
+from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.algorithm import MockAlgorithm
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -30,7 +29,7 @@ class Line:
     """One line of the table."""
 
     name: str
-    command: List[str]
+    command: list[str]
     document: str
     """What the document that asks for these scripts says they take."""
     budget: str
@@ -70,7 +69,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _lines(folder: str) -> List[Line]:
+def _lines(folder: str) -> list[Line]:
     training = [sys.executable, str(SCRIPTS / "test_training_mock.py"), "--checkpoint_dir", folder]
     tracking = [sys.executable, str(SCRIPTS / "test_hard_examples_integration.py")]
     return [
@@ -92,7 +91,7 @@ def _lines(folder: str) -> List[Line]:
     ]
 
 
-def _measure(command: List[str]) -> Tuple[float, float]:
+def _measure(command: list[str]) -> tuple[float, float]:
     """Seconds and megabytes of a process; raises where it fails."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -104,10 +103,10 @@ def _measure(command: List[str]) -> Tuple[float, float]:
     return seconds, usage.ru_maxrss * (1024 if sys.platform == "linux" else 1) / 1e6
 
 
-def _tracker_cost(steps: int) -> Tuple[float, float]:
+def _tracker_cost(steps: int) -> tuple[float, float]:
     """Seconds of a training step at batch 64, and of the tracker's part of it."""
     torch.set_num_threads(1)
-    updates: List[float] = []
+    updates: list[float] = []
 
     class Timed(HardExampleTracker):
         def update(self, *arguments: object, **more: object) -> int:

@@ -12,35 +12,36 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from dexhand import parts
+from dexhand.app import build
+from dexhand.checkpoints.folder_changes import FolderChanges
+from dexhand.checkpoints.reload import ReloadWatcher
+from dexhand.checkpoints.store import CheckpointStore
 from dexhand.config.compose import compose
 from dexhand.config.schema import Config
-from dexhand.core.checkpoints import CheckpointStore
 from dexhand.core.clock import SystemClock
-from dexhand.core.folder_changes import FolderChanges
-from dexhand.core.reload import LoadedPolicy, ReloadWatcher
-from dexhand.core.resolve import find_source
+from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.stop import StopRequest
 from dexhand.core.task_env import TaskEnv
+from dexhand.workspace.checkpoint_names import find_source
 
 
 def main() -> int:
     """Measure and print."""
     arguments = _arguments()
     config = compose(["train.test=true", f"env.numEnvs={arguments.num_envs}", *arguments.overrides])
-    parts.set_up_process(config)
+    build.set_up_process(config)
     console = Console()
-    env = parts.build_env(config)
+    env = build.build_env(config)
     with tempfile.TemporaryDirectory() as folder:
         store = CheckpointStore(Path(folder) / "nn")
-        state = parts.build_algorithm(config, env).state_dict()
+        state = build.build_algorithm(config, env).state_dict()
         store.save(state, iteration=1)
         size = (store.folder / "latest.pth").stat().st_size
         console.print(f"{config.task.name}, {env.num_envs} environments, checkpoint of {size / 1e6:.1f} MB\n")
@@ -61,11 +62,11 @@ def _arguments() -> argparse.Namespace:
 
 
 def _watcher(
-    config: Config, env: TaskEnv, store: CheckpointStore, interval: float, changes: Optional[FolderChanges]
+    config: Config, env: TaskEnv, store: CheckpointStore, interval: float, changes: FolderChanges | None
 ) -> ReloadWatcher:
     source = find_source(str(store.folder), store.folder.parent / "runs")
     return ReloadWatcher(
-        source, parts.policy_loader(config, env), clock=SystemClock(), interval=interval, changes=changes
+        source, build.policy_loader(config, env), clock=SystemClock(), interval=interval, changes=changes
     )
 
 
@@ -76,14 +77,14 @@ def _cost(config: Config, env: TaskEnv, store: CheckpointStore, rounds: int, ste
         "watcher, every second": _watcher(config, env, store, 1.0, None),
         "watcher, on events": _watcher(config, env, store, 30.0, FolderChanges()),
     }
-    lines: Dict[str, Callable[[], Optional[LoadedPolicy]]] = {"no watcher": lambda: None}
+    lines: dict[str, Callable[[], LoadedPolicy | None]] = {"no watcher": lambda: None}
     policy = None
     for name, watcher in watchers.items():
         first = watcher.wait(StopRequest())
         assert first is not None
         policy, lines[name] = first.policy, watcher.poll
     assert policy is not None
-    speeds: Dict[str, List[float]] = {name: [] for name in lines}
+    speeds: dict[str, list[float]] = {name: [] for name in lines}
     observations, _ = env.reset(seed=0)
     for _ in range(rounds):
         for name, poll in lines.items():
@@ -106,7 +107,7 @@ def _latency(config: Config, env: TaskEnv, store: CheckpointStore, state: dict, 
     watcher = _watcher(config, env, store, 30.0, FolderChanges())
     playing = watcher.wait(StopRequest())
     assert playing is not None
-    saved_at: List[float] = []
+    saved_at: list[float] = []
     made = CheckpointStore(store.folder.parent / "made")  # saving is the trainer's work, in a process of its own
     for iteration in range(2, 2 + reloads):
         made.save({**state, "epoch": iteration}, iteration=iteration, numbered=True)
@@ -145,7 +146,7 @@ def _latency(config: Config, env: TaskEnv, store: CheckpointStore, state: dict, 
     return table
 
 
-def _quantiles(values: List[float]) -> List[float]:
+def _quantiles(values: list[float]) -> list[float]:
     if not values:
         return [float("nan")] * 3
     ordered = torch.tensor(sorted(values), dtype=torch.float64)

@@ -4,14 +4,14 @@ import copy
 import os
 import statistics
 import time
-from typing import Callable, Dict, List
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from dexhand import parts
+from dexhand.app import build
 from dexhand.config.schema import Config
 from dexhand.core.task_env import TaskEnv
 
@@ -23,7 +23,7 @@ def physics_steps(config: Config) -> int:
     return (config.sim.substeps or config.sim.mujoco.substeps) * config.env.controlDecimation
 
 
-def raw_mujoco(config: Config, env: TaskEnv, targets: List[torch.Tensor]) -> Dict[str, Row]:
+def raw_mujoco(config: Config, env: TaskEnv, targets: list[torch.Tensor]) -> dict[str, Row]:
     """``mujoco.rollout`` and nothing else, without and with our sensors."""
     import mujoco
 
@@ -62,7 +62,7 @@ def _rollout(model: "mujoco.MjModel", ctrl: np.ndarray, substeps: int, threads: 
     return run
 
 
-def raw_mujoco_warp(config: Config, env: TaskEnv, targets: List[torch.Tensor]) -> Dict[str, Row]:
+def raw_mujoco_warp(config: Config, env: TaskEnv, targets: list[torch.Tensor]) -> dict[str, Row]:
     """``mujoco_warp.step`` as a recorded graph, with control targets copied in, and nothing read."""
     import mujoco_warp as mjw
     import warp as wp
@@ -94,14 +94,14 @@ def raw_mujoco_warp(config: Config, env: TaskEnv, targets: List[torch.Tensor]) -
     return {"mujoco_warp.step": run}
 
 
-RAW: Dict[str, Callable[[Config, TaskEnv, List[torch.Tensor]], Dict[str, Row]]] = {
+RAW: dict[str, Callable[[Config, TaskEnv, list[torch.Tensor]], dict[str, Row]]] = {
     "mujoco": raw_mujoco,
     "mujoco_warp": raw_mujoco_warp,
 }
 """The engine alone, where it can be run without us; elsewhere ``Simulator.step`` is the first row."""
 
 
-def simulator_only(env: TaskEnv, targets: List[torch.Tensor]) -> Row:
+def simulator_only(env: TaskEnv, targets: list[torch.Tensor]) -> Row:
     """``Simulator.step`` with joint targets made beforehand."""
 
     def run() -> None:
@@ -125,7 +125,7 @@ def whole_environment(env: TaskEnv, actions: torch.Tensor) -> Row:
 
 def training(config: Config, env: TaskEnv, iterations: int) -> Row:
     """PPO: rollouts and updates."""
-    algorithm = parts.build_algorithm(config, env)
+    algorithm = build.build_algorithm(config, env)
 
     def run() -> None:
         for _ in range(iterations):
@@ -134,7 +134,7 @@ def training(config: Config, env: TaskEnv, iterations: int) -> Row:
     return run
 
 
-def control_targets(env: TaskEnv, actions: torch.Tensor) -> List[torch.Tensor]:
+def control_targets(env: TaskEnv, actions: torch.Tensor) -> list[torch.Tensor]:
     """The joint targets (N, 26) that ``actions`` (steps, N, A) lead to."""
     env.reset(seed=0)
     targets = []
@@ -144,9 +144,9 @@ def control_targets(env: TaskEnv, actions: torch.Tensor) -> List[torch.Tensor]:
     return targets
 
 
-def measure(rows: Dict[str, Row], env_steps: Dict[str, int], rounds: int) -> Dict[str, List[float]]:
+def measure(rows: dict[str, Row], env_steps: dict[str, int], rounds: int) -> dict[str, list[float]]:
     """Environment steps per second of each row in each round, after a round that is not counted."""
-    rates: Dict[str, List[float]] = {name: [] for name in rows}
+    rates: dict[str, list[float]] = {name: [] for name in rows}
     for counted in [False] + [True] * rounds:
         for name, row in rows.items():
             start = time.perf_counter()
@@ -158,7 +158,7 @@ def measure(rows: Dict[str, Row], env_steps: Dict[str, int], rounds: int) -> Dic
     return rates
 
 
-def report(rates: Dict[str, List[float]], console: Console) -> None:
+def report(rates: dict[str, list[float]], console: Console) -> None:
     """Medians, ratios to the first row, spread."""
     table = Table("", "env steps/s (median)", "ratio to raw", "min - max")
     reference = statistics.median(next(iter(rates.values())))
@@ -170,9 +170,9 @@ def report(rates: Dict[str, List[float]], console: Console) -> None:
 
 def benchmark(config: Config, control_steps: int, rounds: int, console: Console) -> None:
     """Build everything once and let the rows take turns."""
-    parts.set_up_process(config)
-    env = parts.build_env(config)
-    backend, num_envs = parts.backend_of(config), env.num_envs
+    build.set_up_process(config)
+    env = build.build_env(config)
+    backend, num_envs = build.backend_of(config), env.num_envs
     actions = torch.rand(control_steps, num_envs, env.task.num_actions, device=env.device) * 2.0 - 1.0
     targets = control_targets(env, actions)
     iterations = max(1, control_steps // config.train.ppo.horizon_length)

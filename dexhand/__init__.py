@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from dexhand.core.task_env import TaskEnv
 
 
-def make(task: str = "BaseTask", *overrides: str, num_envs: Optional[int] = None) -> "TaskEnv":
+def make(task: str = "BaseTask", *overrides: str, num_envs: int | None = None) -> "TaskEnv":
     """Environments of ``task``, with Gymnasium's vector environment signatures and torch tensors.
 
     ``overrides`` are configuration keys as on the command line: ``make("BaseTask", "physics=fast", num_envs=64)``.
@@ -19,6 +19,6 @@ def make(task: str = "BaseTask", *overrides: str, num_envs: Optional[int] = None
     config = compose([f"task={task}", *sizes, *overrides])
     import_simulator_before_torch(config.sim.backend)
 
-    from dexhand.parts import build_env
+    from dexhand.app.build import build_env
 
     return build_env(config)

@@ -10,7 +10,7 @@ import math
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +18,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 import dexhand
-from dexhand.core import hand
 from dexhand.core import quaternions as quat
 from dexhand.core.task_env import TaskEnv
+from dexhand.hands import hand
 from dexhand.sim.kinematics import HandKinematics
 
-GRASP: Dict[str, float] = {
+GRASP: dict[str, float] = {
     "ARRx": -0.016,
     "ARRy": 0.431,
     "th_rot": 1.014,
@@ -153,12 +153,12 @@ def _turned_wrist(turn: Tensor, roll: float, pitch: float) -> Tensor:
 class Result:
     """The first episode of each environment."""
 
-    outcome: List[str]
+    outcome: list[str]
     reachable: Tensor
     """Whether the hand can be around the box in time, from the start alone. Shape (N,) bool."""
     stages: Tensor
     """The last stage that was entered. Shape (N,)."""
-    pictures: Dict[int, List[np.ndarray]]
+    pictures: dict[int, list[np.ndarray]]
     """Of one environment, if asked for, by stage."""
 
     def success_rate(self) -> float:
@@ -167,7 +167,7 @@ class Result:
         return sum(outcome.startswith("success") for outcome in within) / max(1, len(within))
 
 
-def play(env: TaskEnv, seed: int, drawn: Optional[int] = None) -> Result:
+def play(env: TaskEnv, seed: int, drawn: int | None = None) -> Result:
     """One episode in every environment; pictures of environment ``drawn`` five times a second."""
     task: Any = env.task
     expert = Expert(env)
@@ -176,7 +176,7 @@ def play(env: TaskEnv, seed: int, drawn: Optional[int] = None) -> Result:
     reachable = expert.time_needed() <= longest
     outcome = torch.full((env.num_envs,), -1, device=env.device)
     stages = torch.ones_like(outcome)
-    pictures: Dict[int, List[np.ndarray]] = {1: [], 2: [], 3: []}
+    pictures: dict[int, list[np.ndarray]] = {1: [], 2: [], 3: []}
     for step in range(task.config.episodeLength):
         running = outcome < 0
         stages = torch.where(running, task.memory.stage, stages)

@@ -6,14 +6,14 @@ import functools
 import gc
 import sys
 
-from dexhand.mock.validation.command_line import hard_example_settings
+from dexhand.mock_training.command_line import hard_example_settings
 
 
 def main() -> int:
     """Read the command line before torch is imported."""
     settings = hard_example_settings(sys.argv[1:])
     try:
-        from dexhand.mock.validation.hard_example_run import run
+        from dexhand.mock_training.hard_example_run import run
 
         return run(settings, functools.partial(print, flush=True))
     except KeyboardInterrupt:  # before anything listens to signals

@@ -6,8 +6,8 @@ import functools
 import gc
 import sys
 
-from dexhand.core.launch import is_launched, launch
-from dexhand.mock.validation.command_line import training_settings
+from dexhand.distributed.launch import is_launched, launch
+from dexhand.mock_training.command_line import training_settings
 
 
 def main() -> int:
@@ -16,7 +16,7 @@ def main() -> int:
     if settings.fsdp_devices > 1 and not is_launched():
         return launch([sys.executable, *sys.argv], settings.fsdp_devices)
     try:
-        from dexhand.mock.validation.training_run import run
+        from dexhand.mock_training.training_run import run
 
         return run(settings, functools.partial(print, flush=True))
     except KeyboardInterrupt:  # before anything listens to signals

@@ -5,9 +5,9 @@ import atexit
 import gc
 import sys
 
+from dexhand.app.experiment import Workspaces, run
+from dexhand.app.sweep import run_jobs
 from dexhand.config.cli import Sweep, parse
-from dexhand.experiment import Workspaces, run
-from dexhand.sweep import run_jobs
 
 
 def main() -> int:

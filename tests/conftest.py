@@ -4,15 +4,21 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
 PYTHON = sys.executable
 WARM_PYTHON = Path(__file__).with_name("warm_python.py")
-SLOW = ["torch._dynamo", "torch.utils.tensorboard", "dexhand.experiment", "dexhand.training", "dexhand.playing"]
-SLOW += ["dexhand.rl.rl_games", "dexhand.mock.validation.training_run", "torch.distributed.run"]
+SLOW = [
+    "torch._dynamo",
+    "torch.utils.tensorboard",
+    "dexhand.app.experiment",
+    "dexhand.app.train",
+    "dexhand.app.evaluate",
+]
+SLOW += ["dexhand.rl.rl_games", "dexhand.mock_training.training_run", "torch.distributed.run"]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from types import FrameType
-from typing import Dict, List, NamedTuple, NoReturn, Optional
+from typing import NamedTuple, NoReturn
 
 HEAD = 4
 """Bytes of a length or an exit code."""
@@ -22,20 +22,20 @@ STREAMS = (0, 1, 2)
 class Program(NamedTuple):
     """What is to be run, and where."""
 
-    words: List[str]
+    words: list[str]
     folder: str
-    environment: Dict[str, str]
+    environment: dict[str, str]
 
 
 # --- what the caller starts, signals and waits for --------------------------------------------------------------------
 
 
-def run(address: str, words: List[str]) -> NoReturn:
+def run(address: str, words: list[str]) -> NoReturn:
     """Have a program run; ends as it ends."""
     server = socket.socket(socket.AF_UNIX)
     server.connect(address)
 
-    def pass_on(number: int, frame: Optional[FrameType]) -> None:
+    def pass_on(number: int, frame: FrameType | None) -> None:
         with contextlib.suppress(BrokenPipeError):  # it has ended meanwhile
             server.send(bytes([number]))
 
@@ -59,7 +59,7 @@ def run(address: str, words: List[str]) -> NoReturn:
 # --- the process that has made the imports ----------------------------------------------------------------------------
 
 
-def serve(address: str, modules: List[str]) -> Program:
+def serve(address: str, modules: list[str]) -> Program:
     """Import, then fork for each request; returns in the fork that is to be the program. Ends when stdin is closed."""
     import gc
     import importlib
@@ -148,7 +148,7 @@ def become(program: Program, executable: str) -> None:
     _end(0)
 
 
-def _execute(words: List[str], folder: str) -> None:
+def _execute(words: list[str], folder: str) -> None:
     import runpy
 
     if words[0] == "-c":

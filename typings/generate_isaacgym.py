@@ -3,8 +3,9 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any
 
 HERE = Path(__file__).parent
 HEADER = "# Made by generate_isaacgym.py from isaacgym_api.json; do not edit.\n"
@@ -28,10 +29,10 @@ _PYTHON_TYPES = {
     "0": "int",
 }
 
-Record = Dict[str, Any]
+Record = dict[str, Any]
 
 
-def stubs(api: Record) -> Dict[str, str]:
+def stubs(api: Record) -> dict[str, str]:
     """File name: content."""
     gymapi = [*_opaque_classes(api), *_enums(api["enums"]), *_classes(api), *_constants(api["constants"])]
     files = {"__init__.pyi": HEADER, "gymapi.pyi": "\n".join([HEADER + IMPORTS, *gymapi, *_functions(api, "gymapi")])}
@@ -75,7 +76,7 @@ def _parameter(param: Record, module: str) -> str:
     return f"{param['name']}: {f'Optional[{kind}]' if param['default'] == 'None' else kind} = ..."
 
 
-def _enums(enums: List[Record]) -> Iterator[str]:
+def _enums(enums: list[Record]) -> Iterator[str]:
     for enum in enums:
         members = "\n".join(f"    {name} = {enum['values'].get(name, '...')}" for name in enum["members"])
         yield f"class {enum['name']}(IntEnum):\n{members}\n"
@@ -84,7 +85,7 @@ def _enums(enums: List[Record]) -> Iterator[str]:
 
 
 def _classes(api: Record) -> Iterator[str]:
-    methods: Dict[str, List[str]] = {}
+    methods: dict[str, list[str]] = {}
     for each in api["callables"]:
         if each["class"] is not None:
             methods.setdefault(each["class"], []).append(_signature(each, "gymapi", "    "))
@@ -104,7 +105,7 @@ def _field(field: Record) -> str:
     return f"    {field['name']}: {kind}"
 
 
-def _constants(constants: Dict[str, str]) -> Iterator[str]:
+def _constants(constants: dict[str, str]) -> Iterator[str]:
     yield "\n".join(f"{name}: {kind}" for name, kind in constants.items()) + "\n"
 
 

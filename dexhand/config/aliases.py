@@ -1,16 +1,16 @@
 """Other spellings of configuration keys: one table, used for the command line, for YAML files and for ``--help``."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from functools import cache
 
 import yaml
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys, sections
 
-SHORT_FORMS: Dict[str, str] = {
+SHORT_FORMS: dict[str, str] = {
     "numEnvs": "env.numEnvs",
     "device": "env.device",
     "viewer": "env.viewer",
@@ -31,7 +31,7 @@ SHORT_FORMS: Dict[str, str] = {
 }
 """Convenient on a command line; using them needs no remark."""
 
-OLD_SECTIONS: Dict[str, str] = {
+OLD_SECTIONS: dict[str, str] = {
     "training": "train",
     "testing": "train",
     "logging": "train",
@@ -40,7 +40,7 @@ OLD_SECTIONS: Dict[str, str] = {
 }
 """Sections of older versions and documents: ``training.seed`` is ``train.seed``."""
 
-OLD_KEYS: Dict[str, str] = {
+OLD_KEYS: dict[str, str] = {
     "experiment.name": "train.experimentName",
     "num_envs": "env.numEnvs",
     "maxIterations": "train.maxIterations",
@@ -59,7 +59,7 @@ OLD_KEYS: Dict[str, str] = {
 }
 """From older versions and documents; using them is remarked upon."""
 
-ALIASES: Dict[str, str] = {**SHORT_FORMS, **OLD_KEYS, **OLD_SECTIONS}
+ALIASES: dict[str, str] = {**SHORT_FORMS, **OLD_KEYS, **OLD_SECTIONS}
 """Other spelling: the key or section it means.
 
 Beside these, camelCase and snake_case are the same: ``task.rewardWeights`` is ``task.reward_weights``.
@@ -95,8 +95,8 @@ class Override:
 class Translation:
     """A command line in canonical spelling."""
 
-    overrides: Tuple[Override, ...]
-    remarks: Tuple[str, ...]
+    overrides: tuple[Override, ...]
+    warnings: tuple[str, ...]
     """One line for each old spelling, with the one to use instead."""
 
 
@@ -123,9 +123,9 @@ def translate(overrides: Sequence[str]) -> Translation:
     ``+key=value`` and ``++key=value`` say in Hydra that the key may be new; here no key can be, and they mean the same.
     Raises ``ConfigError`` where one key is given different values in two spellings.
     """
-    translated: List[Override] = []
-    remarks: List[str] = []
-    given: Dict[str, Override] = {}
+    translated: list[Override] = []
+    warnings: list[str] = []
+    given: dict[str, Override] = {}
     for word in overrides:
         spelling, _, value = word.partition("=")
         plain = spelling.lstrip("+")
@@ -136,9 +136,9 @@ def translate(overrides: Sequence[str]) -> Translation:
                 f"{other.given} and {word} are two spellings of {override.key} with different values. Give one of them"
             )
         if override.key != plain and plain not in SHORT_FORMS:
-            remarks.append(remark(plain, override.key))
+            warnings.append(remark(plain, override.key))
         translated.append(override)
-    return Translation(tuple(translated), tuple(remarks))
+    return Translation(tuple(translated), tuple(warnings))
 
 
 def remark(alias: str, key: str) -> str:
@@ -147,7 +147,7 @@ def remark(alias: str, key: str) -> str:
     return f"{alias} is an old spelling of {key}{opposite}"
 
 
-def _with_head_replaced(key: str, lookup: Callable[[str], Optional[str]]) -> str:
+def _with_head_replaced(key: str, lookup: Callable[[str], str | None]) -> str:
     """``key`` with the longest head that ``lookup`` knows replaced."""
     parts = key.split(".")
     for length in range(len(parts), 0, -1):
@@ -161,8 +161,8 @@ def _snake(key: str) -> str:
     return _HUMP.sub("_", key).lower()
 
 
-@lru_cache(maxsize=None)
-def _names() -> Dict[str, str]:
+@cache
+def _names() -> dict[str, str]:
     """Every key and section by its snake_case form."""
     return {_snake(name): name for name in (*sections(), *all_keys())}
 

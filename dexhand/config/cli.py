@@ -2,9 +2,10 @@
 
 import itertools
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, NoReturn, Optional, Protocol, Sequence, Tuple, Union
+from typing import NoReturn, Protocol
 
 from dexhand.config.aliases import canonical_key
 from dexhand.config.completion import complete
@@ -45,11 +46,11 @@ class Invocation:
 
     config: Config
     dry_run: bool
-    argv: Tuple[str, ...]
+    argv: tuple[str, ...]
     """The command line as it was given."""
-    remarks: Tuple[str, ...]
+    warnings: tuple[str, ...]
     """What is to be said about old spellings."""
-    resume: Optional[str] = None
+    resume: str | None = None
     """The run to go on in, as the user named it."""
 
 
@@ -57,7 +58,7 @@ class Invocation:
 class Sweep:
     """Several runs, asked for with ``--multirun``."""
 
-    jobs: Tuple[Invocation, ...]
+    jobs: tuple[Invocation, ...]
 
 
 class SavedConfigs(Protocol):
@@ -66,11 +67,11 @@ class SavedConfigs(Protocol):
     def to_resume(self, spec: str, runs_dir: str) -> Path:
         """Of the run that ``resume=`` names. Raises ``ConfigError`` where there is none."""
 
-    def behind(self, checkpoint: str, runs_dir: str) -> Optional[Path]:
+    def behind(self, checkpoint: str, runs_dir: str) -> Path | None:
         """Of the run that ``checkpoint=`` comes from; ``None`` where that is not known."""
 
 
-def parse(argv: Sequence[str], saved: SavedConfigs) -> Union[Invocation, Sweep]:
+def parse(argv: Sequence[str], saved: SavedConfigs) -> Invocation | Sweep:
     """Read a command line. Prints a page that it asks for and exits 0, or one line about what is wrong and exits 2."""
     try:
         if "--help" in argv or "-h" in argv:
@@ -103,16 +104,16 @@ def _show(page: str) -> NoReturn:
 class _Words:
     """A command line, sorted."""
 
-    overrides: List[str]
-    chosen: Dict[str, str]
+    overrides: list[str]
+    chosen: dict[str, str]
     """What ``config=``, ``--config-dir``, ``resume=`` ... name."""
-    switches: List[str]
+    switches: list[str]
 
 
 def _sorted_words(argv: Sequence[str]) -> _Words:
-    chosen: Dict[str, str] = {}
-    switches: List[str] = []
-    overrides: List[str] = []
+    chosen: dict[str, str] = {}
+    switches: list[str] = []
+    overrides: list[str] = []
     rest = list(argv)
     while rest:
         word = rest.pop(0)
@@ -131,12 +132,12 @@ def _sorted_words(argv: Sequence[str]) -> _Words:
     return _Words(overrides, chosen, switches)
 
 
-def _choose(chosen: Dict[str, str], what: str, value: str) -> None:
+def _choose(chosen: dict[str, str], what: str, value: str) -> None:
     if chosen.setdefault(what, value) != value:
         raise ConfigError(f"{what}={chosen[what]} and {what}={value} exclude each other. Give one of them")
 
 
-def _next(rest: List[str], flag: str) -> str:
+def _next(rest: list[str], flag: str) -> str:
     if not rest:
         raise ConfigError(f"{flag} needs a value")
     return rest.pop(0)
@@ -152,22 +153,22 @@ def _invocation(argv: Sequence[str], words: _Words, saved: SavedConfigs) -> Invo
         composed = compose_with_remarks(words.overrides, words.chosen.get("config", "config"), folder, saved.behind)
     else:
         composed = _compose_to_resume(resume, words, folder, saved)
-    return Invocation(composed.config, "--dry-run" in words.switches, tuple(argv), composed.remarks, resume)
+    return Invocation(composed.config, "--dry-run" in words.switches, tuple(argv), composed.warnings, resume)
 
 
-def _keys_of(words: _Words) -> Dict[str, str]:
+def _keys_of(words: _Words) -> dict[str, str]:
     """Value of each key of a command line, in canonical spelling."""
     pairs = (word.partition("=") for word in words.overrides)
     return {canonical_key(key.lstrip("+")): value for key, _, value in pairs}
 
 
-def _checked_folder(folder: Optional[str]) -> Optional[str]:
+def _checked_folder(folder: str | None) -> str | None:
     if folder is not None and not (folder and Path(folder).is_dir()):
         raise ConfigError(f"--config-dir={folder}: there is no such folder")
     return folder
 
 
-def _compose_to_resume(resume: str, words: _Words, folder: Optional[str], saved: SavedConfigs) -> Composed:
+def _compose_to_resume(resume: str, words: _Words, folder: str | None, saved: SavedConfigs) -> Composed:
     """The configuration of the run that goes on; the command line changes it key by key, and may name its task."""
     given = _keys_of(words)
     if "config" in words.chosen:

@@ -1,8 +1,9 @@
 """Tab completion: what a shell offers for the last word of a command line."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List, Type, cast
+from typing import cast
 
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -27,7 +28,7 @@ def complete(request: str) -> str:
     command, _, shell = request.partition("=")
     with initialize_config_dir(str(CFG), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        discovered = cast(List[Type[CompletionPlugin]], Plugins.instance().discover(CompletionPlugin))
+        discovered = cast(list[type[CompletionPlugin]], Plugins.instance().discover(CompletionPlugin))
         plugins = {plugin.provides(): plugin for plugin in discovered}
         if command not in _COMMANDS or shell not in plugins:
             raise ConfigError(f"-sc {request}: expected {'|'.join(_COMMANDS)}=SHELL, SHELL one of {', '.join(plugins)}")
@@ -37,7 +38,7 @@ def complete(request: str) -> str:
     return ""
 
 
-def candidates(line: str) -> List[str]:
+def candidates(line: str) -> list[str]:
     """Words that the last word of ``line`` may become. Keys come section by section."""
     word = line.rpartition(" ")[2]
     key, equals, _ = word.partition("=")

@@ -2,10 +2,11 @@
 
 import json
 import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -37,10 +38,10 @@ class Composed:
     """A configuration and what is to be said about how it was asked for."""
 
     config: Config
-    remarks: Tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-def compose(overrides: Sequence[str] = (), config: str = "config", config_dir: Optional[str] = None) -> Config:
+def compose(overrides: Sequence[str] = (), config: str = "config", config_dir: str | None = None) -> Config:
     """The configuration that ``key=value`` overrides make of ``config`` (a name in ``cfg/`` or a YAML file).
 
     ``config_dir`` is a folder of the user's own, laid out like ``cfg/``. A whole configuration there wins over the one
@@ -49,12 +50,12 @@ def compose(overrides: Sequence[str] = (), config: str = "config", config_dir: O
     return compose_with_remarks(overrides, config, config_dir).config
 
 
-Behind = Callable[[str, str], Optional[Path]]
+FindRunConfig = Callable[[str, str], Path | None]
 """Finds the ``config.yaml`` of the run that a ``train.checkpoint`` in a ``train.runsDir`` comes from."""
 
 
 def compose_with_remarks(
-    words: Sequence[str], config: str, config_dir: Optional[str], behind: Optional[Behind] = None
+    words: Sequence[str], config: str, config_dir: str | None, behind: FindRunConfig | None = None
 ) -> Composed:
     """``compose``, with the remarks on old spellings and on what has no effect.
 
@@ -65,21 +66,21 @@ def compose_with_remarks(
     sources = find_sources(config, config_dir, overrides.searchpath)
     explainer = Explainer(overrides, sources, config)
     composed = _composed(overrides, sources, explainer)
-    remarks = _in_canonical_spelling(composed, overrides)
+    warnings = _in_canonical_spelling(composed, overrides)
     played = _run_played(composed, behind) if sources.folder == CFG and "task" not in overrides else None
     if played is not None:
         trained = read_yaml(played)
         composed = _composed(overrides.with_task(str(trained["task"]["name"])), sources, explainer)
         _in_canonical_spelling(composed, overrides)
         _adopt(trained, composed, overrides)
-        remarks.append(f"task={composed.task.name}, which {played.parent.name} was trained for")
+        warnings.append(f"task={composed.task.name}, which {played.parent.name} was trained for")
     try:
         typed = _typed(composed, explainer)
     except OmegaConfBaseException as error:
         raise explainer.explained(error) from None
     _fill_in(typed)
     validate(typed)
-    return Composed(typed, (*overrides.remarks, *remarks, *_without_effect(typed)))
+    return Composed(typed, (*overrides.warnings, *warnings, *_without_effect(typed)))
 
 
 def to_yaml(config: Config) -> str:
@@ -125,7 +126,7 @@ _WORLD = ("task.", "sim.dt", "env.controlDecimation", "env.handAsset", "env.init
 """What a policy takes for granted: what it sees and does, how often, and with which hand."""
 
 
-def _run_played(composed: DictConfig, behind: Optional[Behind]) -> Optional[Path]:
+def _run_played(composed: DictConfig, behind: FindRunConfig | None) -> Path | None:
     """The configuration of the run whose policy a test plays, if that is known."""
     train = {"test": False, "checkpoint": None, "runsDir": TrainConfig.runsDir, **(composed.get("train") or {})}
     if behind is None or train["test"] is not True or train["checkpoint"] is None:
@@ -147,26 +148,26 @@ def _adopt(trained: Mapping[str, Any], composed: DictConfig, overrides: Override
 # --- old spellings in files -------------------------------------------------------------------------------------------
 
 
-def _in_canonical_spelling(composed: DictConfig, overrides: Overrides) -> List[str]:
+def _in_canonical_spelling(composed: DictConfig, overrides: Overrides) -> list[str]:
     """Rename the keys that files spell otherwise, in place; returns the remarks.
 
     Ours are all canonical, so another spelling is from a file of the user's, which comes after ours; it gives way to
     the command line alone.
     """
     given = {override.key for override in overrides.keys}
-    remarks = []
+    warnings = []
     for alias in list(_leaves(OmegaConf.to_container(composed))):
         key = canonical_key(alias)
         if key == alias:
             continue
         value = OmegaConf.select(composed, alias, throw_on_missing=False)
         _remove(composed, alias)
-        remarks.append(remark(alias, key))
+        warnings.append(remark(alias, key))
         if alias in NEGATED and value is not None:
             value = canonical_value(alias, str(value)) == "true"
         if key not in given:
             OmegaConf.update(composed, key, value, force_add=True)
-    return remarks
+    return warnings
 
 
 def _leaves(tree: Any, prefix: str = "") -> Iterator[str]:
@@ -211,11 +212,11 @@ def _typed(composed: DictConfig, explainer: Explainer) -> Config:
     explainer.refuse_unknown(names)
     tree["task"] = _schema_of(schema)
     tree.merge_with({"task": composed.task})
-    values: Dict[str, Any] = {entry.name: OmegaConf.to_object(tree[entry.name]) for entry in fields(Config)}
+    values: dict[str, Any] = {entry.name: OmegaConf.to_object(tree[entry.name]) for entry in fields(Config)}
     return Config(**values)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _schema_of(section: type) -> DictConfig:
     """Types and defaults of a section, to be copied: making it anew takes a fifth of a composition."""
     schema: DictConfig = OmegaConf.structured(section)

@@ -1,7 +1,7 @@
 """What is said when a configuration cannot work."""
 
 import difflib
-from typing import Iterable
+from collections.abc import Iterable
 
 
 class ConfigError(ValueError):

@@ -1,7 +1,8 @@
 """What Hydra, OmegaConf and YAML say in many lines, said in one."""
 
 import re
-from typing import Any, Iterable, Iterator, Optional
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from hydra.errors import MissingConfigException
 from omegaconf.errors import InterpolationResolutionError
@@ -69,7 +70,7 @@ class Explainer:
                 return self._about_key(key, cause)
         return ConfigError(f"config={self.config}: {text}")
 
-    def _about_key(self, key: str, cause: Optional[BaseException]) -> ConfigError:
+    def _about_key(self, key: str, cause: BaseException | None) -> ConfigError:
         given = self._given(key, getattr(cause, "value", None))
         if isinstance(cause, InterpolationResolutionError):
             return ConfigError(f"{given}: {first_line(cause)}")
@@ -85,7 +86,7 @@ class Explainer:
             return ConfigError(f"{given}: the chosen task has no {key}. It belongs to task={' or task='.join(tasks)}")
         return unknown_key(key, given, self._keys)
 
-    def _given(self, key: str, value: Optional[object] = None) -> str:
+    def _given(self, key: str, value: object | None = None) -> str:
         """How ``key`` was given: as on the command line, else with the file and the value that it has there."""
         matching = [override for override in self._overrides.keys if override.key == key]
         if matching:
@@ -109,7 +110,7 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,8 +1,9 @@
 """The YAML files that configurations are composed of: ours in ``cfg/``, and the user's."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 import yaml
 from hydra import initialize_config_dir
@@ -15,7 +16,7 @@ from dexhand.config.errors import ConfigError, did_you_mean
 CFG = Path(__file__).parent / "cfg"
 
 
-def names_of(group: str) -> List[str]:
+def names_of(group: str) -> list[str]:
     """The choices of a group (``task``, ``physics`` ...), or the whole configurations for ``""``."""
     return sorted(path.stem for path in (CFG / group).glob("*.yaml"))
 
@@ -28,7 +29,7 @@ class Sources:
     """Of the primary configuration."""
     name: str
     """Of the primary configuration."""
-    searchpath: Tuple[str, ...]
+    searchpath: tuple[str, ...]
     """Further places, nearest first, as Hydra takes them."""
 
     @property
@@ -38,7 +39,7 @@ class Sources:
         return "hydra.searchpath=[" + ",".join(quoted) + "]"
 
 
-def find_sources(config: str, config_dir: Optional[str], searchpath: Sequence[str]) -> Sources:
+def find_sources(config: str, config_dir: str | None, searchpath: Sequence[str]) -> Sources:
     """``config`` is the name of a whole configuration or a YAML file, ``config_dir`` a folder laid out like ``cfg/``.
 
     ``searchpath`` is Hydra's: folders (``file://``) and packages (``pkg://``). Raises ``ConfigError``.
@@ -55,7 +56,7 @@ def find_sources(config: str, config_dir: Optional[str], searchpath: Sequence[st
     return Sources(folder, name, (*(f"file://{place}" for place in own), f"file://{CFG}", *asked))
 
 
-def _primary(config: str, own: Sequence[Path]) -> Tuple[Path, str]:
+def _primary(config: str, own: Sequence[Path]) -> tuple[Path, str]:
     """Folder and name of the primary configuration."""
     if config.endswith(".yaml"):
         path = Path(config).resolve()
@@ -72,7 +73,7 @@ def _primary(config: str, own: Sequence[Path]) -> Tuple[Path, str]:
     )
 
 
-def _searchpath_in(path: Path) -> List[str]:
+def _searchpath_in(path: Path) -> list[str]:
     """``hydra.searchpath`` of the primary configuration, which the one on the command line would replace."""
     hydra = read_yaml(path).get("hydra")
     places = hydra.get("searchpath") if isinstance(hydra, dict) else None
@@ -87,7 +88,7 @@ def _refuse_shadowed(folder: Path) -> None:
                 raise ConfigError(f"{path}: {group}={path.stem} is one of ours. Give your file a name of its own")
 
 
-def file_that_sets(key: str, sources: Sources, overrides: Sequence[str]) -> Optional[str]:
+def file_that_sets(key: str, sources: Sources, overrides: Sequence[str]) -> str | None:
     """The name of the file that gives ``key`` its value, such as ``train/MinePPO``; ``None`` where none does."""
     with initialize_config_dir(str(sources.folder), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()

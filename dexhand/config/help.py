@@ -1,6 +1,6 @@
 """The page that ``--help`` prints, made from the schema and the alias table."""
 
-from typing import Iterator, List
+from collections.abc import Iterator
 
 from dexhand.config.aliases import ALIASES, NEGATED, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS
 from dexhand.config.files import names_of
@@ -78,7 +78,7 @@ def _keys() -> Iterator[str]:
         yield f"  {name} = {_shown(key.default)}: {key.help}; {_allowed(key)}{only}"
 
 
-def _tasks_with(name: str) -> List[str]:
+def _tasks_with(name: str) -> list[str]:
     if not name.startswith("task."):
         return list(TASKS)
     return [task for task, schema in TASKS.items() if name in {key.name for key in keys_of(schema, "task.")}]

@@ -1,10 +1,11 @@
 """The configuration's keys as a flat list, read off the schema."""
 
 import typing
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
-from functools import lru_cache
+from functools import cache
 from types import MappingProxyType
-from typing import Any, List, Mapping, Tuple
+from typing import Any
 
 from dexhand.config.schema import Config
 from dexhand.config.task_schema import TASKS
@@ -20,7 +21,7 @@ class Key:
     default: Any
     help: str
     unit: str
-    choices: Tuple[Any, ...]
+    choices: tuple[Any, ...]
     """Allowed values, or allowed elements of a list; empty = not restricted so."""
     low: Any
     high: Any
@@ -59,15 +60,15 @@ def _type_name(kind: Any) -> str:
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}[kind]
 
 
-def keys_of(schema: Any, prefix: str = "") -> Tuple[Key, ...]:
+def keys_of(schema: Any, prefix: str = "") -> tuple[Key, ...]:
     """All keys of a schema class, depth first."""
     return _keys_of(schema, prefix)
 
 
-@lru_cache(maxsize=None)
-def _keys_of(schema: Any, prefix: str) -> Tuple[Key, ...]:
+@cache
+def _keys_of(schema: Any, prefix: str) -> tuple[Key, ...]:
     hints = typing.get_type_hints(schema)
-    found: List[Key] = []
+    found: list[Key] = []
     for entry in fields(schema):
         name = f"{prefix}{entry.name}"
         kind = hints[entry.name]
@@ -94,7 +95,7 @@ def _key(name: str, kind: Any, entry: "Field[Any]") -> Key:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def all_keys() -> Mapping[str, Key]:
     """Every key of every task, by name."""
     keys = {key.name: key for key in keys_of(Config)}
@@ -103,8 +104,8 @@ def all_keys() -> Mapping[str, Key]:
     return MappingProxyType(keys)
 
 
-@lru_cache(maxsize=None)
-def sections() -> Tuple[str, ...]:
+@cache
+def sections() -> tuple[str, ...]:
     """Names that hold other keys: ``env``, ``env.actuators`` ..."""
     found = {".".join(name.split(".")[:depth]) for name in all_keys() for depth in range(1, name.count(".") + 1)}
     return tuple(sorted(found))

@@ -1,7 +1,8 @@
 """How a configuration key is declared."""
 
+from collections.abc import Sequence
 from dataclasses import field
-from typing import Any, Optional, Sequence
+from typing import Any
 
 
 def option(
@@ -9,10 +10,10 @@ def option(
     help: str,
     *,
     unit: str = "",
-    choices: Optional[Sequence[Any]] = None,
-    low: Optional[float] = None,
-    high: Optional[float] = None,
-    above: Optional[float] = None,
+    choices: Sequence[Any] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
 ) -> Any:
     """A configuration key: ``low`` and ``high`` are inclusive bounds, ``above`` an exclusive lower one."""
     metadata = {"help": help, "unit": unit, "choices": choices, "low": low, "high": high, "above": above}

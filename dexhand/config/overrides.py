@@ -1,8 +1,9 @@
 """The ``key=value`` words of a command line, checked one by one before anything is composed."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any
 
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -28,11 +29,11 @@ _SEARCHPATH = "hydra.searchpath"
 class Overrides:
     """What a command line changes."""
 
-    keys: Tuple[Override, ...]
+    keys: tuple[Override, ...]
     """Keys and choices in canonical spelling."""
-    searchpath: Tuple[str, ...]
+    searchpath: tuple[str, ...]
     """Places of the user's own that Hydra searches for files, as ``hydra.searchpath`` takes them."""
-    remarks: Tuple[str, ...]
+    warnings: tuple[str, ...]
     """What is to be said about old spellings."""
 
     def __contains__(self, key: str) -> bool:
@@ -44,7 +45,7 @@ class Overrides:
             return self
         return replace(self, keys=(Override("task", name, f"task={name}"), *self.keys))
 
-    def for_hydra(self) -> List[str]:
+    def for_hydra(self) -> list[str]:
         """As Hydra takes them. What keys there are is checked elsewhere, so each may be new to Hydra (``++``)."""
         return [_for_hydra(override) for override in self.keys]
 
@@ -54,8 +55,8 @@ def read_overrides(words: Sequence[str]) -> Overrides:
 
     Keys below ``task`` are not checked: a task of the user's own may have any.
     """
-    plain: List[str] = []
-    searchpath: List[str] = []
+    plain: list[str] = []
+    searchpath: list[str] = []
     for word in _with_presets_selected(words):
         parsed = _parse(word, OverridesParser.create())
         if parsed.is_sweep_override():
@@ -71,10 +72,10 @@ def read_overrides(words: Sequence[str]) -> Overrides:
     translation = translate(plain)
     for override in translation.overrides:
         _check(override)
-    return Overrides(translation.overrides, tuple(searchpath), translation.remarks)
+    return Overrides(translation.overrides, tuple(searchpath), translation.warnings)
 
 
-def expand(word: str) -> List[str]:
+def expand(word: str) -> list[str]:
     """The words that one with several values stands for: ``seed=1,2`` is ``seed=1`` and ``seed=2``.
 
     Raises ``ConfigError``.
@@ -137,7 +138,7 @@ def _parse(word: str, parser: OverridesParser) -> ParsedOverride:
     return parsed
 
 
-def _places(parsed: ParsedOverride, word: str) -> List[str]:
+def _places(parsed: ParsedOverride, word: str) -> list[str]:
     places: Any = parsed.value()
     if not isinstance(places, list):
         raise ConfigError(f"{word}: expected a list of folders and packages, such as [file://{Path.home()}/mine]")

@@ -5,7 +5,6 @@ checks against them, so a key that is not here does not exist.
 """
 
 from dataclasses import dataclass
-from typing import List, Optional
 
 from dexhand.config.option import option
 from dexhand.config.task_schema import BaseTaskConfig
@@ -57,7 +56,7 @@ class PhysxConfig:
 class IsaacGymConfig:
     """Isaac Gym's own settings beside those of PhysX."""
 
-    graphicsDevice: Optional[int] = option(
+    graphicsDevice: int | None = option(
         None, "GPU that draws pictures and the viewer; null = the one that computes, -1 = none", low=-1
     )
 
@@ -68,7 +67,7 @@ class SimConfig:
 
     backend: str = option("auto", "simulator; auto = the best one that this machine has", choices=BACKENDS)
     dt: float = option(0.005, "simulated time per physics call", unit="s", above=0, high=0.1)
-    substeps: Optional[int] = option(
+    substeps: int | None = option(
         None, "solver steps per physics call; null = what the physics preset says for the simulator", low=1
     )
     mujoco: MujocoConfig = option(MujocoConfig, "MuJoCo's own settings")
@@ -84,10 +83,10 @@ class SimConfig:
 class GainsConfig:
     """A joint servo; null = what the hand's file says."""
 
-    stiffness: Optional[float] = option(None, "position gain", unit="N/m or N m/rad", low=0)
-    damping: Optional[float] = option(None, "velocity gain", unit="N s/m or N m s/rad", low=0)
-    forceLimit: Optional[float] = option(None, "largest force", unit="N or N m", above=0)
-    armature: Optional[float] = option(None, "inertia of the drive at the joint", unit="kg or kg m^2", low=0)
+    stiffness: float | None = option(None, "position gain", unit="N/m or N m/rad", low=0)
+    damping: float | None = option(None, "velocity gain", unit="N s/m or N m s/rad", low=0)
+    forceLimit: float | None = option(None, "largest force", unit="N or N m", above=0)
+    armature: float | None = option(None, "inertia of the drive at the joint", unit="kg or kg m^2", low=0)
 
 
 @dataclass
@@ -103,9 +102,9 @@ class ActuatorsConfig:
 class EnvConfig:
     """The environments and what stands in them."""
 
-    numEnvs: Optional[int] = option(None, "parallel environments; null = 1024 for training, 4 for testing", low=1)
+    numEnvs: int | None = option(None, "parallel environments; null = 1024 for training, 4 for testing", low=1)
     device: str = option("auto", "where tensors live: auto, cpu, cuda or cuda:<index>")
-    viewer: Optional[bool] = option(
+    viewer: bool | None = option(
         None, "watch in a window while it runs; null = in tests, where simulator and machine have one (Isaac Gym has)"
     )
     videoRecord: bool = option(False, "record videos into the run folder; not in this version yet")
@@ -114,10 +113,10 @@ class EnvConfig:
     videoStreamPort: int = option(58080, "port of the stream", low=1, high=65535)
     videoStreamBindAll: bool = option(False, "other machines may see the stream, too")
     controlDecimation: int = option(2, "physics calls per control step", low=1)
-    handAsset: Optional[str] = option(
+    handAsset: str | None = option(
         None, "MJCF of a hand with the built-in one's joint and body names; null = the built-in one"
     )
-    initialHandPos: List[float] = option([0.0, 0.0, 0.5], "where the fixed root of the hand stands, x y z", unit="m")
+    initialHandPos: list[float] = option([0.0, 0.0, 0.5], "where the fixed root of the hand stands, x y z", unit="m")
     actuators: ActuatorsConfig = option(ActuatorsConfig, "joint servos")
 
 
@@ -128,7 +127,7 @@ class EnvConfig:
 class NetworkConfig:
     """The actor-critic network."""
 
-    units: List[int] = option([512, 256, 128], "sizes of the hidden layers")
+    units: list[int] = option([512, 256, 128], "sizes of the hidden layers")
     activation: str = option("elu", "between the layers", choices=("elu", "relu", "tanh", "selu", "swish", "gelu"))
     separate_critic: bool = option(False, "the critic has layers of its own")
     sigma_init: float = option(0.0, "log standard deviation of the actions at the start")
@@ -186,8 +185,8 @@ class WandbConfig:
 
     enabled: bool = option(False, "send metrics and hard examples to Weights & Biases (needs dexhand[wandb])")
     project: str = option("dexhand", "project there")
-    entity: Optional[str] = option(None, "user or team there; null = the account's own")
-    name: Optional[str] = option(None, "name of the run there; null = that of the run folder")
+    entity: str | None = option(None, "user or team there; null = the account's own")
+    name: str | None = option(None, "name of the run there; null = that of the run folder")
 
 
 @dataclass
@@ -197,7 +196,7 @@ class TrainConfig:
     seed: int = option(42, "seed of everything random; -1 = draw one and record it", low=-1, high=2**32 - 1)
     torchDeterministic: bool = option(False, "torch uses deterministic algorithms only")
     maxIterations: int = option(10000, "training stops after this many iterations in all", low=1)
-    targetScore: Optional[float] = option(None, "training stops when the mean return reaches this")
+    targetScore: float | None = option(None, "training stops when the mean return reaches this")
     test: bool = option(False, "play a checkpoint instead of training")
     testGamesNum: int = option(100, "games to play in a test; 0 = until Ctrl-C or SIGTERM", low=0)
     reloadInterval: float = option(30.0, "a test looks for a newer checkpoint in this time; 0 = never", unit="s", low=0)
@@ -206,7 +205,7 @@ class TrainConfig:
         "event = a test also looks at once when the file system tells of a change",
         choices=("interval", "event"),
     )
-    checkpoint: Optional[str] = option(
+    checkpoint: str | None = option(
         None, "start from: latest, latest_train, latest_test, a run folder, a .pth file or part of a run's name"
     )
     resume: str = option(
@@ -217,22 +216,20 @@ class TrainConfig:
     trustCheckpoint: bool = option(
         False, "read checkpoints of other programs even where torch cannot keep them from running code"
     )
-    keepCheckpoints: Optional[int] = option(
+    keepCheckpoints: int | None = option(
         None, "numbered checkpoints that are kept, beside best and latest; null = all", low=1
     )
     saveFrequency: int = option(100, "iterations between numbered checkpoints", low=1)
     saveInterval: float = option(30.0, "a checkpoint is written at the latest after this time", unit="s", low=0)
     torchThreads: int = option(1, "torch's CPU threads; more than 1 slows down small networks", low=1)
-    experimentName: Optional[str] = option(
-        None, "begins the names of the run's folder and links; null = the task's name"
-    )
+    experimentName: str | None = option(None, "begins the names of the run's folder and links; null = the task's name")
     runsDir: str = option("runs", "workspace of links to the newest runs; the runs themselves lie in <runsDir>_all")
     maxTrainRuns: int = option(10, "newest trainings shown in runsDir; none is ever deleted", low=0)
     maxTestRuns: int = option(10, "newest test runs shown in runsDir", low=0)
-    maxRecentRuns: Optional[int] = option(None, "newest runs of both kinds shown; null = no limit of its own", low=0)
+    maxRecentRuns: int | None = option(None, "newest runs of both kinds shown; null = no limit of its own", low=0)
     useCleanWorkspace: bool = option(True, "false = runs lie in runsDir itself, and none is hidden")
     logLevel: str = option("info", "how much is said", choices=("debug", "info", "warning", "error"))
-    logInterval: Optional[int] = option(
+    logInterval: int | None = option(
         None, "finished episodes between two lines of a training's progress; null = a line every 5 s", low=1
     )
     network: NetworkConfig = option(NetworkConfig, "the network")

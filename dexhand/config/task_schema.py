@@ -1,11 +1,10 @@
 """The ``task`` section of each task: every key with its type, default, meaning, unit and range."""
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional
 
 from dexhand.config.option import option
 
-BASE_OBSERVATIONS: Dict[str, int] = {
+BASE_OBSERVATIONS: dict[str, int] = {
     "base_dof_pos": 6,
     "base_dof_vel": 6,
     "base_dof_target": 6,
@@ -32,14 +31,14 @@ BASE_OBSERVATIONS: Dict[str, int] = {
 }
 """Observation keys every task offers, with their sizes."""
 
-GRASPING_OBSERVATIONS: Dict[str, int] = {
+GRASPING_OBSERVATIONS: dict[str, int] = {
     **BASE_OBSERVATIONS,
     "first_three_fingerpad_centroid": 3,
     "fingerpad_distances": 10,
 }
 """Observation keys of the grasping tasks."""
 
-BLIND_GRASPING_OBSERVATIONS: Dict[str, int] = {
+BLIND_GRASPING_OBSERVATIONS: dict[str, int] = {
     **GRASPING_OBSERVATIONS,
     "current_stage": 1,
     "time_in_stage": 1,
@@ -89,7 +88,7 @@ class BaseTaskConfig:
     """What every task has; BaseTask itself: move about without touching the ground."""
 
     name: str = option("BaseTask", "the task")
-    module: Optional[str] = option(
+    module: str | None = option(
         None,
         "module (my_package.my_task) or file (my_task.py) of your own with a class of the task's name; null = ours",
     )
@@ -108,9 +107,9 @@ class BaseTaskConfig:
     handbase_threshold: float = option(0.0, "hitting_ground: lowest height of the wrist", unit="m")
     fingertip_threshold: float = option(0.0, "hitting_ground: lowest height of a fingertip", unit="m")
     fingerpad_threshold: float = option(0.0, "hitting_ground: lowest height of a fingerpad", unit="m")
-    active_success_criteria: List[str] = option([], "success criteria that end an episode; empty = all the task has")
-    active_failure_criteria: List[str] = option([], "failure criteria that end an episode; empty = all the task has")
-    policy_observation_keys: List[str] = option(
+    active_success_criteria: list[str] = option([], "success criteria that end an episode; empty = all the task has")
+    active_failure_criteria: list[str] = option([], "failure criteria that end an episode; empty = all the task has")
+    policy_observation_keys: list[str] = option(
         [
             "base_dof_pos",
             "base_dof_vel",
@@ -193,7 +192,7 @@ class BlindGraspingConfig(GraspingTaskConfig):
     centroid_tolerance: float = option(0.08, "pre-grasp: middle of three pads off the box by at most this", unit="m")
     position_drift_tolerance: float = option(0.01, "pre-grasp: the box has moved by at most this", unit="m", above=0)
     velocity_tolerance: float = option(0.005, "pre-grasp: the box moves at most this fast", unit="m/s", above=0)
-    policy_observation_keys: List[str] = option(
+    policy_observation_keys: list[str] = option(
         [*_BOX_GRASPING_POLICY, "current_stage", "time_in_stage", "stage_progress"],
         "what the policy sees, in this order; never the box",
         choices=tuple(BLIND_GRASPING_OBSERVATIONS),
@@ -217,7 +216,7 @@ class BoxGraspingRewardWeights(BaseRewardWeights):
 class BoxGraspingConfig(GraspingTaskConfig):
     """BoxGrasping: no stages."""
 
-    policy_observation_keys: List[str] = option(
+    policy_observation_keys: list[str] = option(
         _BOX_GRASPING_POLICY,
         "what the policy sees, in this order; never the box",
         choices=tuple(GRASPING_OBSERVATIONS),
@@ -225,9 +224,9 @@ class BoxGraspingConfig(GraspingTaskConfig):
     reward_weights: BoxGraspingRewardWeights = option(BoxGraspingRewardWeights, "weight of each reward term")
 
 
-TASKS: Dict[str, type] = {
+TASKS: dict[str, type] = {
     "BaseTask": BaseTaskConfig,
     "BlindGrasping": BlindGraspingConfig,
     "BoxGrasping": BoxGraspingConfig,
 }
-"""Configuration class of each task, by name. ``dexhand.parts`` knows the task classes of the same names."""
+"""Configuration class of each task, by name. ``dexhand.app.build`` knows the task classes of the same names."""

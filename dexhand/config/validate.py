@@ -2,8 +2,9 @@
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.keys import Key, keys_of

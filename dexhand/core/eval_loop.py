@@ -1,15 +1,31 @@
 """The evaluation loop: play games, count them exactly, and let newer policies take over between two steps."""
 
 import math
-from typing import Callable, List, Optional, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from dexhand.core.games import Game
-from dexhand.core.interfaces import StepInfo, VecEnv
-from dexhand.core.reload import LoadedPolicy
+from dexhand.core.episodes import Episode
+from dexhand.core.interfaces import Policy, StepInfo, VecEnv
 from dexhand.core.stop import StopRequest
+
+
+@dataclass(frozen=True)
+class LoadedPolicy:
+    """A policy and the file it came from."""
+
+    policy: Policy
+    path: Path
+    iteration: int
+    """Training iterations behind it."""
+    age: float
+    """Seconds between the writing of the file and the loading."""
+    load_seconds: float
+    """What reading, checking and loading took."""
 
 
 class EvalListener(Protocol):
@@ -18,19 +34,19 @@ class EvalListener(Protocol):
     def on_step(self, frames_done: int) -> None:
         """A control step is done; ``frames_done`` environment steps are behind it, all environments counted."""
 
-    def on_game(self, game: Game) -> None:
+    def on_episode(self, game: Episode) -> None:
         """A game has finished."""
 
     def on_reload(self, loaded: LoadedPolicy) -> None:
         """From the next step on this policy acts."""
 
 
-def no_newer_policy() -> Optional[LoadedPolicy]:
+def no_newer_policy() -> LoadedPolicy | None:
     """For a test without hot reload."""
     return None
 
 
-def _shares(games: int, num_envs: int) -> List[float]:
+def _shares(games: int, num_envs: int) -> list[float]:
     """How many games each environment plays."""
     if games == 0:
         return [math.inf] * num_envs
@@ -54,7 +70,7 @@ class EvalLoop:
         *,
         games: int,
         listener: EvalListener,
-        newer_policy: Callable[[], Optional[LoadedPolicy]] = no_newer_policy,
+        newer_policy: Callable[[], LoadedPolicy | None] = no_newer_policy,
     ) -> None:
         """``games`` = 0 plays until stopped. ``newer_policy`` is asked between two steps: ``ReloadWatcher.poll``."""
         self.env = env
@@ -67,7 +83,7 @@ class EvalLoop:
         self._lengths = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
         self._mixed = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
 
-    def run(self, stop: StopRequest, seed: Optional[int] = None) -> None:
+    def run(self, stop: StopRequest, seed: int | None = None) -> None:
         """Play until all games are finished or a stop is requested."""
         env, frames = self.env, 0
         observations, _ = env.reset(seed=seed)
@@ -96,13 +112,13 @@ class EvalLoop:
             if self._left[env_id]:
                 self._left[env_id] -= 1
                 self._finished += 1
-                self.listener.on_game(self._game(env_id, info))
+                self.listener.on_episode(self._game(env_id, info))
         self._returns.masked_fill_(done, 0.0)
         self._lengths.masked_fill_(done, 0)
         self._mixed.masked_fill_(done, False)
 
-    def _game(self, env_id: int, info: StepInfo) -> Game:
-        return Game(
+    def _game(self, env_id: int, info: StepInfo) -> Episode:
+        return Episode(
             number=self._finished,
             env_id=env_id,
             episode_return=float(self._returns[env_id]),

@@ -3,8 +3,9 @@
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Callable
+from typing import Any, BinaryIO
 
 TEMPORARY_SUFFIX = ".tmp"
 """How the names of files end that are not complete yet; they begin with a dot."""

@@ -13,17 +13,18 @@ Tensors are float32 on the implementation's ``device`` unless a line says otherw
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Protocol, Tuple, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from torch import Generator, Tensor, device
 
 if TYPE_CHECKING:
     import numpy as np
 
-Vec3 = Tuple[float, float, float]
-Quat = Tuple[float, float, float, float]
-Metrics = Dict[str, float]
+Vec3 = tuple[float, float, float]
+Quat = tuple[float, float, float, float]
+Metrics = dict[str, float]
 
 
 # --- what is simulated ------------------------------------------------------------------------------------------------
@@ -40,7 +41,7 @@ class Box:
     """Kilograms."""
     friction: float = 1.0
     """Sliding friction coefficient."""
-    rgba: Tuple[float, float, float, float] = (0.5, 0.8, 1.0, 1.0)
+    rgba: tuple[float, float, float, float] = (0.5, 0.8, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ class Gains:
     ``None`` keeps what the hand's own file says. Slides: N/m, N s/m, N. Hinges: N m/rad, N m s/rad, N m.
     """
 
-    stiffness: Optional[float] = None
-    damping: Optional[float] = None
-    force_limit: Optional[float] = None
-    armature: Optional[float] = None
+    stiffness: float | None = None
+    damping: float | None = None
+    force_limit: float | None = None
+    armature: float | None = None
     """Inertia of the drive as the joint feels it, kg or kg m^2."""
 
 
@@ -74,21 +75,21 @@ class Camera:
 class Scene:
     """One hand over a ground plane at z = 0, with its objects: the same description for every simulator."""
 
-    hand_asset: Optional[str] = None
+    hand_asset: str | None = None
     """Path of an MJCF with the joints and bodies of ``dexhand.sim.hand``; ``None`` = the built-in model."""
     hand_position: Vec3 = (0.0, 0.0, 0.5)
     """Where the fixed root of the hand stands; base joints are displacements from here, along the world's axes."""
-    bodies: Tuple[str, ...] = ()
+    bodies: tuple[str, ...] = ()
     """Tracked bodies, the order of axis B."""
-    contact_bodies: Tuple[str, ...] = ()
+    contact_bodies: tuple[str, ...] = ()
     """Bodies whose net contact force is measured, the order of axis C."""
-    objects: Tuple[Box, ...] = ()
+    objects: tuple[Box, ...] = ()
     """The order of axis O."""
     ground_friction: float = 0.5
     base_translation_gains: Gains = Gains()
     base_rotation_gains: Gains = Gains()
     finger_gains: Gains = Gains()
-    cameras: Tuple[Camera, ...] = (Camera("default", position=(0.72, -0.55, 0.62), target=(0.12, 0.0, 0.32)),)
+    cameras: tuple[Camera, ...] = (Camera("default", position=(0.72, -0.55, 0.62), target=(0.12, 0.0, 0.32)),)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Simulator(Protocol):
     scene: Scene
     control_dt: float
     """Seconds of simulated time per ``step``."""
-    dof_names: Tuple[str, ...]
+    dof_names: tuple[str, ...]
     """Joint names: 6 base joints, then finger by finger. Length D."""
     dof_limits: Tensor
     """Lower and upper joint limits, m or rad. Shape (D, 2)."""
@@ -159,7 +160,7 @@ class Simulator(Protocol):
         can draw, naming what to install; stepping goes on as before.
         """
 
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Everything the future depends on, copied: after ``load_state_dict`` the same steps give the same bits."""
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -190,7 +191,7 @@ class ResetPose:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StepResult:
     """What a task says of one control step, for every environment."""
 
     observations: Tensor
@@ -215,15 +216,15 @@ class Task(Protocol):
 
     num_observations: int
     num_actions: int
-    reward_names: Tuple[str, ...]
+    reward_names: tuple[str, ...]
     """Names of the reward terms, the order of axis T."""
-    success_names: Tuple[str, ...]
-    failure_names: Tuple[str, ...]
+    success_names: tuple[str, ...]
+    failure_names: tuple[str, ...]
 
     def dof_targets(self, actions: Tensor) -> Tensor:
         """Turn actions (N, A) in [-1, 1] into joint targets (N, D), m or rad."""
 
-    def evaluate(self, state: SimState) -> Verdict:
+    def evaluate(self, state: SimState) -> StepResult:
         """Judge the control step that has just ended. Called exactly once a step: timers advance here."""
 
     def observe(self, state: SimState) -> Tensor:
@@ -235,7 +236,7 @@ class Task(Protocol):
     def begin(self, mask: Tensor, state: SimState) -> None:
         """Start new episodes where ``mask`` (N,) is true; ``state`` already shows their starting poses."""
 
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """The memory, copied."""
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -249,7 +250,7 @@ class Space(Protocol):
     """A box of real vectors; ``gymnasium.spaces.Box`` is one."""
 
     @property
-    def shape(self) -> Tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:
         """Of one member."""
 
     def sample(self) -> Any:
@@ -278,8 +279,8 @@ class VecEnv(Protocol):
 
     num_envs: int
     device: device
-    reward_names: Tuple[str, ...]
-    outcome_names: Tuple[str, ...]
+    reward_names: tuple[str, ...]
+    outcome_names: tuple[str, ...]
     """Ways an episode can end, each ``success:<name>``, ``failure:<name>`` or ``timeout``."""
 
     @property
@@ -290,13 +291,13 @@ class VecEnv(Protocol):
     def single_action_space(self) -> Space:
         """What one environment takes: shape (A,), bounds -1 and 1."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Start new episodes everywhere; returns observations (N, F) and an empty dictionary.
 
         With a seed, everything random that follows is determined by it; without, drawing goes on.
         """
 
-    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
         """One control step. ``actions`` (N, A) are clamped to [-1, 1].
 
         Returns observations (N, F), rewards (N,), terminated (N,) bool: the task ended it, truncated (N,) bool: time
@@ -308,7 +309,7 @@ class VecEnv(Protocol):
     def render(self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """Draw one environment. See ``Simulator.render``."""
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Simulation, task memory, episode counters and random state, copied."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -339,7 +340,7 @@ class Iteration:
     """Iterations behind us, this one included."""
     frames_done: int
     """Environment steps behind us, all environments counted."""
-    mean_return: Optional[float]
+    mean_return: float | None
     """Mean return of the newest finished episodes; ``None`` before the first has finished."""
     metrics: Metrics = field(default_factory=dict)
     """Scalars of this iteration by name (``losses/actor``, ``rewards/alive`` ...)."""
@@ -359,7 +360,7 @@ class Algorithm(Protocol):
     def iterate(self) -> Iteration:
         """Collect one rollout and learn from it."""
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Everything a resumed run needs: nested dictionaries, lists, tensors and plain values only.
 
         Tensors may be the learner's own: save or copy them before the next ``iterate``.

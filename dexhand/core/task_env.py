@@ -1,6 +1,7 @@
 """``VecEnv`` made of a ``Simulator`` and a ``Task``."""
 
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class TaskEnv:
     """See ``VecEnv``. Everything random comes from one generator, which ``state_dict`` carries."""
 
-    final_pose: Optional[ResetPose] = None
+    final_pose: ResetPose | None = None
     """How all environments stood at the end of the last step, before those that finished began anew; copies. ``None``
     before the first step, and where ``keep_final_pose`` is not asked for.
     """
@@ -43,7 +44,7 @@ class TaskEnv:
         self._everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._started = False
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """See ``VecEnv.reset``."""
         if seed is not None:
             self._generator.manual_seed(seed)
@@ -51,7 +52,7 @@ class TaskEnv:
         self._started = True
         return self.task.observe(self.simulator.state), {}
 
-    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
         """See ``VecEnv.step``."""
         if not self._started:
             raise RuntimeError("step() before reset(): call reset() once first")
@@ -106,7 +107,7 @@ class TaskEnv:
         """See ``VecEnv.render``."""
         return self.simulator.render(env_id, camera, width, height)
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """See ``VecEnv.state_dict``."""
         return {
             "simulator": self.simulator.state_dict(),

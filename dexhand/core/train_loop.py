@@ -1,11 +1,11 @@
 """The training loop: iterate, report, save, until there is a reason to stop."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Protocol
 
-from dexhand.core.checkpoints import CheckpointStore
 from dexhand.core.interfaces import Algorithm, Clock, Iteration, MetricSink
 from dexhand.core.stop import StopRequest
 
@@ -15,6 +15,18 @@ RETRY_INTERVAL = 10.0
 """Seconds after which a save that failed is tried again."""
 
 
+class SavesCheckpoints(Protocol):
+    """Where a training's checkpoints go; ``CheckpointStore`` is the one on disk."""
+
+    folder: Path
+
+    def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool, best: bool) -> Path:
+        """Write ``state`` as the latest checkpoint; ``numbered`` and ``best`` also keep it under a name of its own.
+
+        Raises ``OSError`` where it cannot be written; what was there before stays.
+        """
+
+
 @dataclass(frozen=True)
 class TrainResult:
     """How a training run ended."""
@@ -22,17 +34,17 @@ class TrainResult:
     reason: str
     """``max iterations``, ``target score`` or ``stop requested``."""
     iterations_done: int
-    best_return: Optional[float]
+    best_return: float | None
     """Of the best checkpoint that could be saved."""
-    checkpoint: Optional[Path]
+    checkpoint: Path | None
     """The last one saved, if any could be."""
-    unsaved: Optional[str]
+    unsaved: str | None
     """Why the last iteration is in no checkpoint; ``None`` where it is."""
 
 
-def best_return_of(state: Mapping[str, Any]) -> Optional[float]:
+def best_return_of(state: Mapping[str, Any]) -> float | None:
     """The best mean return so far, from a checkpoint that a ``TrainLoop`` wrote."""
-    best: Optional[float] = state["train_loop"]["best_return"]
+    best: float | None = state["train_loop"]["best_return"]
     return best
 
 
@@ -47,15 +59,15 @@ class TrainLoop:
     def __init__(
         self,
         algorithm: Algorithm,
-        store: CheckpointStore,
+        store: SavesCheckpoints,
         sinks: Sequence[MetricSink],
         *,
         clock: Clock,
         max_iterations: int,
         save_frequency: int,
         save_interval: float,
-        target_score: Optional[float] = None,
-        best_return: Optional[float] = None,
+        target_score: float | None = None,
+        best_return: float | None = None,
     ) -> None:
         """``best_return`` is the mark to beat of the run that is continued; see ``best_return_of``."""
         self.algorithm = algorithm
@@ -68,7 +80,7 @@ class TrainLoop:
         self.target_score = target_score
         self.best_return = best_return
         self._last_try = clock.monotonic()
-        self._unsaved: Optional[str] = None
+        self._unsaved: str | None = None
 
     def run(self, stop: StopRequest) -> TrainResult:
         """Train until done or asked to stop; the last iteration is always saved, if anything can be."""
@@ -83,10 +95,10 @@ class TrainLoop:
             checkpoint = self._save(self.algorithm.iterations_done, numbered=False, best=False)
         return TrainResult(reason, self.algorithm.iterations_done, self.best_return, checkpoint, self._unsaved)
 
-    def _state_dict(self) -> Dict[str, Any]:
+    def _state_dict(self) -> dict[str, Any]:
         return {**self.algorithm.state_dict(), "train_loop": {"best_return": self.best_return}}
 
-    def _reason_to_stop(self, mean_return: Optional[float], stop: StopRequest) -> str:
+    def _reason_to_stop(self, mean_return: float | None, stop: StopRequest) -> str:
         if self.target_score is not None and mean_return is not None and mean_return >= self.target_score:
             return "target score"
         if self.algorithm.iterations_done >= self.max_iterations:
@@ -98,7 +110,7 @@ class TrainLoop:
         for sink in self.sinks:
             sink.scalars(iteration.frames_done, values)
 
-    def _save_if_due(self, iteration: Iteration, last: bool) -> Optional[Path]:
+    def _save_if_due(self, iteration: Iteration, last: bool) -> Path | None:
         best = iteration.mean_return is not None and (
             self.best_return is None or iteration.mean_return > self.best_return
         )
@@ -118,7 +130,7 @@ class TrainLoop:
             self.best_return = mark  # the next one that beats what is on disk is the best again
         return path
 
-    def _save(self, iterations_done: int, *, numbered: bool, best: bool) -> Optional[Path]:
+    def _save(self, iterations_done: int, *, numbered: bool, best: bool) -> Path | None:
         """Returns the file, or ``None`` where it could not be written."""
         self._last_try = self.clock.monotonic()
         try:

@@ -1,18 +1,19 @@
 """``Algorithm`` on fake data: a real optimizer, real gradients, real hard examples, in milliseconds an iteration."""
 
 import math
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dexhand.core.distributed import Processes
-from dexhand.core.hard_example_reports import HardExampleReport, Plain, merge_reports
-from dexhand.core.hard_examples import HardExampleTracker
 from dexhand.core.interfaces import Iteration, Metrics
+from dexhand.distributed.process_group import ProcessGroup
+from dexhand.hard_examples.reports import HardExampleReport, Plain, merge_reports
+from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.dataset import PROMPT_LENGTH, MockBatch, MockDataset
 from dexhand.mock.model import MockModel, MockModelPolicy, check_weights
-from dexhand.mock.sharding import shard, spread, whole
+from dexhand.mock.sharding import shard, whole
 
 LEARNING_RATE = 0.01
 WARM_UP_STEPS = 10
@@ -36,14 +37,14 @@ class MockAlgorithm:
 
     def __init__(
         self,
-        dataset: Optional[MockDataset] = None,
+        dataset: MockDataset | None = None,
         *,
         batch_size: int = 16,
         seed: int = 0,
-        tracker: Optional[HardExampleTracker] = None,
+        tracker: HardExampleTracker | None = None,
         report_interval: int = 50,
         on_report: Callable[[HardExampleReport], None] = lambda report: None,
-        processes: Optional[Processes] = None,
+        processes: ProcessGroup | None = None,
         sharded: bool = False,
     ) -> None:
         """``batch_size`` is that of all processes together; ``on_report`` is called in process 0.
@@ -51,7 +52,7 @@ class MockAlgorithm:
         A report is made after every step whose number, counted from 0, is a multiple of ``report_interval``, except
         step 0, and at the end. Raises ``ValueError``.
         """
-        self.processes = processes or Processes(torch.device("cpu"))
+        self.processes = processes or ProcessGroup(torch.device("cpu"))
         if batch_size < 1 or batch_size % self.processes.size:
             raise ValueError(f"batch_size={batch_size} must be a positive multiple of {self.processes.size} processes")
         if report_interval < 1:
@@ -116,10 +117,10 @@ class MockAlgorithm:
         }
         return Iteration(self._iterations_done, self._position, -loss, metrics)
 
-    def _gradients(self) -> List[Tensor]:
+    def _gradients(self) -> list[Tensor]:
         return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
 
-    def _next_batch(self) -> Tuple[MockBatch, Tensor]:
+    def _next_batch(self) -> tuple[MockBatch, Tensor]:
         """The part of the next batch for this process, and which words the model may see: see ``compute_loss``."""
         share = self.batch_size // self.processes.size
         first = share * self.processes.rank
@@ -145,13 +146,13 @@ class MockAlgorithm:
     def _report(self, tracker: HardExampleTracker, step: int) -> Metrics:
         """Gather the reports of all processes; process 0 hands on what they say together."""
         reports = self.processes.gather(tracker.report(step))
-        if not self.processes.leads:
+        if not self.processes.is_leader:
             return {}
         report = merge_reports(reports, tracker.report_size)
         self.on_report(report)
         return report.scalars()
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """See ``Algorithm.state_dict``: the same however many processes there are, sharded or not."""
         return {
             "mock_training": self._identity(),
@@ -190,12 +191,12 @@ class MockAlgorithm:
         if self.tracker is not None and self.tracker.unreported_samples:
             self._report(self.tracker, self._iterations_done - 1)
 
-    def _identity(self) -> Dict[str, int]:
+    def _identity(self) -> dict[str, int]:
         """What has to be the same where a training is continued."""
         return {"seed": self.seed, "batch_size": self.batch_size, "dataset_size": self.dataset.size}
 
-    def _weights(self) -> Dict[str, Tensor]:
-        weights: Dict[str, Tensor] = whole({name: value.detach() for name, value in self.model.named_parameters()})
+    def _weights(self) -> dict[str, Tensor]:
+        weights: dict[str, Tensor] = whole({name: value.detach() for name, value in self.model.named_parameters()})
         return weights
 
     def _check(self, state: Mapping[str, Any]) -> None:
@@ -214,7 +215,7 @@ class MockAlgorithm:
     @torch.no_grad()
     def _load_weights(self, weights: Mapping[str, Tensor]) -> None:
         for name, parameter in self.model.named_parameters():
-            parameter.copy_(spread(weights[name], parameter))
+            parameter.copy_(shard(weights[name], parameter))
 
     def _load_optimizer(self, state: Mapping[str, Any]) -> None:
         """Copies: Adam goes on in the tensors it is given. Moments are spread as their parameters are; the number of
@@ -222,7 +223,7 @@ class MockAlgorithm:
         """
         moments = {
             number: {
-                name: spread(value, self._parameters[number]).clone() if value.dim() else value.clone()
+                name: shard(value, self._parameters[number]).clone() if value.dim() else value.clone()
                 for name, value in moments.items()
             }
             for number, moments in state["state"].items()

@@ -1,6 +1,6 @@
 """Boxes that fall, rest on the ground and are carried by the hand: rigid motions, no dynamics of contact."""
 
-from typing import Dict, Sequence, Tuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class Boxes:
         for index, box in enumerate(boxes):
             self.pos[:, index, 2] = box.size[2] / 2
 
-    def tensors(self) -> Dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         """Everything the future of the boxes depends on, by name, not copied."""
         return {
             "object_pos": self.pos,
@@ -81,7 +81,7 @@ class Boxes:
         self.angvel.copy_(torch.where(held, hand_base.angvel, angvel))
         return grounded & ~self.held
 
-    def _free_motion(self, seconds: float) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def _free_motion(self, seconds: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         pos = self.pos + self.linvel * seconds
         pos[..., 2] -= GRAVITY * seconds**2 / 2
         linvel = self.linvel.clone()

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import List, Tuple
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 class MockBatch:
     """What a training step learns from, B samples."""
 
-    keys: Tuple[int, ...]
+    keys: tuple[int, ...]
     """Which samples of the dataset these are. Length B."""
     images: Tensor
     """What the camera sees, uint8, RGB. Shape (B, H, W, 3)."""
@@ -69,7 +68,7 @@ class MockDataset:
             state=self.state(position, size),
         )
 
-    def keys(self, position: int, size: int) -> Tuple[int, ...]:
+    def keys(self, position: int, size: int) -> tuple[int, ...]:
         """Which samples ``batch`` shows."""
         return tuple(place % self.size for place in range(position, position + size))
 
@@ -102,7 +101,7 @@ class MockDataset:
         return others.repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)
 
 
-def _draw_prompts(size: int, generator: torch.Generator) -> List[str]:
+def _draw_prompts(size: int, generator: torch.Generator) -> list[str]:
     directions = torch.randint(len(DIRECTIONS), (size, 2), generator=generator).tolist()
     distances = torch.randint(1, LARGEST_DISTANCE + 1, (size, 2), generator=generator).tolist()
     return [
@@ -111,5 +110,5 @@ def _draw_prompts(size: int, generator: torch.Generator) -> List[str]:
     ]
 
 
-def _padded(prompts: List[List[int]]) -> Tensor:
+def _padded(prompts: list[list[int]]) -> Tensor:
     return torch.tensor([prompt + [PADDING] * (PROMPT_LENGTH - len(prompt)) for prompt in prompts])

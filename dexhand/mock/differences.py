@@ -1,7 +1,8 @@
 """Whether two checkpoints are the same, bit for bit."""
 
 import struct
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor

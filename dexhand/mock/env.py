@@ -1,6 +1,7 @@
 """A ``VecEnv`` whose best possible return is known exactly, so that "does it learn" has an exact answer."""
 
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple, Union
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -58,7 +59,7 @@ class MockEnv:
         *,
         seed: int = 0,
         max_episode_steps: int = 16,
-        device: Union[str, torch.device] = "cpu",
+        device: str | torch.device = "cpu",
     ) -> None:
         """Raises ``ValueError`` where episodes are too short for the best return to be as stated."""
         if max_episode_steps < 5:
@@ -88,7 +89,7 @@ class MockEnv:
 
     # --- VecEnv
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """See ``VecEnv.reset``."""
         if seed is not None:
             self._generator.manual_seed(seed)
@@ -97,7 +98,7 @@ class MockEnv:
         self._started = True
         return self._observe(), {}
 
-    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
         """See ``VecEnv.step``."""
         if not self._started:
             raise RuntimeError("step() before reset(): call reset() once first")
@@ -128,12 +129,12 @@ class MockEnv:
             raise ValueError(f"camera={camera!r} does not exist. Cameras: default")
         y, x = np.meshgrid(np.linspace(ARENA, -ARENA, height), np.linspace(-ARENA, ARENA, width), indexing="ij")
         place = self._position[env_id].cpu().numpy()
-        picture: "NDArray[np.uint8]" = np.full((height, width, 3), 40, np.uint8)
+        picture: NDArray[np.uint8] = np.full((height, width, 3), 40, np.uint8)
         picture[np.maximum(abs(x), abs(y)) <= REACH] = (0, 160, 0)
         picture[np.hypot(x - place[0], y - place[1]) <= REACH] = 255
         return picture
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """See ``VecEnv.state_dict``."""
         return {
             "position": self._position.clone(),

@@ -1,7 +1,8 @@
 """Work that is done at once instead of in a thread, so that a test knows when."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any, Callable
+from typing import Any
 
 
 class InlineExecutor(Executor):
@@ -9,7 +10,7 @@ class InlineExecutor(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """See ``concurrent.futures.Executor.submit``."""
-        future: "Future[Any]" = Future()
+        future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
         except Exception as error:

@@ -1,8 +1,9 @@
 """A small model that truly learns, under a loss whose values are known beforehand."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,7 @@ class MockModel(nn.Module):
         self.head = nn.Parameter(_drawn(size, vocabulary, generator))
         self._loss = MockLoss()
 
-    def compute_loss(self, batch: MockBatch, keep: Optional[Tensor] = None) -> Tuple[Tensor, MockPredictions]:
+    def compute_loss(self, batch: MockBatch, keep: Tensor | None = None) -> tuple[Tensor, MockPredictions]:
         """Loss of each sample (B,), with gradient, and what the predictions were worth.
 
         ``keep`` (B, PROMPT_LENGTH) is 0 where the word before is hidden from the model and 1 elsewhere.
@@ -140,6 +141,6 @@ def _drawn(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     return torch.randn(rows, columns, generator=generator) / math.sqrt(rows)
 
 
-def _within(bounds: Tuple[float, float], place: Tensor) -> Tensor:
+def _within(bounds: tuple[float, float], place: Tensor) -> Tensor:
     low, high = bounds
     return low + (high - low) * place

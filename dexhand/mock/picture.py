@@ -1,7 +1,7 @@
 """Pictures of sticks and boxes over a checkered ground, drawn with numpy alone."""
 
 import math
-from typing import Callable, List, Sequence, Tuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ TILE = 0.1
 NEAREST = 0.02
 """What reaches closer to the camera than this many metres is not drawn."""
 
-Colour = Tuple[float, ...]
+Colour = tuple[float, ...]
 Coverage = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _FACES = tuple((axis, side) for axis in range(3) for side in (-1.0, 1.0))
@@ -33,7 +33,7 @@ class Picture:
         # pixels per unit of sideways/forward
         self._focal = height / 2 / math.tan(math.radians(camera.fovy) / 2)
         self._axes = _view_axes(np.array(camera.target) - self._eye)
-        self._shapes: List[Tuple[float, Callable[[np.ndarray], None]]] = []
+        self._shapes: list[tuple[float, Callable[[np.ndarray], None]]] = []
 
     def bone(self, start: np.ndarray, end: np.ndarray) -> None:
         """A stick between two points, with a ball at its end."""
@@ -71,7 +71,7 @@ class Picture:
         image[reach <= 0] = SKY
         return image
 
-    def _project(self, points: Sequence[np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
+    def _project(self, points: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Pixel coordinates (P, 2) and depths (P,), metres."""
         seen = (np.array(points) - self._eye) @ self._axes.T
         depth = seen[:, 2]

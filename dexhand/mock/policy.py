@@ -1,6 +1,7 @@
 """A ``Policy`` of two tensors."""
 
-from typing import Any, Dict, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ class MockPolicy:
         """The policy of a state with the tensors ``weight`` and ``bias`` under ``model``."""
         return cls(state["model"]["weight"], state["model"]["bias"])
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What ``load_state_dict`` takes."""
         return {"model": {"weight": self.weight.clone(), "bias": self.bias.clone()}}
 

@@ -1,14 +1,14 @@
 """A ``Simulator`` without physics: exact, deterministic, fast, on any device torch has."""
 
 import math
-from typing import Dict, Mapping, Tuple, Union
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Camera, Scene, SimState
+from dexhand.hands import hand
 from dexhand.mock.boxes import Boxes
 from dexhand.mock.picture import Picture
 from dexhand.sim.kinematics import BodyPoses, HandKinematics
@@ -31,7 +31,7 @@ class MockSimulator:
         num_envs: int,
         control_dt: float,
         substeps: int = 1,
-        device: Union[str, torch.device] = "cpu",
+        device: str | torch.device = "cpu",
     ) -> None:
         """``substeps`` is how often within a control step contact is looked at; the motion is exact for any number."""
         if scene.hand_asset is not None:
@@ -44,7 +44,7 @@ class MockSimulator:
         self.control_dt = control_dt
         self.substeps = substeps
         self.device = torch.device(device)
-        self.dof_names: Tuple[str, ...] = hand.DOF_NAMES
+        self.dof_names: tuple[str, ...] = hand.DOF_NAMES
         self._kinematics = HandKinematics(scene.hand_position, self.device)
         self.dof_limits = self._kinematics.dof_limits
         self._boxes = Boxes(scene.objects, num_envs, self.device)
@@ -85,7 +85,7 @@ class MockSimulator:
             picture.box(centre, rotation, box.size, box.rgba)
         return picture.draw()
 
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """See ``Simulator.state_dict``."""
         return {name: tensor.clone() for name, tensor in self._memory().items()}
 
@@ -97,7 +97,7 @@ class MockSimulator:
     def close(self) -> None:
         """See ``Simulator.close``; nothing is held."""
 
-    def _memory(self) -> Dict[str, Tensor]:
+    def _memory(self) -> dict[str, Tensor]:
         return {**vars(self.state), **self._boxes.tensors()}
 
     def _new_state(self) -> SimState:
@@ -142,11 +142,11 @@ class MockSimulator:
         state.body_linvel.copy_(torch.where(rows, tracked.linvel, state.body_linvel))
         state.body_angvel.copy_(torch.where(rows, tracked.angvel, state.body_angvel))
 
-    def _indices(self, bodies: Tuple[str, ...]) -> Tensor:
+    def _indices(self, bodies: tuple[str, ...]) -> Tensor:
         indices = [self._kinematics.index(body) for body in bodies]
         return torch.tensor(indices, dtype=torch.long, device=self.device)
 
-    def _pads_of_contact_bodies(self) -> Tuple[Tensor, Tensor]:
+    def _pads_of_contact_bodies(self) -> tuple[Tensor, Tensor]:
         """For each contact body the number of its pad, and 1 where it has one, 0 where it feels nothing."""
         self._indices(self.scene.contact_bodies)
         is_distal = [body in hand.CONTACT_BODIES for body in self.scene.contact_bodies]

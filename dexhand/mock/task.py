@@ -1,11 +1,11 @@
 """A ``Task`` for any simulator: bring a few joints to 0."""
 
-from typing import Dict, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Generator, Tensor
 
-from dexhand.core.interfaces import ResetPose, SimState, Simulator, Verdict
+from dexhand.core.interfaces import ResetPose, SimState, Simulator, StepResult
 
 WITHIN = 0.02
 """Success: every controlled joint is this close to 0, m or rad."""
@@ -45,12 +45,12 @@ class MockTask:
         self._targets = moved.clamp(self._limits[:, 0], self._limits[:, 1])
         return self._targets.clone()
 
-    def evaluate(self, state: SimState) -> Verdict:
+    def evaluate(self, state: SimState) -> StepResult:
         """See ``Task.evaluate``."""
         self._steps = self._steps + 1
         joints = state.dof_pos[:, : self.num_actions]
         success = (joints.abs() <= WITHIN).all(dim=1)
-        return Verdict(
+        return StepResult(
             observations=self.observe(state),
             reward_terms=torch.stack((-joints.abs().sum(dim=1), success.float()), dim=1),
             success=success[:, None],
@@ -74,7 +74,7 @@ class MockTask:
         self._steps = self._steps.masked_fill(mask, 0)
         self._targets = torch.where(mask[:, None], state.dof_pos, self._targets)
 
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """See ``Task.state_dict``."""
         return {"steps": self._steps.clone(), "targets": self._targets.clone()}
 

@@ -1,6 +1,6 @@
 """Words of action descriptions as numbers, and back."""
 
-from typing import Iterable, List
+from collections.abc import Iterable
 
 DIRECTIONS = ("left", "right", "forward", "backward", "up", "down")
 LARGEST_DISTANCE = 30
@@ -21,7 +21,7 @@ class MockTokenizer:
 
     vocabulary_size = len(_WORDS)
 
-    def encode(self, text: str) -> List[int]:
+    def encode(self, text: str) -> list[int]:
         """The tokens of ``text``, the same every time; a word that is not in the vocabulary becomes ``UNKNOWN``."""
         return [_NUMBERS.get(word, UNKNOWN) for word in text.split()]
 

@@ -4,8 +4,9 @@ Its modules import rl_games, whose example networks call ``torch.compile`` at im
 nothing here uses, and takes about as long as torch itself; so rl_games is imported here, first, without it.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any
 
 import torch
 

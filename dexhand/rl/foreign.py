@@ -7,14 +7,15 @@ They are pickles. Since torch 2.10 ``weights_only=True`` keeps a pickle from run
 import contextlib
 import io
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core.checkpoints import CheckpointError
+from dexhand.checkpoints.store import CheckpointError
 from dexhand.rl.network import NetworkSpec
 
 SAFE_SINCE = (2, 10)
@@ -28,7 +29,7 @@ class UntrustedCheckpointError(CheckpointError):
     """Reading the file could run code that it contains."""
 
 
-def parse_foreign(path: Path, content: bytes, *, trust: bool, activation: str) -> Dict[str, Any]:
+def parse_foreign(path: Path, content: bytes, *, trust: bool, activation: str) -> dict[str, Any]:
     """The parts of an ``Algorithm.state_dict()`` that a file of rl_games has: model, iterations, frames, network sizes.
 
     ``activation`` is what the file does not tell. With ``trust`` the file may run code while it is read. Raises
@@ -73,12 +74,12 @@ def _numbers_allowed() -> Iterator[None]:
     if not hasattr(torch.serialization, "safe_globals"):  # torch before 2.5, where only trusted files get here
         yield
         return
-    kinds: List[Any] = [np.dtype, *(type(np.dtype(name)) for name in ("float32", "float64", "int64", "bool"))]
+    kinds: list[Any] = [np.dtype, *(type(np.dtype(name)) for name in ("float32", "float64", "int64", "bool"))]
     with torch.serialization.safe_globals([*_scalar_makers(), *kinds]):
         yield
 
 
-def _scalar_makers() -> "List[Tuple[Any, str]]":
+def _scalar_makers() -> "list[tuple[Any, str]]":
     """The function that unpickles a numpy number, under its names in numpy 1 and 2."""
     scalar = np.float64(0).__reduce__()[0]
     return [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]

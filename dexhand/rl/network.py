@@ -6,8 +6,9 @@ import functools
 import logging
 import sys
 import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from typing import Any
 
 import torch
 from rl_games.algos_torch.model_builder import ModelBuilder
@@ -22,14 +23,14 @@ class NetworkSpec:
 
     num_observations: int
     num_actions: int
-    units: Tuple[int, ...]
+    units: tuple[int, ...]
     activation: str = "elu"
     separate_critic: bool = False
     sigma_init: float = 0.0
     normalize_input: bool = True
     normalize_value: bool = True
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {**asdict(self), "units": list(self.units)}
 
@@ -38,7 +39,7 @@ class NetworkSpec:
         """The inverse of ``to_dict``."""
         return cls(**{**values, "units": tuple(values["units"])})
 
-    def model_params(self) -> Dict[str, Any]:
+    def model_params(self) -> dict[str, Any]:
         """``params`` of rl_games's model builder."""
         return {
             "model": {"name": "continuous_a2c_logstd"},
@@ -106,15 +107,15 @@ def check_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` naming the first tensors of ``weights`` that do not fit ``network``."""
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    misfits = [
+    mismatched = [
         f"{name}: checkpoint {given.get(name, 'lacks it')}, needed {expected.get(name, 'nothing of this name')}"
         for name in sorted({*expected, *given})
         if expected.get(name) != given.get(name)
     ]
-    if misfits:
-        more = f" and {len(misfits) - 3} more" if len(misfits) > 3 else ""
+    if mismatched:
+        more = f" and {len(mismatched) - 3} more" if len(mismatched) > 3 else ""
         raise ValueError(
-            f"The checkpoint's network does not fit this task and train.network: {'; '.join(misfits[:3])}{more}"
+            f"The checkpoint's network does not fit this task and train.network: {'; '.join(mismatched[:3])}{more}"
         )
 
 
@@ -124,7 +125,7 @@ class _OneThreadMuted:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._thread = threading.get_ident()
-        self.kept_back: List[str] = []
+        self.kept_back: list[str] = []
 
     def write(self, text: str) -> int:
         if threading.get_ident() == self._thread:

@@ -1,6 +1,7 @@
 """``Policy`` on an rl_games actor-critic network."""
 
-from typing import Any, Dict, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ class RlGamesPolicy:
     def act(self, observations: Tensor) -> Tensor:
         """See ``Policy.act``."""
         # not network.forward: it samples, which would touch the random state
-        inputs: Dict[str, Any] = {"obs": self._network.norm_obs(observations)}
+        inputs: dict[str, Any] = {"obs": self._network.norm_obs(observations)}
         mean: Tensor = self._network.a2c_network(inputs)[0]
         return mean.clamp(-1.0, 1.0)
 

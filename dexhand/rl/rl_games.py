@@ -9,8 +9,9 @@ import copy
 import logging
 import random
 import tempfile
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +22,8 @@ from rl_games.common.tr_helpers import DefaultRewardsShaper
 from torch import Tensor
 
 from dexhand.config.schema import NetworkConfig, PpoConfig
-from dexhand.core.distributed import Processes
 from dexhand.core.interfaces import Iteration, Metrics, VecEnv
+from dexhand.distributed.process_group import ProcessGroup
 from dexhand.rl.network import NetworkSpec, check_weights, quiet
 from dexhand.rl.policy import RlGamesPolicy
 from dexhand.rl.sample_losses import sample_losses
@@ -53,7 +54,7 @@ class RlGamesPpo:
         max_iterations: int,
         env_kind: str,
         contract: Mapping[str, Any] = MappingProxyType({}),
-        processes: Optional[Processes] = None,
+        processes: ProcessGroup | None = None,
         keep_sample_losses: bool = False,
     ) -> None:
         self.spec = NetworkSpec(
@@ -69,7 +70,7 @@ class RlGamesPpo:
         self.env = env
         self.env_kind = env_kind
         self.contract = contract
-        self._processes = processes or Processes(env.device)
+        self._processes = processes or ProcessGroup(env.device)
         self._keep_sample_losses = keep_sample_losses
         self._sample_losses = torch.empty(0, env.num_envs, device=env.device)
         self._rollout_env = _RolloutEnv(env)
@@ -81,9 +82,9 @@ class RlGamesPpo:
         self._agent.obs = None
         # set afterwards: its constructor would join processes by itself, and on NVIDIA GPUs only
         self._agent.multi_gpu, self._agent.world_size = self._processes.size > 1, self._processes.size
-        self._processes.spread(self._agent.model.state_dict().values())
+        self._processes.broadcast_tensors(self._agent.model.state_dict().values())
 
-    def _params(self, ppo: PpoConfig, max_iterations: int, folder: str) -> Dict[str, Any]:
+    def _params(self, ppo: PpoConfig, max_iterations: int, folder: str) -> dict[str, Any]:
         env = self.env
         config = {
             "name": "dexhand",
@@ -149,7 +150,7 @@ class RlGamesPpo:
             self._sample_losses = sample_losses(agent)
         agent.dataset.update_values_dict(None)
         agent.frame += agent.curr_frames * self._processes.size
-        self._processes.spread(agent.model.buffers())
+        self._processes.broadcast_tensors(agent.model.buffers())
         metrics = {
             "losses/actor": _mean(actor),
             "losses/critic": _mean(critic),
@@ -169,7 +170,7 @@ class RlGamesPpo:
         metrics = _means(self._processes.gather(metrics) or [metrics])
         return Iteration(self.iterations_done, self.frames_done, metrics.get("episodes/return"), metrics)
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """See ``Algorithm.state_dict``: what rl_games's own player reads, and beside it what it leaves out."""
         agent = self._agent
         if agent.obs is None:
@@ -219,7 +220,7 @@ class RlGamesPpo:
                 *(ours["env_kind"], len(everyones), self.env_kind, self._processes.size),
             )
             agent.obs = agent.env_reset()
-            if self._processes.leads:
+            if self._processes.is_leader:
                 _set_random_state(ours["random"])
 
     def _load_episodes(self, own: Mapping[str, Any]) -> None:
@@ -258,7 +259,7 @@ class _RolloutEnv(IVecEnv):  # type: ignore[misc]
         self._terms = torch.zeros(len(env.reward_names), device=env.device)
         self._outcomes = torch.zeros(len(env.outcome_names) + 1, dtype=torch.int64, device=env.device)
 
-    def get_env_info(self) -> Dict[str, Any]:
+    def get_env_info(self) -> dict[str, Any]:
         return {
             "observation_space": self._env.single_observation_space,
             "action_space": self._env.single_action_space,
@@ -267,7 +268,7 @@ class _RolloutEnv(IVecEnv):  # type: ignore[misc]
     def reset(self) -> Tensor:
         return self._env.reset()[0]
 
-    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Dict[str, Tensor]]:
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         observations, rewards, terminated, truncated, info = self._env.step(actions)
         self._steps += 1
         self._terms += info["reward_terms"].mean(dim=0)
@@ -298,11 +299,11 @@ def _means(everyones: Sequence[Metrics]) -> Metrics:
     return {**means, "episodes/finished": sum(values["episodes/finished"])}
 
 
-def _mean(values: List[Tensor]) -> float:
+def _mean(values: list[Tensor]) -> float:
     return float(torch.stack([value.detach().mean() for value in values]).mean()) if values else 0.0
 
 
-def _meter_state(meter: Any) -> Dict[str, Any]:
+def _meter_state(meter: Any) -> dict[str, Any]:
     return {"mean": meter.mean.clone(), "size": int(meter.current_size)}
 
 
@@ -311,7 +312,7 @@ def _load_meter(meter: Any, state: Mapping[str, Any]) -> None:
     meter.current_size = state["size"]
 
 
-def _random_state() -> Dict[str, Any]:
+def _random_state() -> dict[str, Any]:
     """Of every generator a process has; a task of the user's own may use any."""
     numpy = np.random.get_state(legacy=False)
     assert isinstance(numpy, dict)

@@ -2,15 +2,15 @@
 
 import math
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Quat, Vec3
+from dexhand.hands import hand
 
-_Attributes = Dict[str, str]
-_Defaults = Dict[str, Dict[str, _Attributes]]
+_Attributes = dict[str, str]
+_Defaults = dict[str, dict[str, _Attributes]]
 """Attributes by default class (``""`` = the outermost), then by element (``joint``, ``geom``, ``position``)."""
 
 
@@ -50,12 +50,12 @@ class Body:
     pos: Vec3
     """In the parent's frame, metres."""
     quat: Quat
-    joint: Optional[Joint]
-    friction: Optional[float]
+    joint: Joint | None
+    friction: float | None
     """Sliding friction coefficient of its collision shapes; ``None`` without any."""
 
 
-def read_hand(path: Path) -> Tuple[Body, ...]:
+def read_hand(path: Path) -> tuple[Body, ...]:
     """All bodies of the first tree in the file, parents before children.
 
     Raises ``ValueError`` for what this reader does not understand or the hand lacks.
@@ -90,12 +90,12 @@ class _Reader:
             servo.get("joint", ""): self._resolved(servo, childclass="") for servo in root.findall("actuator/position")
         }
 
-    def bodies(self) -> Tuple[Body, ...]:
-        tree: List[Body] = []
+    def bodies(self) -> tuple[Body, ...]:
+        tree: list[Body] = []
         self._add(tree, self._root.findall("worldbody/body")[0], parent=-1, childclass="")
         return tuple(tree)
 
-    def _collect_defaults(self, element: ET.Element, name: str, inherited: Dict[str, _Attributes]) -> None:
+    def _collect_defaults(self, element: ET.Element, name: str, inherited: dict[str, _Attributes]) -> None:
         merged = {tag: dict(attributes) for tag, attributes in inherited.items()}
         for child in element:
             if child.tag != "default":
@@ -109,7 +109,7 @@ class _Reader:
         defaults = self._defaults.get(element.get("class", childclass), self._defaults[""])
         return {**defaults.get(element.tag, {}), **element.attrib}
 
-    def _add(self, tree: List[Body], element: ET.Element, parent: int, childclass: str) -> None:
+    def _add(self, tree: list[Body], element: ET.Element, parent: int, childclass: str) -> None:
         childclass = element.get("childclass", childclass)
         name = element.get("name", "")
         odd = {"euler", "axisangle", "xyaxes", "zaxis"} & set(element.attrib)
@@ -160,7 +160,7 @@ class _Reader:
             force_limit=min(limits),
         )
 
-    def _friction(self, body: ET.Element, childclass: str) -> Optional[float]:
+    def _friction(self, body: ET.Element, childclass: str) -> float | None:
         shapes = [self._resolved(geom, childclass) for geom in body.findall("geom")]
         colliding = [s for s in shapes if s.get("contype", "1") != "0" or s.get("conaffinity", "1") != "0"]
         frictions = [_numbers(shape.get("friction", "1"))[0] for shape in colliding]

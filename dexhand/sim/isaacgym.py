@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Box, Camera, Gains, RenderingUnavailable, Scene, SimState
+from dexhand.hands import hand
 from dexhand.sim.hand_file import Joint, read_hand
 from dexhand.sim.isaacgym_viewer import IsaacGymViewer
 from dexhand.sim.kinematics import HandKinematics

@@ -1,14 +1,14 @@
 """Forward kinematics of the hand for many environments at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core import quaternions as quat
+from dexhand.hands import hand
 from dexhand.sim.hand_file import Body, read_hand
 
 
@@ -63,7 +63,7 @@ class HandKinematics:
             raise ValueError(f"The hand has no body {body!r}. Known: {', '.join(self.names)}")
         return self.names.index(body)
 
-    def bones_below(self, body: str) -> List[Tuple[int, int]]:
+    def bones_below(self, body: str) -> list[tuple[int, int]]:
         """Indices of parent and child for ``body`` and everything that hangs on it."""
         inside = {self.index(body)}
         bones = []

@@ -1,14 +1,14 @@
 """A ``Scene`` as a compiled MuJoCo model. Shared by every back-end that runs MJCF."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Tuple
 
 import numpy as np
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Box, Camera, Gains, Scene
+from dexhand.hands import hand
 from dexhand.sim.gl import choose_gl_backend
 
 choose_gl_backend()
@@ -220,7 +220,7 @@ def _add_sensors(spec: mujoco.MjSpec, scene: Scene) -> None:
         )
 
 
-def _groups(scene: Scene) -> Iterable[Tuple[Tuple[str, ...], Gains]]:
+def _groups(scene: Scene) -> Iterable[tuple[tuple[str, ...], Gains]]:
     return (
         (hand.BASE_JOINTS[:3], scene.base_translation_gains),
         (hand.BASE_JOINTS[3:], scene.base_rotation_gains),

@@ -6,14 +6,14 @@ that lag one step behind the state.
 """
 
 import os
-from typing import Dict, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Scene
+from dexhand.hands import hand
 from dexhand.sim.mjcf import SolverSettings, compile_scene
 from dexhand.sim.mujoco_pictures import MujocoPictures
 from dexhand.sim.mujoco_state import MujocoState, check_saved
@@ -54,14 +54,14 @@ class MujocoSimulator:
 
     def _refresh(self) -> None:
         """Bring ``state`` up to date, contact forces aside."""
-        self._shown.show_motion(self._qpos, self._qvel)
+        self._shown.update_motion(self._qpos, self._qvel)
 
     def step(self, dof_targets: Tensor) -> None:
         """See ``Simulator.step``."""
         self._ctrl.copy_(self._shown.ctrl(dof_targets))
         self._batch.step(nstep=self._steps_per_control, stage=_VELOCITY_STAGE)
         self._refresh()
-        self._shown.show_contacts()
+        self._shown.update_contacts()
 
     def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
         """See ``Simulator.reset``."""
@@ -80,7 +80,7 @@ class MujocoSimulator:
         """See ``Simulator.render``."""
         return self._pictures.draw(self._batch.get_data(env_id), camera, width, height)
 
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """See ``Simulator.state_dict``."""
         return {name: tensor.clone() for name, tensor in self._memory().items()}
 
@@ -93,7 +93,7 @@ class MujocoSimulator:
         self._refresh()
         memory["contacts"].copy_(state["contacts"])
 
-    def _memory(self) -> Dict[str, Tensor]:
+    def _memory(self) -> dict[str, Tensor]:
         return {"integration_state": torch.from_numpy(self._batch.state), "contacts": self._shown.contacts}
 
     def close(self) -> None:

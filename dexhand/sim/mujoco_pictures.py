@@ -1,7 +1,7 @@
 """Pictures of a compiled scene without a display."""
 
 import os
-from typing import ClassVar, Dict, Optional, Tuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,13 +16,13 @@ import mujoco  # noqa: E402  (MUJOCO_GL must be set first)
 class MujocoPictures:
     """Draws one environment at a time; keeps a renderer for each size of picture."""
 
-    _failure: ClassVar[Optional[str]] = None
+    _failure: ClassVar[str | None] = None
     """Why nothing can be drawn in this process. GLFW aborts it at the second attempt, so there is none."""
 
     def __init__(self, model: mujoco.MjModel, scene: Scene) -> None:
         self._model = model
         self._cameras = [camera.name for camera in scene.cameras]
-        self._renderers: Dict[Tuple[int, int], mujoco.Renderer] = {}
+        self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
 
     def draw(self, data: mujoco.MjData, camera: str, width: int, height: int) -> np.ndarray:
         """See ``Simulator.render``; ``data`` holds joint positions, the rest of it is computed."""

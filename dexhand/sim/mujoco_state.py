@@ -1,14 +1,14 @@
 """``SimState`` of a scene that ``compile_scene`` has compiled, for MuJoCo on either device."""
 
-from typing import List, Mapping, Tuple
+from collections.abc import Mapping
 
 import mujoco
 import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Scene, SimState
+from dexhand.hands import hand
 from dexhand.sim.mjcf import BODY_SENSORS, HAND_PREFIX
 
 
@@ -42,7 +42,7 @@ class MujocoState:
         self._readings = sensors if sensors.dtype == torch.float32 else torch.zeros(sensors.shape)
         self.state = self._views()
 
-    def _indices(self, numbers: List[int]) -> Tensor:
+    def _indices(self, numbers: list[int]) -> Tensor:
         return torch.tensor(numbers, dtype=torch.int64, device=self._device)
 
     def _views(self) -> SimState:
@@ -81,7 +81,7 @@ class MujocoState:
             object_contact_force=self.contacts[:, 3 * num_contacts :].view(self._num_envs, num_objects, 3),
         )
 
-    def show_motion(self, qpos: Tensor, qvel: Tensor) -> None:
+    def update_motion(self, qpos: Tensor, qvel: Tensor) -> None:
         """Bring ``state`` up to date, contact forces aside. Shapes (N, nq), (N, nv)."""
         start, state = self._contact_start, self.state
         if self._readings is not self._sensors:
@@ -91,7 +91,7 @@ class MujocoState:
         torch.index_select(self._quats_wxyz[0], 2, self._xyzw, out=state.body_quat)
         torch.index_select(self._quats_wxyz[1], 2, self._xyzw, out=state.object_quat)
 
-    def show_contacts(self) -> None:
+    def update_contacts(self) -> None:
         """Bring the contact forces of ``state`` up to date."""
         # MuJoCo: force of the body on others; ours: of the others on the body
         self.contacts.copy_(self._sensors[:, self._contact_start :].neg())
@@ -108,7 +108,7 @@ class MujocoState:
 def check_saved(saved: Mapping[str, Tensor], expected: Mapping[str, Tensor], num_envs: int) -> None:
     """Raise ``ValueError`` where a saved state is not one of this scene and number of environments."""
     for name, tensor in expected.items():
-        shape: Tuple[int, ...] = tuple(saved[name].shape) if name in saved else ()
+        shape: tuple[int, ...] = tuple(saved[name].shape) if name in saved else ()
         if shape != tuple(tensor.shape):
             raise ValueError(
                 f"The saved {name} has shape {shape}, this simulator needs {tuple(tensor.shape)}: same simulator, "

@@ -4,16 +4,16 @@ Read for MuJoCo Warp 4.0 and Warp 1.19.
 """
 
 import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Scene
+from dexhand.hands import hand
 from dexhand.sim.mjcf import SolverSettings, compile_scene
 from dexhand.sim.mujoco_pictures import MujocoPictures
 from dexhand.sim.mujoco_state import MujocoState, check_saved
@@ -143,7 +143,7 @@ class MujocoWarpSimulator:
     def _refresh(self) -> None:
         """Bring ``state`` up to date, contact forces aside."""
         self._replay(self._refresh_graph)
-        self._shown.show_motion(self._qpos, self._qvel)
+        self._shown.update_motion(self._qpos, self._qvel)
 
     # --- the contract -------------------------------------------------------------------------------------------------
 
@@ -151,8 +151,8 @@ class MujocoWarpSimulator:
         """See ``Simulator.step``."""
         self._ctrl.copy_(self._shown.ctrl(dof_targets))
         self._replay(self._step_graph)
-        self._shown.show_motion(self._qpos, self._qvel)
-        self._shown.show_contacts()
+        self._shown.update_motion(self._qpos, self._qvel)
+        self._shown.update_contacts()
         if not self._has_warned:
             self._warn_of_overflow()
 
@@ -178,7 +178,7 @@ class MujocoWarpSimulator:
         self._picture_data.qpos[:] = self._qpos[env_id].cpu().numpy()
         return self._pictures.draw(self._picture_data, camera, width, height)
 
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """See ``Simulator.state_dict``."""
         return {name: tensor.clone() for name, tensor in self._memory().items()}
 
@@ -190,7 +190,7 @@ class MujocoWarpSimulator:
             tensor.copy_(state[name])
         self._refresh()
 
-    def _memory(self) -> Dict[str, Tensor]:
+    def _memory(self) -> dict[str, Tensor]:
         return {
             "qpos": self._qpos,
             "qvel": self._qvel,

@@ -1,7 +1,8 @@
 """Training progress on the console: two live lines in a terminal, plain lines elsewhere."""
 
 import datetime
-from typing import TYPE_CHECKING, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,7 +31,7 @@ class _LatestLines:
         if self._is_live:
             self._live.start()
 
-    def show(self, *lines: str, due: Optional[bool] = None) -> None:
+    def show(self, *lines: str, due: bool | None = None) -> None:
         """``due`` = whether a plain line is printed now; ``None`` = if the last one is old enough."""
         if self._is_live:
             self._live.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines)))
@@ -62,7 +63,7 @@ class ConsoleSink:
         *,
         iterations_done: int,
         max_iterations: int,
-        episodes_between: Optional[int] = None,
+        episodes_between: int | None = None,
     ) -> None:
         """``episodes_between`` = finished episodes between two lines, which are plain then even in a terminal."""
         self._lines = _LatestLines(console, clock, plain=episodes_between is not None)
@@ -77,7 +78,7 @@ class ConsoleSink:
         """See ``MetricSink.scalars``."""
         self._lines.show(self._progress(step, values), _columns(values, _TRAINING), due=self._is_due(values))
 
-    def _is_due(self, values: Mapping[str, float]) -> Optional[bool]:
+    def _is_due(self, values: Mapping[str, float]) -> bool | None:
         if self._episodes_between is None:
             return None
         self._episodes += values.get("episodes/finished", 0.0)
@@ -108,7 +109,7 @@ class ConsoleSink:
 
 
 class GamesConsoleSink:
-    """``MetricSink`` that shows how the policy that plays is doing; see ``dexhand.report``."""
+    """``MetricSink`` that shows how the policy that plays is doing; see ``dexhand.app.evaluation_report``."""
 
     def __init__(self, console: Console, clock: Clock) -> None:
         self._lines = _LatestLines(console, clock)
@@ -129,7 +130,7 @@ class GamesConsoleSink:
         self._lines.close()
 
 
-Columns = Tuple[Tuple[str, str, str], ...]
+Columns = tuple[tuple[str, str, str], ...]
 """Label, name of the metric and format."""
 
 _TRAINING: Columns = (

@@ -4,7 +4,7 @@ import json
 import logging
 from pathlib import Path
 
-from dexhand.core.hard_example_reports import HardExampleReport
+from dexhand.hard_examples.reports import HardExampleReport
 
 log = logging.getLogger(__name__)
 

@@ -2,13 +2,13 @@
 
 import logging
 from pathlib import Path
-from typing import BinaryIO, Dict, FrozenSet
+from typing import BinaryIO
 
 from PIL import Image
 from torch import Tensor
 
 from dexhand.core.files import write_atomically
-from dexhand.core.hard_example_reports import HardExampleReport
+from dexhand.hard_examples.reports import HardExampleReport
 from dexhand.sinks.hard_example_file import HardExampleFile
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ class HardExampleFolder:
     def __init__(self, folder: Path) -> None:
         """The folder is made when there is something to write."""
         self._folder = folder
-        self._files: Dict[str, HardExampleFile] = {}
-        self._written: FrozenSet[Path] = frozenset()
+        self._files: dict[str, HardExampleFile] = {}
+        self._written: frozenset[Path] = frozenset()
         self._is_failing = False
 
     def hard_examples(self, report: HardExampleReport) -> None:

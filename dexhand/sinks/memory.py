@@ -1,6 +1,7 @@
 """Metrics kept in memory, for tests and notebooks."""
 
-from typing import TYPE_CHECKING, Dict, List, Mapping, Tuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -10,8 +11,8 @@ class MemorySink:
     """``MetricSink`` that remembers everything."""
 
     def __init__(self) -> None:
-        self.rows: List[Tuple[int, Dict[str, float]]] = []
-        self.pictures: "List[Tuple[int, str, np.ndarray]]" = []
+        self.rows: list[tuple[int, dict[str, float]]] = []
+        self.pictures: list[tuple[int, str, np.ndarray]] = []
         self.closed = False
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -26,6 +27,6 @@ class MemorySink:
         """See ``MetricSink.close``."""
         self.closed = True
 
-    def series(self, name: str) -> List[float]:
+    def series(self, name: str) -> list[float]:
         """All values of one scalar, in order."""
         return [values[name] for _, values in self.rows if name in values]

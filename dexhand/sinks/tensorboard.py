@@ -1,14 +1,15 @@
 """Metrics as TensorBoard event files."""
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Mapping, Optional
+from typing import TYPE_CHECKING
 
 from torch.utils.tensorboard import SummaryWriter
 
 from dexhand.core.clock import SystemClock
-from dexhand.core.hard_example_reports import HardExampleReport
 from dexhand.core.interfaces import Clock
+from dexhand.hard_examples.reports import HardExampleReport
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,13 +32,13 @@ class TensorBoardSink:
         self,
         folder: Path,
         flush_seconds: int = 10,
-        clock: Optional[Clock] = None,
-        first_step: Optional[int] = None,
+        clock: Clock | None = None,
+        first_step: int | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._folder = folder
         self._flush_seconds = flush_seconds
-        self._writer: Optional[SummaryWriter] = None
+        self._writer: SummaryWriter | None = None
         self._is_failing = False
         self._next_try = 0.0
         self._first_step = first_step

@@ -2,13 +2,14 @@
 
 import logging
 import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any
 
 import wandb
 
 from dexhand.core.files import write_atomically
-from dexhand.core.hard_example_reports import HardExample, HardExampleReport
+from dexhand.hard_examples.reports import HardExample, HardExampleReport
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,13 +39,13 @@ class WandbSink:
         id_file: Path,
         *,
         project: str,
-        entity: Optional[str],
+        entity: str | None,
         name: str,
         config: Mapping[str, Any],
     ) -> None:
         """Its own files go into ``folder``/wandb. Raises ``WandbRefused``."""
         known = id_file.read_text().strip() if id_file.exists() else secrets.token_hex(4)
-        settings: Dict[str, Any] = {
+        settings: dict[str, Any] = {
             "dir": str(folder),
             "id": known,
             "resume": "allow",
@@ -55,7 +56,7 @@ class WandbSink:
             "settings": wandb.Settings(console="off"),
         }
         try:
-            self._run: Optional[Any] = wandb.init(**settings)
+            self._run: Any | None = wandb.init(**settings)
         except wandb.errors.CommError as error:
             log.error("Weights & Biases cannot be reached: %s. Later: wandb sync %s/wandb/offline-*", error, folder)
             self._run = wandb.init(**settings, mode="offline")
@@ -101,6 +102,6 @@ def _table(report: HardExampleReport) -> "wandb.Table":
     return wandb.Table(columns=["rank", "key", "loss", "picture", *names], data=rows)
 
 
-def _cells(entry: HardExample, names: List[str]) -> List[Any]:
+def _cells(entry: HardExample, names: list[str]) -> list[Any]:
     picture = None if entry.image is None else wandb.Image(entry.image.numpy())
     return [str(entry.key), entry.loss, picture, *(entry.details.get(name) for name in names)]

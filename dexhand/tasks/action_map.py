@@ -1,14 +1,12 @@
 """From actions to joint targets: 18 controls (6 base joints, 12 finger controls) that drive 26 joints."""
 
-from typing import Tuple
-
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
+from dexhand.hands import hand
 
 NUM_CONTROLS = len(hand.BASE_JOINTS) + len(hand.FINGER_CONTROLS)
-FIRST_JOINTS: Tuple[str, ...] = hand.BASE_JOINTS + tuple(joints[0][0] for joints in hand.FINGER_CONTROLS.values())
+FIRST_JOINTS: tuple[str, ...] = hand.BASE_JOINTS + tuple(joints[0][0] for joints in hand.FINGER_CONTROLS.values())
 """The joint whose position and limits stand for each control."""
 
 

@@ -1,16 +1,17 @@
 """BaseTask: move about without touching the ground. Every other task builds on it."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Callable, ClassVar, Dict, List, Mapping, Sequence, Tuple, Type, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Generator, Tensor
 
 from dexhand.config.task_schema import BASE_OBSERVATIONS, BaseTaskConfig
-from dexhand.core import hand
-from dexhand.core.interfaces import Box, ResetPose, SimState, Verdict
+from dexhand.core.interfaces import Box, ResetPose, SimState, StepResult
+from dexhand.hands import hand
 from dexhand.tasks.action_map import ActionMap
-from dexhand.tasks.hand_state import HandState, Memory
+from dexhand.tasks.hand_state import HandState, TaskState
 from dexhand.tasks.observations import OBSERVATIONS, Observation
 from dexhand.tasks.rewards import Reward, common_rewards, nothing
 
@@ -26,7 +27,7 @@ Term = TypeVar("Term")
 class BaseTask:
     """``Task`` on tensors alone. A task built on it adds entries to the four tables and places its objects."""
 
-    config_class: ClassVar[Type[BaseTaskConfig]] = BaseTaskConfig
+    config_class: ClassVar[type[BaseTaskConfig]] = BaseTaskConfig
     """Of ``config``: the keys of the ``task`` section."""
 
     def __init__(
@@ -58,12 +59,12 @@ class BaseTask:
 
     # --- what a task built on this one adds ---
 
-    def new_memory(self) -> Memory:
+    def new_memory(self) -> TaskState:
         """What the task remembers, zero."""
-        return Memory.zeros(self.num_envs, self.device)
+        return TaskState.zeros(self.num_envs, self.device)
 
     @classmethod
-    def objects(cls, config: BaseTaskConfig) -> Tuple[Box, ...]:
+    def objects(cls, config: BaseTaskConfig) -> tuple[Box, ...]:
         """The objects of the scene."""
         return ()
 
@@ -73,27 +74,27 @@ class BaseTask:
             state, self.memory, control_dt=self.control_dt, contact_threshold=self.config.contact_binary_threshold
         )
 
-    def observation_table(self) -> Dict[str, Observation]:
+    def observation_table(self) -> dict[str, Observation]:
         """What ``policy_observation_keys`` may name."""
         return dict(OBSERVATIONS)
 
-    def observation_sizes(self) -> Dict[str, int]:
+    def observation_sizes(self) -> dict[str, int]:
         """Size of each entry of ``observation_table``."""
         return dict(BASE_OBSERVATIONS)
 
-    def reward_table(self) -> Dict[str, Reward]:
+    def reward_table(self) -> dict[str, Reward]:
         """What ``reward_weights`` may weigh, the endings aside."""
         return {**common_rewards(self.dof_limits[len(hand.BASE_JOINTS) :]), "object_height": nothing}
 
-    def success_table(self) -> Dict[str, Criterion]:
+    def success_table(self) -> dict[str, Criterion]:
         """What ``active_success_criteria`` may name."""
         return {}
 
-    def failure_table(self) -> Dict[str, Criterion]:
+    def failure_table(self) -> dict[str, Criterion]:
         """What ``active_failure_criteria`` may name."""
         return {"hitting_ground": self.hitting_ground}
 
-    def rule_targets(self, targets: Tensor) -> Tensor:
+    def scripted_targets(self, targets: Tensor) -> Tensor:
         """Where controls (N, 18) that the policy does not have should go next: they stay."""
         return targets
 
@@ -112,15 +113,15 @@ class BaseTask:
         """See ``Task.dof_targets``."""
         memory = self.memory
         memory.actions[:, self.action_map.controlled] = actions
-        memory.targets = self.action_map.move(memory.targets, memory.rule_targets, actions)
+        memory.targets = self.action_map.move(memory.targets, memory.scripted_targets, actions)
         return self.action_map.joints(memory.targets)
 
-    def evaluate(self, state: SimState) -> Verdict:
+    def evaluate(self, state: SimState) -> StepResult:
         """See ``Task.evaluate``."""
         self.memory.steps += 1
         s = self.hand_state(state)
         self.memory.contact_steps.add_(1.0).mul_(s.in_contact)
-        self.memory.rule_targets = self.rule_targets(self.memory.targets)
+        self.memory.scripted_targets = self.scripted_targets(self.memory.targets)
         self.advance(s)
         success = self._holds(self._success, s)
         failure = self._holds(self._failure, s)
@@ -128,7 +129,7 @@ class BaseTask:
         rewards = self._weighted_rewards(s, success.any(1), failure.any(1), timeout)
         observations = self._observations(s)
         s.remember()
-        return Verdict(observations, rewards, success, failure, timeout)
+        return StepResult(observations, rewards, success, failure, timeout)
 
     def advance(self, s: HandState) -> None:
         """Move the task's own timers and stages on by one control step, before anything is judged."""
@@ -149,9 +150,9 @@ class BaseTask:
         self.memory.clear(mask)
         pose = self.action_map.controls(state.dof_pos)
         self.memory.targets = torch.where(mask[:, None], pose, self.memory.targets)
-        self.memory.rule_targets = self.rule_targets(self.memory.targets)
+        self.memory.scripted_targets = self.scripted_targets(self.memory.targets)
 
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """See ``Task.state_dict``."""
         return {name: tensor.clone() for name, tensor in self.memory.tensors().items()}
 
@@ -204,7 +205,7 @@ def _max_velocity(config: BaseTaskConfig) -> Tensor:
     )
 
 
-def _pick(key: str, names: Sequence[str], table: Mapping[str, Term]) -> List[Term]:
+def _pick(key: str, names: Sequence[str], table: Mapping[str, Term]) -> list[Term]:
     unknown = [name for name in names if name not in table]
     if unknown:
         raise ValueError(f"{key}: {', '.join(unknown)} does not exist. Known: {', '.join(table)}")

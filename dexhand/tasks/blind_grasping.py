@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from math import pi
-from typing import Dict
 
 import torch
 from torch import Generator, Tensor
 
 from dexhand.config.task_schema import BLIND_GRASPING_OBSERVATIONS, BlindGraspingConfig
-from dexhand.core import hand
 from dexhand.core.interfaces import ResetPose, SimState
+from dexhand.hands import hand
 from dexhand.tasks.action_map import FIRST_JOINTS
 from dexhand.tasks.base_task import Criterion
-from dexhand.tasks.grasping import GraspingTask, GraspMemory, GraspState
-from dexhand.tasks.hand_state import remembered
+from dexhand.tasks.grasping import GraspingTask, GraspState, GraspTaskState
+from dexhand.tasks.hand_state import buffer
 from dexhand.tasks.observations import Observation
 from dexhand.tasks.rewards import Reward
 
@@ -21,18 +20,18 @@ _THUMB_ROTATION = hand.FINGER_JOINTS.index("r_f_joint1_1")
 
 
 @dataclass
-class BlindGraspMemory(GraspMemory):
+class BlindGraspTaskState(GraspTaskState):
     """Adds the stage machine."""
 
-    stage: Tensor = remembered(dtype=torch.int64)
+    stage: Tensor = buffer(dtype=torch.int64)
     """1 pre-grasp, 2 grasp, 3 lift. Shape (N,)."""
-    stage_steps: Tensor = remembered(dtype=torch.int64)
+    stage_steps: Tensor = buffer(dtype=torch.int64)
     """Control steps in this stage. Shape (N,)."""
-    pinch_steps: Tensor = remembered(dtype=torch.int64)
+    pinch_steps: Tensor = buffer(dtype=torch.int64)
     """Control steps for which thumb and another finger have felt contact without a break. Shape (N,)."""
-    grasp_began: Tensor = remembered(dtype=torch.bool)
+    grasp_began: Tensor = buffer(dtype=torch.bool)
     """Stage 2 began in this step. Shape (N,)."""
-    lift_began: Tensor = remembered(dtype=torch.bool)
+    lift_began: Tensor = buffer(dtype=torch.bool)
     """Stage 3 began in this step. Shape (N,)."""
 
 
@@ -46,12 +45,12 @@ class BlindGrasping(GraspingTask):
 
     config: BlindGraspingConfig
     config_class = BlindGraspingConfig
-    memory: BlindGraspMemory
+    memory: BlindGraspTaskState
     contact_distance_factor = 1.2
 
-    def new_memory(self) -> BlindGraspMemory:
+    def new_memory(self) -> BlindGraspTaskState:
         """See ``BaseTask.new_memory``."""
-        return BlindGraspMemory.zeros(self.num_envs, self.device)
+        return BlindGraspTaskState.zeros(self.num_envs, self.device)
 
     def begin(self, mask: Tensor, state: SimState) -> None:
         """Every episode starts in stage 1."""
@@ -76,7 +75,7 @@ class BlindGrasping(GraspingTask):
 
     # --- observations
 
-    def observation_table(self) -> Dict[str, Observation]:
+    def observation_table(self) -> dict[str, Observation]:
         """Adds where in the stages the episode is."""
         memory = self.memory
         return {
@@ -86,7 +85,7 @@ class BlindGrasping(GraspingTask):
             "stage_progress": lambda s: self.stage_progress()[:, None],
         }
 
-    def observation_sizes(self) -> Dict[str, int]:
+    def observation_sizes(self) -> dict[str, int]:
         """See ``BaseTask.observation_sizes``."""
         return dict(BLIND_GRASPING_OBSERVATIONS)
 
@@ -100,7 +99,7 @@ class BlindGrasping(GraspingTask):
 
     # --- criteria
 
-    def failure_table(self) -> Dict[str, Criterion]:
+    def failure_table(self) -> dict[str, Criterion]:
         """Adds a failure for each stage."""
         return {
             **super().failure_table(),
@@ -133,7 +132,7 @@ class BlindGrasping(GraspingTask):
 
     # --- rewards
 
-    def reward_table(self) -> Dict[str, Reward]:
+    def reward_table(self) -> dict[str, Reward]:
         """Adds a set of terms for each stage; a term of another stage than the current one is 0."""
         staged = {
             1: {

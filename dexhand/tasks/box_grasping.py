@@ -1,7 +1,5 @@
 """BoxGrasping: grasp and lift a box, without stages."""
 
-from typing import Dict
-
 import torch
 
 from dexhand.config.task_schema import BoxGraspingConfig
@@ -15,7 +13,7 @@ class BoxGrasping(GraspingTask):
     config: BoxGraspingConfig
     config_class = BoxGraspingConfig
 
-    def reward_table(self) -> Dict[str, Reward]:
+    def reward_table(self) -> dict[str, Reward]:
         """Adds terms about the box."""
         return {
             **super().reward_table(),

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Dict, Tuple
 
 import torch
 from torch import Generator, Tensor
@@ -11,7 +10,7 @@ from dexhand.config.task_schema import GRASPING_OBSERVATIONS, GraspingTaskConfig
 from dexhand.core import quaternions
 from dexhand.core.interfaces import Box, ResetPose, SimState
 from dexhand.tasks.base_task import BaseTask, Criterion
-from dexhand.tasks.hand_state import HandState, Memory, remembered
+from dexhand.tasks.hand_state import HandState, TaskState, buffer
 from dexhand.tasks.observations import Observation
 from dexhand.tasks.rewards import Reward
 
@@ -20,24 +19,24 @@ PAD_PAIRS = ((0, 1), (0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4), (2, 3), (2,
 
 
 @dataclass
-class GraspMemory(Memory):
+class GraspTaskState(TaskState):
     """Adds what holding the box needs."""
 
-    box_start: Tensor = remembered(3)
+    box_start: Tensor = buffer(3)
     """Where the box stood when the episode began, metres. Shape (N, 3)."""
-    holding_steps: Tensor = remembered(dtype=torch.int64)
+    holding_steps: Tensor = buffer(dtype=torch.int64)
     """Control steps for which the box has been held up without a break. Shape (N,)."""
 
 
 class GraspState(HandState):
     """Adds the box. Only rewards and criteria may look at it; the policy does not see it."""
 
-    memory: GraspMemory
+    memory: GraspTaskState
 
     def __init__(
         self,
         sim: SimState,
-        memory: GraspMemory,
+        memory: GraspTaskState,
         *,
         control_dt: float,
         contact_threshold: float,
@@ -119,19 +118,19 @@ class GraspingTask(BaseTask):
     """A box to be held up: the base of BlindGrasping and BoxGrasping."""
 
     config: GraspingTaskConfig
-    memory: GraspMemory
+    memory: GraspTaskState
     contact_distance_factor = 1.0
     """A pad touches the box at most this factor times half the box's space diagonal from its centre."""
 
     @classmethod
-    def objects(cls, config: GraspingTaskConfig) -> Tuple[Box, ...]:  # type: ignore[override]
+    def objects(cls, config: GraspingTaskConfig) -> tuple[Box, ...]:  # type: ignore[override]
         """One cube."""
         edge = config.box.size
         return (Box("box", (edge, edge, edge), config.box.mass, config.box.friction),)
 
-    def new_memory(self) -> GraspMemory:
+    def new_memory(self) -> GraspTaskState:
         """See ``BaseTask.new_memory``."""
-        return GraspMemory.zeros(self.num_envs, self.device)
+        return GraspTaskState.zeros(self.num_envs, self.device)
 
     def hand_state(self, state: SimState) -> GraspState:
         """See ``BaseTask.hand_state``."""
@@ -145,7 +144,7 @@ class GraspingTask(BaseTask):
             contact_distance=self.contact_distance_factor * 3**0.5 * size / 2.0,
         )
 
-    def observation_table(self) -> Dict[str, Observation]:
+    def observation_table(self) -> dict[str, Observation]:
         """Adds where thumb, index and middle finger are in relation to each other."""
         return {
             **super().observation_table(),
@@ -153,19 +152,19 @@ class GraspingTask(BaseTask):
             "fingerpad_distances": fingerpad_distances,
         }
 
-    def observation_sizes(self) -> Dict[str, int]:
+    def observation_sizes(self) -> dict[str, int]:
         """See ``BaseTask.observation_sizes``."""
         return dict(GRASPING_OBSERVATIONS)
 
-    def reward_table(self) -> Dict[str, Reward]:
+    def reward_table(self) -> dict[str, Reward]:
         """Here there is an object that can go up."""
         return {**super().reward_table(), "object_height": self.lifted_share}
 
-    def success_table(self) -> Dict[str, Criterion]:
+    def success_table(self) -> dict[str, Criterion]:
         """The box has been held up long enough."""
         return {**super().success_table(), "grasp_lift_success": self.grasp_lift_success}
 
-    def failure_table(self) -> Dict[str, Criterion]:
+    def failure_table(self) -> dict[str, Criterion]:
         """Adds losing the box out of reach."""
         return {**super().failure_table(), "box_too_far": self.box_too_far}
 

@@ -1,19 +1,21 @@
 """What observation, reward and criterion terms look at: the simulator's state and the task's memory, named."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Dict, Mapping, Tuple, Type, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from dexhand.core import hand, quaternions
+from dexhand.core import quaternions
 from dexhand.core.interfaces import SimState
+from dexhand.hands import hand
 
-BODIES: Tuple[str, ...] = (hand.HAND_BODY, *hand.FINGERTIPS, *hand.FINGERPADS)
+BODIES: tuple[str, ...] = (hand.HAND_BODY, *hand.FINGERTIPS, *hand.FINGERPADS)
 """The bodies every task's scene tracks, the order of axis B."""
 
-AnyMemory = TypeVar("AnyMemory", bound="Memory")
+AnyMemory = TypeVar("AnyMemory", bound="TaskState")
 
 _BASE = len(hand.BASE_JOINTS)
 _CONTROLS = _BASE + len(hand.FINGER_CONTROLS)
@@ -21,37 +23,37 @@ _TOUCH_FORCE = 0.1
 """contact_stability counts a body as touching above this force, newtons; fixed, unlike contact_binary's threshold."""
 
 
-def remembered(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """A field of ``Memory``: one tensor of this shape for every environment."""
+def buffer(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A field of ``TaskState``: one tensor of this shape for every environment."""
     declared: Tensor = field(metadata={"shape": shape, "dtype": dtype})
     return declared
 
 
 @dataclass
-class Memory:
+class TaskState:
     """What a task remembers from one control step to the next. Tasks that remember more add fields."""
 
-    actions: Tensor = remembered(_CONTROLS)
+    actions: Tensor = buffer(_CONTROLS)
     """The action just executed; 0 where the policy has no control. Shape (N, 18)."""
-    targets: Tensor = remembered(_CONTROLS)
+    targets: Tensor = buffer(_CONTROLS)
     """Control targets, m or rad. Shape (N, 18)."""
-    rule_targets: Tensor = remembered(_CONTROLS)
+    scripted_targets: Tensor = buffer(_CONTROLS)
     """Control targets that the task's own rule wants next, for what the policy does not control. Shape (N, 18)."""
-    steps: Tensor = remembered(dtype=torch.int64)
+    steps: Tensor = buffer(dtype=torch.int64)
     """Control steps of the episode so far. Shape (N,)."""
-    contact_steps: Tensor = remembered(len(hand.CONTACT_BODIES))
+    contact_steps: Tensor = buffer(len(hand.CONTACT_BODIES))
     """Control steps of unbroken contact. Shape (N, 5)."""
-    finger_vel: Tensor = remembered(len(hand.FINGER_JOINTS))
+    finger_vel: Tensor = buffer(len(hand.FINGER_JOINTS))
     """Finger joint velocities one control step ago, rad/s. Shape (N, 20)."""
-    hand_linvel: Tensor = remembered(3)
+    hand_linvel: Tensor = buffer(3)
     """Wrist velocity one control step ago, m/s. Shape (N, 3)."""
-    hand_angvel: Tensor = remembered(3)
+    hand_angvel: Tensor = buffer(3)
     """Wrist angular velocity one control step ago, rad/s. Shape (N, 3)."""
-    touching: Tensor = remembered(len(hand.CONTACT_BODIES), dtype=torch.bool)
+    touching: Tensor = buffer(len(hand.CONTACT_BODIES), dtype=torch.bool)
     """Which contact bodies touched something one control step ago. Shape (N, 5)."""
 
     @classmethod
-    def zeros(cls: Type[AnyMemory], num_envs: int, device: torch.device) -> AnyMemory:
+    def zeros(cls: type[AnyMemory], num_envs: int, device: torch.device) -> AnyMemory:
         """The memory of hands at rest that touch nothing."""
         tensors = {
             f.name: torch.zeros(num_envs, *f.metadata["shape"], dtype=f.metadata["dtype"], device=device)
@@ -64,7 +66,7 @@ class Memory:
         for value in self.tensors().values():
             value[mask] = 0
 
-    def tensors(self) -> Dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         """The tensors by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
@@ -77,7 +79,7 @@ class Memory:
 class HandState:
     """One moment of all environments. Quantities are computed when first asked for, once."""
 
-    def __init__(self, sim: SimState, memory: Memory, *, control_dt: float, contact_threshold: float) -> None:
+    def __init__(self, sim: SimState, memory: TaskState, *, control_dt: float, contact_threshold: float) -> None:
         self.sim = sim
         self.memory = memory
         self.control_dt = control_dt

@@ -1,11 +1,12 @@
 """Observations every task offers: small functions of ``HandState``, each of shape (N, size)."""
 
-from typing import Callable, Dict
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from dexhand.core import hand, quaternions
+from dexhand.core import quaternions
+from dexhand.hands import hand
 from dexhand.tasks.action_map import FIRST_JOINTS
 from dexhand.tasks.hand_state import HandState
 
@@ -46,7 +47,7 @@ def episode_time(s: HandState) -> Tensor:
     return (s.memory.steps * s.control_dt).float()[:, None]
 
 
-OBSERVATIONS: Dict[str, Observation] = {
+OBSERVATIONS: dict[str, Observation] = {
     "base_dof_pos": lambda s: s.base_pos,
     "base_dof_vel": lambda s: s.base_vel,
     "base_dof_target": lambda s: s.memory.targets[:, :_NUM_BASE],
@@ -64,7 +65,7 @@ OBSERVATIONS: Dict[str, Observation] = {
     "contact_duration": contact_duration,
     "prev_actions": lambda s: s.memory.actions,
     "active_prev_targets": lambda s: s.memory.targets,
-    "active_rule_targets": lambda s: s.memory.rule_targets,
+    "active_rule_targets": lambda s: s.memory.scripted_targets,
     "fingertip_poses_world": lambda s: s.finger_poses_world[:, :5].flatten(1),
     "fingerpad_poses_world": lambda s: s.finger_poses_world[:, 5:].flatten(1),
     "fingertip_poses_hand": lambda s: s.finger_poses_hand[:, :5].flatten(1),

@@ -4,7 +4,8 @@
 step of an episode, as are changes of contact.
 """
 
-from typing import Any, Callable, Dict
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,7 +90,7 @@ class JointLimit:
         return 1.0 - (position - 0.8).clamp(0.0, 1.0).mean(1)
 
 
-def common_rewards(finger_limits: Tensor) -> Dict[str, Reward]:
+def common_rewards(finger_limits: Tensor) -> dict[str, Reward]:
     """The terms by name, the order of axis T."""
     return {
         "alive": alive,

@@ -9,18 +9,19 @@ Every check makes learners of its own and runs a few iterations, so an iteration
 
 import math
 import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
+from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 from dexhand.core.interfaces import Algorithm
-from dexhand.testing.misfits import demand_refusal, misfits
-from dexhand.testing.nested import copied, places_that_differ
-from dexhand.testing.random_states import random_states_put_back, stir
+from dexhand.testing.mismatched_weights import demand_refusal, mismatched_weights
+from dexhand.testing.random_states import random_states_put_back, reseed
+from dexhand.testing.tree import copied, places_that_differ
 
 
 class AlgorithmHarness:
@@ -42,7 +43,7 @@ class AlgorithmHarness:
     def algorithm(self, seed: int = 0, iterations: int = 0) -> Iterator[Algorithm]:
         """A learner with some iterations behind it; global random states are as before afterwards."""
         with random_states_put_back():
-            stir(seed)
+            reseed(seed)
             algorithm = self.make_algorithm(seed)
             try:
                 for _ in range(iterations):
@@ -51,10 +52,10 @@ class AlgorithmHarness:
             finally:
                 algorithm.close()
 
-    def trained(self, seed: int = 0, iterations: int = 2) -> Dict[str, Any]:
+    def trained(self, seed: int = 0, iterations: int = 2) -> dict[str, Any]:
         """A copy of the state of a learner after some iterations."""
         with self.algorithm(seed, iterations) as algorithm:
-            state: Dict[str, Any] = copied(algorithm.state_dict())
+            state: dict[str, Any] = copied(algorithm.state_dict())
             return state
 
     def observations(self) -> Tensor:
@@ -205,7 +206,7 @@ class SavingClauses(AlgorithmHarness):
     def test_a_state_that_does_not_fit_changes_nothing(self) -> None:
         """A tensor missing, one too many, one of another shape: a ValueError that names it, and all is as before."""
         state = self.trained(iterations=3)
-        for what, model, name in misfits(state["model"]):
+        for what, model, name in mismatched_weights(state["model"]):
             with self.algorithm(iterations=1) as algorithm:
                 self._refuses(algorithm, "load_state_dict", {**state, "model": model}, what, name)
 
@@ -224,7 +225,7 @@ class SavingClauses(AlgorithmHarness):
 
     def test_weights_that_do_not_fit_change_nothing(self) -> None:
         """As with a whole state."""
-        for what, model, name in misfits(self.trained(iterations=3)["model"]):
+        for what, model, name in mismatched_weights(self.trained(iterations=3)["model"]):
             with self.algorithm(iterations=1) as algorithm:
                 self._refuses(algorithm, "load_weights", model, what, name)
 

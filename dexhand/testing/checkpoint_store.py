@@ -1,16 +1,15 @@
 """Conformance suite for stores of checkpoints: names, order, retention, and what a reader sees."""
 
 from pathlib import Path
-from typing import List, Optional
 
 import pytest
 import torch
 
-from dexhand.core.checkpoints import CheckpointStore, load_checkpoint
-from dexhand.core.in_use import InUse
+from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
+from dexhand.core.file_locks import InUse
 
 
-def names(folder: Path) -> List[str]:
+def names(folder: Path) -> list[str]:
     """What lies in a folder."""
     return sorted(path.name for path in folder.iterdir())
 
@@ -18,7 +17,7 @@ def names(folder: Path) -> List[str]:
 class CheckpointStoreConformance:
     """Inherit and let pytest run it. ``folder`` is a fixture, so that a subclass can put it on a fake file system."""
 
-    def make_store(self, folder: Path, keep: Optional[int] = None) -> CheckpointStore:
+    def make_store(self, folder: Path, keep: int | None = None) -> CheckpointStore:
         """A store in ``folder``, which need not be there."""
         return CheckpointStore(folder, keep)
 

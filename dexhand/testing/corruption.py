@@ -2,8 +2,8 @@
 
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict, Optional
 
 
 def truncate(path: Path, share: float = 0.5) -> None:
@@ -12,7 +12,7 @@ def truncate(path: Path, share: float = 0.5) -> None:
     path.write_bytes(content[: int(len(content) * share)])
 
 
-def flip_bit(path: Path, position: Optional[int] = None) -> None:
+def flip_bit(path: Path, position: int | None = None) -> None:
     """Flip one bit of the byte at ``position``: a disk or a memory that erred.
 
     Without a position, in the middle of a checkpoint's largest record, or of the file where it is no checkpoint: a
@@ -52,7 +52,7 @@ def replace_by_text(path: Path) -> None:
     path.write_text("<html>404 Not Found</html>\n")
 
 
-WAYS: Dict[str, Callable[[Path], None]] = {
+WAYS: dict[str, Callable[[Path], None]] = {
     "truncate": truncate,
     "flip_bit": flip_bit,
     "empty": empty,

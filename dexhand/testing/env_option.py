@@ -5,9 +5,10 @@ import importlib.util
 import inspect
 import sys
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Iterator, List
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ class EnvOption:
         return f"dexhand: the environment that {self.spec} makes, against the contract VecEnv (docs/testing.md)"
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, session: pytest.Session, items: List[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Add the suite, named after the factory."""
         module = pytest.Module.from_parent(session, path=Path(env_suite.__file__), nodeid=self.spec)
         items.extend(session.genitems(module))

@@ -1,6 +1,7 @@
 """The suite that ``--dexhand-env`` collects."""
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 

@@ -10,14 +10,13 @@ class TestMySink(MetricSinkConformance):
 
 import math
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 import pytest
 
 from dexhand.core.interfaces import MetricSink
 
-Series = Dict[str, List[Tuple[int, float]]]
+Series = dict[str, list[tuple[int, float]]]
 """Steps and values of each scalar, by name."""
 
 ALWAYS = "info/iteration"
@@ -31,7 +30,7 @@ class MetricSinkConformance:
         """A sink, which may write into ``folder``. The suite closes it."""
         raise NotImplementedError("A conformance suite needs make_sink(folder)")
 
-    def recorded(self, sink: MetricSink, folder: Path) -> Optional[Series]:
+    def recorded(self, sink: MetricSink, folder: Path) -> Series | None:
         """What a closed sink has recorded; ``None`` where it keeps no record, and the checks of it are skipped."""
         raise NotImplementedError("A conformance suite needs recorded(sink, folder); return None if there is no record")
 

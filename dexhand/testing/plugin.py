@@ -10,36 +10,37 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from dexhand.core.workspace import Workspace
     from dexhand.mock.clock import FakeClock
     from dexhand.mock.env import MockEnv
     from dexhand.sinks.memory import MemorySink
+    from dexhand.workspace.workspace import Workspace
 
 ALWAYS = "cuda"
 """What every GPU test needs."""
 
 
-def _missing_cuda() -> Optional[str]:
+def _missing_cuda() -> str | None:
     import torch
 
     return None if torch.cuda.is_available() else "needs an NVIDIA GPU: torch.cuda.is_available() is false"
 
 
-def _missing_mujoco_warp() -> Optional[str]:
+def _missing_mujoco_warp() -> str | None:
     if importlib.util.find_spec("mujoco_warp") is not None:
         return None
     return "needs MuJoCo Warp: pip install 'dexhand[warp]' (Python 3.11 or newer)"
 
 
-def _missing_isaacgym() -> Optional[str]:
+def _missing_isaacgym() -> str | None:
     package = sys.modules.get("isaacgym")
     is_stand_in = package is not None and package.__name__ != "isaacgym"
     if importlib.util.find_spec("isaacgym") is None or is_stand_in:
@@ -47,7 +48,7 @@ def _missing_isaacgym() -> Optional[str]:
     return None
 
 
-REQUIREMENTS: Dict[str, Callable[[], Optional[str]]] = {
+REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     ALWAYS: _missing_cuda,
     "mujoco_warp": _missing_mujoco_warp,
     "isaacgym": _missing_isaacgym,
@@ -106,7 +107,7 @@ def _check_env_only(config: pytest.Config) -> None:
     config.pluginmanager.register(option, "dexhand-env")
 
 
-def _required(config: pytest.Config) -> List[str]:
+def _required(config: pytest.Config) -> list[str]:
     """What must not be missing; whatever is named, a GPU is meant with it."""
     value = config.getoption("--require-gpu")
     return [] if value is None else [ALWAYS, *(name for name in value.split(",") if name)]
@@ -149,7 +150,7 @@ def memory_sink() -> MemorySink:
 @pytest.fixture
 def tmp_workspace(tmp_path: Path) -> Workspace:
     """An empty workspace: ``runs`` and ``runs_all`` in the test's own folder, made when they are needed."""
-    from dexhand.core.workspace import Workspace
+    from dexhand.workspace.workspace import Workspace
 
     return Workspace(tmp_path / "runs")
 

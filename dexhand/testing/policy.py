@@ -10,16 +10,17 @@ class TestMyPolicy(PolicyConformance):
         return MyPolicy(state)
 """
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Dict, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Policy
-from dexhand.testing.misfits import demand_refusal, misfits
-from dexhand.testing.nested import copied, places_that_differ
-from dexhand.testing.random_states import random_states, random_states_put_back, stir
+from dexhand.testing.mismatched_weights import demand_refusal, mismatched_weights
+from dexhand.testing.random_states import random_states, random_states_put_back, reseed
+from dexhand.testing.tree import copied, places_that_differ
 
 
 class PolicyHarness:
@@ -28,7 +29,7 @@ class PolicyHarness:
     num_observations: int
     num_actions: int
 
-    def make_state(self, seed: int) -> Dict[str, Any]:
+    def make_state(self, seed: int) -> dict[str, Any]:
         """An ``Algorithm.state_dict()``, with other weights for another seed."""
         raise NotImplementedError("A conformance suite needs make_state(seed)")
 
@@ -36,10 +37,10 @@ class PolicyHarness:
         """The policy of such a state."""
         raise NotImplementedError("A conformance suite needs make_policy(state)")
 
-    def state(self, seed: int = 0) -> Dict[str, Any]:
+    def state(self, seed: int = 0) -> dict[str, Any]:
         """A state of the subclass's own; global random states are as before afterwards."""
         with random_states_put_back():
-            stir(seed)
+            reseed(seed)
             return self.make_state(seed)
 
     def policy(self, seed: int = 0) -> Policy:
@@ -79,13 +80,13 @@ class ActingClauses(PolicyHarness):
         """The same actions whatever happened before, global random states untouched."""
         policy, observations = self.policy(), self.observations()
         with random_states_put_back():
-            stir(0)
+            reseed(0)
             before = random_states()
             first = policy.act(observations)
             changed = [name for name, state in random_states().items() if places_that_differ(before[name], state)]
             assert not changed, f"act changed the global random state of {' and '.join(changed)}."
             policy.act(self.observations(scale=50.0))
-            stir(1)
+            reseed(1)
             different = float((policy.act(observations) - first).abs().max())
         assert different == 0.0, (
             f"The same observations gave actions {different:g} apart. A policy that plays neither samples nor updates "
@@ -127,7 +128,7 @@ class WeightClauses(PolicyHarness):
     def test_weights_that_do_not_fit_change_nothing(self) -> None:
         """A tensor missing, one too many, one of another shape: a ValueError that names it."""
         state = self.state(seed=1)
-        for what, model, name in misfits(state["model"]):
+        for what, model, name in mismatched_weights(state["model"]):
             policy, observations = self.policy(seed=0), self.observations()
             before = policy.act(observations)
             given = {**state, "model": model}

@@ -1,19 +1,20 @@
 """The random states that everything in a process shares: read, disturbed, and put back."""
 
 import random
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 
 
-def random_states() -> Dict[str, Any]:
+def random_states() -> dict[str, Any]:
     """Those of torch (on the CPU), numpy and Python."""
     return {"torch": torch.get_rng_state(), "numpy": list(np.random.get_state()), "Python": random.getstate()}
 
 
-def stir(seed: int) -> None:
+def reseed(seed: int) -> None:
     """Do what anybody may do with them: another seed, other states."""
     torch.manual_seed(1000 + seed)
     np.random.seed(1000 + seed)

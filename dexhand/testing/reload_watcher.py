@@ -3,15 +3,17 @@
 import logging
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any
 
 import pytest
 from torch import Tensor
 
-from dexhand.core.checkpoint_folder import checkpoints_in
+from dexhand.checkpoints.folder import checkpoints_in
+from dexhand.checkpoints.reload import Load, ReloadWatcher, Source
+from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Clock, Policy
-from dexhand.core.reload import Load, LoadedPolicy, ReloadWatcher, Source
 from dexhand.core.stop import StopRequest
 from dexhand.mock.clock import FakeClock
 
@@ -24,11 +26,11 @@ class FolderSource:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def checkpoints(self) -> List[Path]:
+    def checkpoints(self) -> list[Path]:
         """See ``Source.checkpoints``."""
         return checkpoints_in(self.folder)
 
-    def folders(self) -> List[Path]:
+    def folders(self) -> list[Path]:
         """See ``Source.folders``."""
         return [self.folder]
 
@@ -48,7 +50,7 @@ class Numbered:
         raise NotImplementedError
 
 
-def load_text(path: Path, content: bytes) -> Tuple[Policy, int]:
+def load_text(path: Path, content: bytes) -> tuple[Policy, int]:
     """Load ``good <iteration> <anything>``; all else is a damaged file."""
     word, number, *_ = [*content.decode().split(), "", ""]
     if word != "good":
@@ -56,7 +58,7 @@ def load_text(path: Path, content: bytes) -> Tuple[Policy, int]:
     return Numbered(content.decode()), int(number)
 
 
-def write(path: Path, text: str, mtime_ns: Optional[int] = None) -> None:
+def write(path: Path, text: str, mtime_ns: int | None = None) -> None:
     """Write beside and rename, as a checkpoint store does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -100,7 +102,7 @@ class ReloadWatcherConformance:
         assert watcher.wait(StopRequest()) is not None
         return watcher
 
-    def after_interval(self, watcher: ReloadWatcher, clock: FakeClock) -> Optional[str]:
+    def after_interval(self, watcher: ReloadWatcher, clock: FakeClock) -> str | None:
         """What is loaded when the interval is over."""
         clock.time += INTERVAL
         assert watcher.poll() is None  # looking begins
@@ -303,10 +305,10 @@ class ReloadWatcherConformance:
         """Like any other."""
 
         class Vanishing(FolderSource):
-            def checkpoints(self) -> List[Path]:
+            def checkpoints(self) -> list[Path]:
                 return [self.folder / "latest.pth"] if (self.folder / "latest.pth").exists() else []
 
-        def load_and_vanish(path: Path, content: bytes) -> Tuple[Policy, int]:
+        def load_and_vanish(path: Path, content: bytes) -> tuple[Policy, int]:
             path.unlink()
             raise FileNotFoundError(2, "No such file or directory", str(path))
 
@@ -325,7 +327,7 @@ class ReloadWatcherConformance:
         class ThirdTime(FolderSource):
             looks = 0
 
-            def checkpoints(self) -> List[Path]:
+            def checkpoints(self) -> list[Path]:
                 self.looks += 1
                 if self.looks == 3:
                     write(self.folder / "latest.pth", "good 1")
@@ -353,7 +355,7 @@ class ReloadWatcherConformance:
         assert _text(watcher.wait(StopRequest())) == "good 3"
 
 
-def _text(loaded: Optional[LoadedPolicy]) -> Optional[str]:
+def _text(loaded: LoadedPolicy | None) -> str | None:
     if loaded is None:
         return None
     assert isinstance(loaded.policy, Numbered)

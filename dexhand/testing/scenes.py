@@ -4,13 +4,12 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Tuple
 
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Box, Camera, Gains, Scene, Simulator
+from dexhand.hands import hand
 
 DATA = Path(__file__).parent / "data" / "forward_kinematics.json"
 
@@ -37,7 +36,7 @@ SCENE = Scene(
 )
 """The hand and two boxes of different size and mass."""
 
-DOF_LIMITS: Dict[str, Tuple[float, float]] = {
+DOF_LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(hand.BASE_JOINTS[:3], (-1.0, 1.0)),
     **dict.fromkeys(hand.BASE_JOINTS[3:], (-3.14, 3.14)),
     **dict.fromkeys(hand.FINGER_JOINTS, (0.0, 1.3)),
@@ -50,7 +49,7 @@ DOF_LIMITS: Dict[str, Tuple[float, float]] = {
 """Lower and upper limit of every joint of the built-in hand, m or rad."""
 
 
-PINCH: Dict[str, float] = {
+PINCH: dict[str, float] = {
     "ARTz": -0.3012,
     "ARRx": -0.016,
     "ARRy": 0.431,
@@ -76,7 +75,7 @@ PINCHED_AT = (0.2478, -0.0283, -0.0667)
 class Reference:
     """Body poses known from the hand's joint table, with the root of the hand at the origin."""
 
-    bodies: Tuple[str, ...]
+    bodies: tuple[str, ...]
     dof_pos: Tensor
     """Joint positions, m or rad. Shape (cases, D)."""
     body_pos: Tensor
@@ -103,7 +102,7 @@ def dof_rows(sim: Simulator, **joints: float) -> Tensor:
     return row.repeat(sim.num_envs, 1)
 
 
-def boxes_at(sim: Simulator, height: float = 0.0, quat: Tuple[float, float, float, float] = (0, 0, 0, 1)) -> Tensor:
+def boxes_at(sim: Simulator, height: float = 0.0, quat: tuple[float, float, float, float] = (0, 0, 0, 1)) -> Tensor:
     """Object poses (N, O, 7): at their places, each with its underside ``height`` above the ground if it is upright."""
     rows = [(x, y, height + box.size[2] / 2, *quat) for box, (x, y) in zip(sim.scene.objects, BOX_PLACES)]
     return torch.tensor(rows, dtype=torch.float32, device=sim.device).reshape(-1, 7).repeat(sim.num_envs, 1, 1)

@@ -8,7 +8,7 @@ pytest collects the checks; each can also be called as an ordinary method. Where
 tolerances of ``SimulatorHarness``, the subclass states its own.
 """
 
-from typing import Callable, Type
+from collections.abc import Callable
 from unittest import SkipTest
 
 import numpy as np
@@ -110,7 +110,7 @@ class SimulatorConformance(
     """Every clause of ``Simulator`` and ``SimState``."""
 
 
-def _error_of(kind: Type[Exception], call: Callable[[], object]) -> str:
+def _error_of(kind: type[Exception], call: Callable[[], object]) -> str:
     """What the error of that kind says which ``call`` raises; empty if it raises none."""
     try:
         call()

@@ -1,17 +1,17 @@
 """What the clauses of the simulator's suite share."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Dict, Iterator, Optional
 
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Scene, SimState, Simulator
+from dexhand.hands import hand
 from dexhand.testing.scenes import NUM_ENVS, SCENE, boxes_at, dof_rows, pointing_down, random_targets
 
-Snapshot = Dict[str, Tensor]
+Snapshot = dict[str, Tensor]
 """A copy of every tensor of a ``SimState``, by name."""
 
 
@@ -58,7 +58,7 @@ class SimulatorHarness:
         self.settle(sim, pointing_down(sim, depth=0.003))
 
 
-def put(sim: Simulator, dof_pos: Optional[Tensor] = None, object_pose: Optional[Tensor] = None) -> None:
+def put(sim: Simulator, dof_pos: Tensor | None = None, object_pose: Tensor | None = None) -> None:
     """Reset all environments; without arguments to the zero pose with the boxes on the ground."""
     everywhere = torch.ones(sim.num_envs, dtype=torch.bool, device=sim.device)
     sim.reset(

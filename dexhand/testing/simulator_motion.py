@@ -1,14 +1,13 @@
 """Clauses about motion and contact."""
 
 import math
-from typing import List, Tuple
 
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Simulator
+from dexhand.hands import hand
 from dexhand.testing.scenes import (
     DOF_LIMITS,
     SCENE,
@@ -253,7 +252,7 @@ class ContactClauses(SimulatorHarness):
             sim.step(pinching(sim, 0.05, lifted=0.05 * (step + 1) / steps))
         self.settle(sim, pinching(sim, 0.05, lifted=0.05))
 
-    def _fall(self, sim: Simulator) -> Tuple[Tensor, float]:
+    def _fall(self, sim: Simulator) -> tuple[Tensor, float]:
         """Let boxes fall for about 0.2 s; returns where they began and the exact time."""
         put(sim, pointing_down(sim, depth=-0.3), boxes_at(sim, height=0.5))
         start = sim.state.object_pos.clone()
@@ -263,7 +262,7 @@ class ContactClauses(SimulatorHarness):
         return start, steps * sim.control_dt
 
 
-def _reaching(sim: Simulator) -> List[Tuple[Snapshot, Snapshot]]:
+def _reaching(sim: Simulator) -> list[tuple[Snapshot, Snapshot]]:
     """Successive states of a movement of the whole hand, once its sudden start is over."""
     fingers = {name: 0.6 for name in hand.FINGER_JOINTS if DOF_LIMITS[name][1] == 1.3}
     targets = dof_rows(sim, **REACH, **fingers)
@@ -271,7 +270,7 @@ def _reaching(sim: Simulator) -> List[Tuple[Snapshot, Snapshot]]:
     return _pairs(sim, targets, first=steps_in(sim, 0.04), count=3)
 
 
-def _pairs(sim: Simulator, targets: Tensor, first: int, count: int) -> List[Tuple[Snapshot, Snapshot]]:
+def _pairs(sim: Simulator, targets: Tensor, first: int, count: int) -> list[tuple[Snapshot, Snapshot]]:
     states = []
     for _ in range(first + count):
         sim.step(targets)

@@ -6,8 +6,8 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Scene, SimState
+from dexhand.hands import hand
 from dexhand.testing.scenes import (
     DOF_LIMITS,
     NUM_ENVS,

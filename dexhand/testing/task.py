@@ -8,23 +8,24 @@
 The suite plays the part of ``TaskEnv``: it asks for targets, steps the simulator, and lets the task judge.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Generator, Tensor
 
-from dexhand.core.interfaces import Simulator, Task, Verdict
-from dexhand.testing.nested import copied, places_that_differ, same
-from dexhand.testing.random_states import random_states, random_states_put_back, stir
+from dexhand.core.interfaces import Simulator, StepResult, Task
+from dexhand.testing.random_states import random_states, random_states_put_back, reseed
+from dexhand.testing.tree import copied, places_that_differ, same
 
 
 class Played(NamedTuple):
     """What a task said in one control step, copied."""
 
     targets: Tensor
-    verdict: Verdict
+    verdict: StepResult
 
 
 class TaskHarness:
@@ -36,28 +37,28 @@ class TaskHarness:
     max_steps = 200
     """Steps within which time is up, without anything being asked of the hand."""
 
-    def make_task(self, num_envs: int) -> Tuple[Task, Simulator]:
+    def make_task(self, num_envs: int) -> tuple[Task, Simulator]:
         """A task and a simulator with its scene. The suite closes the simulator."""
         raise NotImplementedError("A conformance suite needs make_task(num_envs)")
 
     @contextmanager
-    def parts(self, seed: int = 0, begun: bool = True) -> Iterator[Tuple[Task, Simulator]]:
+    def parts(self, seed: int = 0, new_run: bool = True) -> Iterator[tuple[Task, Simulator]]:
         """A task and its simulator, with new episodes everywhere."""
         task, simulator = self.make_task(self.num_envs)
         try:
-            if begun:
+            if new_run:
                 begin(task, simulator, seed)
             yield task, simulator
         finally:
             simulator.close()
 
-    def actions(self, task: Task, steps: Optional[int] = None, seed: int = 0) -> Tensor:
+    def actions(self, task: Task, steps: int | None = None, seed: int = 0) -> Tensor:
         """Random ones within [-1, 1]. Shape (steps, N, A)."""
         shape = (steps or self.steps, self.num_envs, task.num_actions)
         return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1.0
 
 
-def begin(task: Task, simulator: Simulator, seed: int, mask: Optional[Tensor] = None) -> None:
+def begin(task: Task, simulator: Simulator, seed: int, mask: Tensor | None = None) -> None:
     """Start new episodes as ``TaskEnv`` does, in all environments or where ``mask`` is true."""
     if mask is None:
         mask = torch.ones(simulator.num_envs, dtype=torch.bool, device=simulator.device)
@@ -66,7 +67,7 @@ def begin(task: Task, simulator: Simulator, seed: int, mask: Optional[Tensor] = 
     task.begin(mask, simulator.state)
 
 
-def play(task: Task, simulator: Simulator, actions: Tensor) -> List[Played]:
+def play(task: Task, simulator: Simulator, actions: Tensor) -> list[Played]:
     """Control steps without resets."""
     played = []
     for row in actions.to(simulator.device):
@@ -80,11 +81,11 @@ def _generator(simulator: Simulator, seed: int) -> Generator:
     return Generator(device=simulator.device).manual_seed(seed)
 
 
-def _parts_of(played: Played) -> Dict[str, Tensor]:
+def _parts_of(played: Played) -> dict[str, Tensor]:
     return {"dof_targets": played.targets, **vars(played.verdict)}
 
 
-def _differing(first: List[Played], second: List[Played], rows: Optional[List[int]] = None) -> List[str]:
+def _differing(first: list[Played], second: list[Played], rows: list[int] | None = None) -> list[str]:
     """What differs in any bit, in these environments or in all."""
     chosen = slice(None) if rows is None else rows
     return [
@@ -140,7 +141,7 @@ class ShapeClauses(TaskHarness):
             )
 
     def _check(
-        self, what: str, value: Tensor, shape: Tuple[int, ...], simulator: Simulator, dtype: torch.dtype = torch.float32
+        self, what: str, value: Tensor, shape: tuple[int, ...], simulator: Simulator, dtype: torch.dtype = torch.float32
     ) -> None:
         assert tuple(value.shape) == shape, f"{what} must have shape {shape}, not {tuple(value.shape)}."
         assert value.dtype == dtype, f"{what} must be {dtype}, not {value.dtype}."
@@ -193,13 +194,13 @@ class PurityClauses(TaskHarness):
     def test_global_random_states_are_left_alone(self) -> None:
         """Poses are drawn from the generator that is given, and nothing else is drawn."""
         with random_states_put_back(), self.parts() as (task, simulator):
-            stir(0)
+            reseed(0)
             before = random_states()
             first = copied(vars(task.reset_pose(_generator(simulator, 5))))
             play(task, simulator, self.actions(task)[:3])
             changed = [name for name, state in random_states().items() if places_that_differ(before[name], state)]
             assert not changed, f"The task changed the global random state of {' and '.join(changed)}."
-            stir(1)
+            reseed(1)
             again = vars(task.reset_pose(_generator(simulator, 5)))
             different = places_that_differ(first, again)
             assert not different, f"reset_pose gave other poses for the same generator, at {different[0]}."
@@ -228,7 +229,7 @@ class EpisodeClauses(TaskHarness):
             second = torch.zeros(self.num_envs, dtype=torch.bool, device=simulator.device)
             second[1] = True
             begin(task, simulator, seed=1, mask=second)
-            up: Dict[int, int] = {}
+            up: dict[int, int] = {}
             for step in range(late + 1, self.max_steps + 1):
                 timeout = play(task, simulator, still)[0].verdict.timeout
                 for index in timeout.nonzero().flatten().tolist():

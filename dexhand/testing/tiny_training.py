@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
+from dexhand.app.build import build_algorithm, build_env
+from dexhand.checkpoints.store import CheckpointStore
 from dexhand.config.compose import compose
-from dexhand.core.checkpoints import CheckpointStore
 from dexhand.core.clock import SystemClock
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop
-from dexhand.parts import build_algorithm, build_env
 from dexhand.testing.random_states import random_states_put_back
 
 SETTINGS = (

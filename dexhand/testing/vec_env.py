@@ -180,13 +180,13 @@ class ActionClauses(VecEnvHarness):
                 pytest.skip("checked on the CPU only")
             rows = self.actions(env)
             expected = run(env, SEED, rows)
-            begun = run(env, SEED, [])
+            new_run = run(env, SEED, [])
             for bad, index in ((float("nan"), 0), (float("inf"), -1)):
                 actions = rows[0].clone()
                 actions[index, index] = bad
                 problem = refusal(ValueError, lambda actions=actions: env.step(actions))  # type: ignore[misc]
                 assert not problem, f"Actions that hold {bad} must be refused with ValueError; {problem}."
-            different = differences(expected, [*begun, *play(env, rows)])
+            different = differences(expected, [*new_run, *play(env, rows)])
             assert not different, f"A refused step has changed something: {different[0]} differ from a run without it."
 
 
@@ -198,7 +198,7 @@ class OtherClauses(VecEnvHarness):
         with self.env() as env:
             self.needs(env, "render")
             rows = self.actions(env)
-            expected, begun = run(env, SEED, rows), run(env, SEED, [])
+            expected, new_run = run(env, SEED, rows), run(env, SEED, [])
             try:
                 picture = env.render(0, width=32, height=24)
             except RenderingUnavailable as error:
@@ -210,7 +210,7 @@ class OtherClauses(VecEnvHarness):
             )
             problem = refusal(ValueError, lambda: env.render(0, camera="no such camera"))
             assert not problem, f"An unknown camera must be refused with ValueError; {problem}."
-            different = differences(expected, [*begun, *play(env, rows)])
+            different = differences(expected, [*new_run, *play(env, rows)])
             assert not different, f"render changed what follows: {different[0]} differ."
 
     def test_closing_twice_is_fine(self) -> None:

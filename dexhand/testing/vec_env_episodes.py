@@ -1,14 +1,15 @@
 """Clauses of the environment's suite about episodes: rewards, endings, and what follows them."""
 
 import itertools
-from typing import Any, Iterable, Iterator, List, Tuple
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import VecEnv
-from dexhand.testing.nested import copied
+from dexhand.testing.tree import copied
 from dexhand.testing.vec_env_harness import LEAST_STEPS, VecEnvHarness, actions_for
 from dexhand.testing.vec_env_returned import FIRST, SEED, Ending, Rollout, Values, differences, has, play, reset, run
 
@@ -36,8 +37,8 @@ class EpisodeClauses(VecEnvHarness):
     def test_the_last_reward_belongs_to_the_episode_that_ended(self) -> None:
         """However the next one begins: the same last step is paid the same."""
         rollout, endings = self.endings("rewards", "observations", FINAL)
-        begun = [rollout.steps[end.step - 1]["observations"][end.env] for end in endings]
-        if all(torch.equal(each, begun[0]) for each in begun):
+        new_run = [rollout.steps[end.step - 1]["observations"][end.env] for end in endings]
+        if all(torch.equal(each, new_run[0]) for each in new_run):
             pytest.skip("not reached: all new episodes begin alike")
         with self.env() as env:
             compared = [self._compare_last_rewards(*pair) for pair in self._ends_with_other_beginnings(env)]
@@ -54,7 +55,7 @@ class EpisodeClauses(VecEnvHarness):
             )
         return not torch.equal(first["observations"][index], second["observations"][index])
 
-    def _ends_with_other_beginnings(self, env: VecEnv) -> Iterator[Tuple[Values, Values, int]]:
+    def _ends_with_other_beginnings(self, env: VecEnv) -> Iterator[tuple[Values, Values, int]]:
         """Pairs of steps that end the same episode of an environment, and its index; new ones may begin differently."""
         rows = self.actions(env)
         base = run(env, SEED, rows)
@@ -169,7 +170,7 @@ class EpisodeClauses(VecEnvHarness):
             if chosen:
                 self._check_final(rollout, chosen, kind)
 
-    def _check_final(self, rollout: Rollout, endings: List[Ending], kind: str) -> None:
+    def _check_final(self, rollout: Rollout, endings: list[Ending], kind: str) -> None:
         finals = [rollout.steps[end.step - 1][FINAL][end.env] for end in endings]
         news = [rollout.steps[end.step - 1]["observations"][end.env] for end in endings]
         olds = [_shown_before(rollout, end) for end in endings]
@@ -199,7 +200,7 @@ class EpisodeClauses(VecEnvHarness):
         """Nothing jumps in the environments whose episodes go on."""
         rollout, _ = self.endings("observations", FIRST)
         shown = [rollout.first, *(values["observations"] for values in rollout.steps)]
-        jumps = [(after - before).abs() for before, after in zip(shown, shown[1:])]
+        jumps = [(after - before).abs() for before, after in itertools.pairwise(shown)]
         ended = [_done(values) for values in rollout.steps]
         quiet = [jump for jump, done in zip(jumps, ended) if not bool(done.any())]
         beside = [jump[~done] for jump, done in zip(jumps, ended) if bool(done.any()) and not bool(done.all())]
@@ -231,7 +232,7 @@ class EpisodeClauses(VecEnvHarness):
                 "step of its own."
             )
 
-    def _reacts(self, env: VecEnv, rows: Tensor, base: List[Values], before: int, index: int) -> bool:
+    def _reacts(self, env: VecEnv, rows: Tensor, base: list[Values], before: int, index: int) -> bool:
         """Whether another action of one environment in the step after ``before`` changes what that step returns."""
         other = rows[: before + 1].clone()
         other[before, index] = torch.where(other[before, index] > 0, -1.0, 1.0)
@@ -266,8 +267,8 @@ def _moves(rollout: Rollout) -> bool:
 
 
 def _alike_to_the_end(
-    first: List[Values], second: List[Values], envs: Iterable[int]
-) -> Iterator[Tuple[Values, Values, int]]:
+    first: list[Values], second: list[Values], envs: Iterable[int]
+) -> Iterator[tuple[Values, Values, int]]:
     """The steps that end the first episode of an environment, where it went the same way in two runs."""
     for index in envs:
         for one, other in zip(first[1:], second[1:]):

@@ -1,8 +1,9 @@
 """What the clauses of the environment's suite share: the factory, what may be missing, and one recorded rollout."""
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Dict, Iterator, List, Optional, Tuple, Type
+from typing import ClassVar
 
 import pytest
 import torch
@@ -18,11 +19,11 @@ class VecEnvHarness:
     num_envs = 3
     max_steps = 1000
     """Steps within which some episode ends under random actions. They are played only as far as is needed."""
-    optional: Tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     """Methods that this environment may lack; checks of those it lacks are skipped with the reason."""
 
-    _rollouts: ClassVar[Dict[Type["VecEnvHarness"], Rollout]] = {}
-    _repeats: ClassVar[Dict[Type["VecEnvHarness"], bool]] = {}
+    _rollouts: ClassVar[dict[type["VecEnvHarness"], Rollout]] = {}
+    _repeats: ClassVar[dict[type["VecEnvHarness"], bool]] = {}
 
     def make_env(self, num_envs: int) -> VecEnv:
         """Build the environment under test, the same kind every time: one recording serves several checks.
@@ -34,7 +35,7 @@ class VecEnvHarness:
     # --- making
 
     @contextmanager
-    def new_env(self, num_envs: Optional[int] = None) -> Iterator[VecEnv]:
+    def new_env(self, num_envs: int | None = None) -> Iterator[VecEnv]:
         """An environment that has not been reset."""
         num_envs = self.num_envs if num_envs is None else num_envs
         with calling(f"make_env({num_envs})"):
@@ -93,13 +94,13 @@ class VecEnvHarness:
 
     def _record(self, env: VecEnv, rollout: Rollout) -> None:
         rollout.reset(env)
-        ended: "Counter[int]" = Counter()
+        ended: Counter[int] = Counter()
         for number, row in enumerate(actions_for(env, self.max_steps), start=1):
             ended.update(rollout.step(env, row))
             if number >= LEAST_STEPS and len(ended) == env.num_envs and min(ended.values()) >= 2:
                 return
 
-    def endings(self, *names: str) -> Tuple[Rollout, List[Ending]]:
+    def endings(self, *names: str) -> tuple[Rollout, list[Ending]]:
         """The rollout and its endings; skips the check where there are none, which is a failure of its own."""
         rollout = self.rollout("terminated", "truncated", *names)
         endings = rollout.endings()
@@ -122,7 +123,7 @@ class VecEnvHarness:
         return rows
 
 
-REQUIRED: Dict[str, str] = {
+REQUIRED: dict[str, str] = {
     "num_envs": "the number of environments, an int",
     "device": "where its tensors are, torch.device('cpu') for instance",
     "single_observation_space": "what one environment shows, gymnasium.spaces.Box(-inf, inf, (F,)) for instance",
@@ -136,7 +137,7 @@ REQUIRED: Dict[str, str] = {
 }
 """Without these nothing can be checked; what each is."""
 
-OPTIONAL: Dict[str, str] = {
+OPTIONAL: dict[str, str] = {
     "state_dict": "a training on it cannot be continued exactly where it stopped",
     "load_state_dict": "a training on it cannot be continued exactly where it stopped",
     "render": "nobody can watch it",

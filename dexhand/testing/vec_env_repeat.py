@@ -2,15 +2,15 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from dexhand.core.checkpoints import save_checkpoint
-from dexhand.testing.nested import copied, places_that_differ, same
-from dexhand.testing.random_states import random_states, random_states_put_back, stir
+from dexhand.checkpoints.store import save_checkpoint
+from dexhand.testing.random_states import random_states, random_states_put_back, reseed
+from dexhand.testing.tree import copied, places_that_differ, same
 from dexhand.testing.vec_env_harness import LEAST_STEPS, VecEnvHarness, actions_for
 from dexhand.testing.vec_env_returned import (
     FIRST,
@@ -45,7 +45,7 @@ class RepeatClauses(VecEnvHarness):
                 self._demand_same(first, again, f"A second reset(seed={seed}) and the same actions")
                 self._demand_same(first, elsewhere, f"reset(seed={seed}) and the same actions in a second object")
                 reset(env, seed + 1)
-                beside: List[Values] = [{"observations": reset(other, seed)}]
+                beside: list[Values] = [{"observations": reset(other, seed)}]
                 for row in rows:
                     step(env, row)
                     beside.append(step(other, row))
@@ -53,7 +53,7 @@ class RepeatClauses(VecEnvHarness):
                     first, beside, f"reset(seed={seed}) and the same actions, in turns with a second object,"
                 )
 
-    def _demand_same(self, first: List[Values], second: List[Values], what: str) -> None:
+    def _demand_same(self, first: list[Values], second: list[Values], what: str) -> None:
         different = differences(first, second)
         hint = " 0 is a seed too: ask whether seed is None." if "seed=0" in what else ""
         assert not different, (
@@ -95,7 +95,7 @@ class RepeatClauses(VecEnvHarness):
         """Those of torch, numpy and Python are neither read nor changed: others draw from them in between."""
         with self.env() as env, random_states_put_back():
             rows = self.actions(env)
-            stir(0)  # the state may be just what reset makes of it
+            reseed(0)  # the state may be just what reset makes of it
             before = random_states()
             first = run(env, SEED, rows)
             after = random_states()
@@ -104,10 +104,10 @@ class RepeatClauses(VecEnvHarness):
                 f"reset and step changed the global random state of {' and '.join(changed)}. Draw from a generator of "
                 "the environment's own, torch.Generator for instance, and seed that in reset."
             )
-            stir(1)
-            second: List[Values] = [{"observations": reset(env, SEED)}]
+            reseed(1)
+            second: list[Values] = [{"observations": reset(env, SEED)}]
             for number, row in enumerate(rows):
-                stir(number)
+                reseed(number)
                 second.append(step(env, row))
             different = differences(first, second)
             assert not different, (
@@ -160,7 +160,7 @@ class RepeatClauses(VecEnvHarness):
             rows = self.actions(env)
             expected = run(env, SEED, rows)
             shown = returned_by(env, seed=SEED)
-            scribbled: List[Values] = [{"observations": shown["observations"].clone()}]
+            scribbled: list[Values] = [{"observations": shown["observations"].clone()}]
             _scribble(shown)
             for row in rows:
                 given = row.clone()
@@ -218,7 +218,7 @@ class RepeatClauses(VecEnvHarness):
                 save_checkpoint(Path(folder) / "state.pth", env.state_dict())
 
 
-def _until_an_ending(record: List[Values]) -> List[Values]:
+def _until_an_ending(record: list[Values]) -> list[Values]:
     """Up to the first step in which an episode ends anywhere; of that one only what belongs to the old episodes.
 
     From then on, environments may draw from one generator in another order.
@@ -230,7 +230,7 @@ def _until_an_ending(record: List[Values]) -> List[Values]:
     return record
 
 
-def _scribble(values: Dict[str, Any]) -> None:
+def _scribble(values: dict[str, Any]) -> None:
     for name, value in values.items():
         if isinstance(value, Tensor):
             try:

@@ -1,22 +1,23 @@
 """What an environment returns, driven and judged: every misbehaviour becomes a sentence for its author."""
 
 import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import VecEnv
-from dexhand.testing.nested import same
+from dexhand.testing.tree import same
 
-Values = Dict[str, Tensor]
+Values = dict[str, Tensor]
 """What one ``reset`` or ``step`` returned, by name, copied."""
 
-SHAPES: Dict[str, Tuple[str, torch.dtype]] = {
+SHAPES: dict[str, tuple[str, torch.dtype]] = {
     "observations": ("(N, F)", torch.float32),
     "rewards": ("(N,)", torch.float32),
     "terminated": ("(N,)", torch.bool),
@@ -56,13 +57,13 @@ class Rollout:
 
     first: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     """What reset showed. Shape (N, F); empty where that is unusable."""
-    steps: List[Values] = field(default_factory=list)
+    steps: list[Values] = field(default_factory=list)
     """What is usable of each step, put right in dtype where only that was wrong."""
-    complaints: Dict[str, str] = field(default_factory=dict)
+    complaints: dict[str, str] = field(default_factory=dict)
     """What is wrong with a returned value, by its name: a sentence about where it was first seen."""
-    infinite: Optional[str] = None
+    infinite: str | None = None
     """Where the first number that is not finite was, as a sentence."""
-    broken: Optional[str] = None
+    broken: str | None = None
     """Why it could not be played on, as a sentence."""
 
     def reset(self, env: VecEnv) -> None:
@@ -70,17 +71,17 @@ class Rollout:
         shown = {"observations": _reset(env, SEED)}
         self.first = self._examined(shown, ("observations",), env, "reset", "reset's ").get("observations", self.first)
 
-    def step(self, env: VecEnv, actions: Tensor) -> List[int]:
+    def step(self, env: VecEnv, actions: Tensor) -> list[int]:
         """Step and look at what is returned; the environments whose episode ended."""
         values = self._examined(_step(env, actions), tuple(SHAPES), env, f"step {len(self.steps) + 1}")
         self.steps.append(values)
         if not {"terminated", "truncated"} <= values.keys():
             return []
-        ended: List[int] = (values["terminated"] | values["truncated"]).nonzero().flatten().tolist()
+        ended: list[int] = (values["terminated"] | values["truncated"]).nonzero().flatten().tolist()
         return ended
 
     def _examined(
-        self, values: Dict[str, Any], names: Tuple[str, ...], env: VecEnv, when: str, prefix: str = ""
+        self, values: dict[str, Any], names: tuple[str, ...], env: VecEnv, when: str, prefix: str = ""
     ) -> Values:
         """What is usable, on the CPU; what is wrong is noted once for each name."""
         usable: Values = {}
@@ -103,19 +104,19 @@ class Rollout:
             place = tuple(bad[0].tolist())
             self.infinite = f"{said} of environment {place[0]} is {float(value[place])} in {when}, at index {place}."
 
-    def endings(self) -> List[Ending]:
+    def endings(self) -> list[Ending]:
         """The episodes that ended, in order."""
-        endings: List[Ending] = []
+        endings: list[Ending] = []
         if not (self.has("terminated") and self.has("truncated")):
             return endings
-        begun: Dict[int, int] = {}
-        number: Dict[int, int] = {}
+        new_run: dict[int, int] = {}
+        number: dict[int, int] = {}
         for step, values in enumerate(self.steps, start=1):
             for env in (values["terminated"] | values["truncated"]).nonzero().flatten().tolist():
                 number[env] = number.get(env, 0) + 1
                 truncated = bool(values["truncated"][env] & ~values["terminated"][env])
-                endings.append(Ending(step, env, step - begun.get(env, 0), number[env], truncated))
-                begun[env] = step
+                endings.append(Ending(step, env, step - new_run.get(env, 0), number[env], truncated))
+                new_run[env] = step
         return endings
 
     def has(self, name: str) -> bool:
@@ -125,7 +126,7 @@ class Rollout:
         return bool(self.steps) and all(name in values for values in self.steps)
 
 
-def reset(env: VecEnv, seed: Optional[int] = None) -> Tensor:
+def reset(env: VecEnv, seed: int | None = None) -> Tensor:
     """First observations, copied."""
     return _as_tensor("reset's observations", _reset(env, seed)).clone()
 
@@ -135,22 +136,22 @@ def step(env: VecEnv, actions: Tensor) -> Values:
     return {name: _as_tensor(name, value).clone() for name, value in _step(env, actions).items()}
 
 
-def returned_by(env: VecEnv, actions: Optional[Tensor] = None, seed: Optional[int] = None) -> Dict[str, Any]:
+def returned_by(env: VecEnv, actions: Tensor | None = None, seed: int | None = None) -> dict[str, Any]:
     """What a step, or a reset where there are no actions, returns: the very objects."""
     return {"observations": _reset(env, seed)} if actions is None else _step(env, actions)
 
 
-def play(env: VecEnv, actions: Iterable[Tensor]) -> List[Values]:
+def play(env: VecEnv, actions: Iterable[Tensor]) -> list[Values]:
     """Copies of everything that the steps return."""
     return [step(env, row) for row in actions]
 
 
-def run(env: VecEnv, seed: int, actions: Iterable[Tensor]) -> List[Values]:
+def run(env: VecEnv, seed: int, actions: Iterable[Tensor]) -> list[Values]:
     """Copies of what a reset with a seed and the steps after it return; the steps count from 1."""
     return [{"observations": reset(env, seed)}, *play(env, actions)]
 
 
-def differences(first: Sequence[Values], second: Sequence[Values], envs: Optional[List[int]] = None) -> List[str]:
+def differences(first: Sequence[Values], second: Sequence[Values], envs: list[int] | None = None) -> list[str]:
     """Names and steps at which two records of ``run`` differ in any bit, in these environments or in all."""
     rows = slice(None) if envs is None else envs
     return [
@@ -161,7 +162,7 @@ def differences(first: Sequence[Values], second: Sequence[Values], envs: Optiona
     ]
 
 
-def refusal(kind: Type[Exception], call: Callable[[], object]) -> str:
+def refusal(kind: type[Exception], call: Callable[[], object]) -> str:
     """Why ``call`` is no refusal of the right kind; empty where it is one."""
     try:
         call()
@@ -184,7 +185,7 @@ def calling(call: str) -> Iterator[None]:
 # --- what was returned ------------------------------------------------------------------------------------------------
 
 
-def _reset(env: VecEnv, seed: Optional[int] = None) -> Any:
+def _reset(env: VecEnv, seed: int | None = None) -> Any:
     call = "env.reset()" if seed is None else f"env.reset(seed={seed})"
     with calling(call):
         returned = env.reset() if seed is None else env.reset(seed=seed)
@@ -197,7 +198,7 @@ def _reset(env: VecEnv, seed: Optional[int] = None) -> Any:
     return returned[0]
 
 
-def _step(env: VecEnv, actions: Tensor) -> Dict[str, Any]:
+def _step(env: VecEnv, actions: Tensor) -> dict[str, Any]:
     with calling(f"env.step(actions), with float32 actions of shape {tuple(actions.shape)} within [-1, 1],"):
         returned: Any = env.step(actions)
     if not isinstance(returned, tuple) or len(returned) != 5:
@@ -215,7 +216,7 @@ def _step(env: VecEnv, actions: Tensor) -> Dict[str, Any]:
     return named
 
 
-def _shape(env: VecEnv, axes: str) -> Optional[Tuple[int, ...]]:
+def _shape(env: VecEnv, axes: str) -> tuple[int, ...] | None:
     """The shape that symbolic axes stand for; ``None`` where the environment does not say."""
     sizes = {"N": env.num_envs, "F": axis_of(env, "single_observation_space")}
     if has(env, "reward_names"):
@@ -225,8 +226,8 @@ def _shape(env: VecEnv, axes: str) -> Optional[Tuple[int, ...]]:
 
 
 def _judged(
-    value: Any, axes: str, shape: Optional[Tuple[int, ...]], dtype: torch.dtype, env: VecEnv
-) -> Tuple[str, Optional[Tensor]]:
+    value: Any, axes: str, shape: tuple[int, ...] | None, dtype: torch.dtype, env: VecEnv
+) -> tuple[str, Tensor | None]:
     """What ``value`` must be, as the end of a sentence, empty where it is; and a tensor where it can be used."""
     if not isinstance(value, Tensor):
         try:

@@ -5,9 +5,9 @@ import os
 import pytest
 import torch
 
+from dexhand.app.build import build_env
 from dexhand.config.compose import compose
 from dexhand.core.interfaces import Scene, Simulator
-from dexhand.parts import build_env
 from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
 from dexhand.testing.scenes import dof_rows
 from dexhand.testing.simulator import SimulatorConformance

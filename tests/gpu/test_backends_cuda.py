@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from dexhand.app.build import build_algorithm, build_env, policy_loader
+from dexhand.checkpoints.reload import ReloadWatcher
+from dexhand.checkpoints.store import CheckpointStore
 from dexhand.config.compose import compose
-from dexhand.core.checkpoints import CheckpointStore
 from dexhand.core.clock import SystemClock
-from dexhand.core.reload import ReloadWatcher
-from dexhand.core.resolve import find_source
 from dexhand.core.stop import StopRequest
-from dexhand.parts import build_algorithm, build_env, policy_loader
+from dexhand.workspace.checkpoint_names import find_source
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = [

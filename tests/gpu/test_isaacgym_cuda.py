@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from dexhand.core.interfaces import Scene, Simulator
 from dexhand.testing.simulator import SimulatorConformance
 
 ALONE = Path(__file__).parent / "isaacgym_alone.py"
-CHECKS: List[str] = [f"TestIsaacGym::{name}" for name in dir(SimulatorConformance) if name.startswith("test_")]
+CHECKS: list[str] = [f"TestIsaacGym::{name}" for name in dir(SimulatorConformance) if name.startswith("test_")]
 OTHERS = ["test_memory_stays_flat_over_resets", "test_a_free_motion_ends_where_the_joint_targets_are"]
 BIT_FOR_BIT = (
     "TestIsaacGym::test_resumed_steps_give_equal_bits",

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from dexhand.app.build import build_algorithm, build_env
 from dexhand.config.compose import compose
 from dexhand.core.interfaces import Scene, Simulator, VecEnv
 from dexhand.mock.simulator import MockSimulator
-from dexhand.parts import build_algorithm, build_env
 from dexhand.rl.policy import RlGamesPolicy
 from dexhand.testing.simulator import SimulatorConformance
 from dexhand.testing.vec_env import VecEnvConformance

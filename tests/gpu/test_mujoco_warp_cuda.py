@@ -1,15 +1,15 @@
 """MuJoCo Warp on an NVIDIA GPU."""
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 pytest.importorskip("dexhand.sim.mujoco_warp", reason="MuJoCo Warp needs Python 3.11 or newer", exc_type=ImportError)
 
+from dexhand.app.build import build_env
 from dexhand.config.compose import compose
 from dexhand.core.interfaces import Scene, Simulator, VecEnv
-from dexhand.parts import build_env
 from dexhand.sim.mjcf import SolverSettings
 from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows

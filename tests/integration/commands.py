@@ -10,14 +10,13 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import List
 
 TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
 BACKEND = "mujoco" if find_spec("mujoco") else "mock"
 SMALL = [f"sim.backend={BACKEND}", "numEnvs=4", "train.network.units=[16]", "train.ppo.horizon_length=8"]
 
 
-def start(arguments: List[str], folder: Path) -> "subprocess.Popen[str]":
+def start(arguments: list[str], folder: Path) -> "subprocess.Popen[str]":
     """Start the training script in ``folder``."""
     return subprocess.Popen(
         [sys.executable, str(TRAIN), *arguments],
@@ -29,7 +28,7 @@ def start(arguments: List[str], folder: Path) -> "subprocess.Popen[str]":
     )
 
 
-def run(arguments: List[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+def run(arguments: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run the training script in ``folder`` to its end, in this process, which has the slow imports behind it."""
     out, err = io.StringIO(), io.StringIO()
     before, argv, handlers = os.getcwd(), sys.argv, logging.getLogger().handlers[:]
@@ -46,7 +45,7 @@ def run(arguments: List[str], folder: Path) -> "subprocess.CompletedProcess[str]
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
-def run_process(arguments: List[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+def run_process(arguments: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run the training script in ``folder`` to its end, in a process of its own."""
     process = start(arguments, folder)
     out, err = process.communicate(timeout=120)

@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List
 
 import pytest
 from commands import BACKEND, SMALL, TRAIN, run, run_process, start, wait_for
 
-from dexhand.core.checkpoints import load_checkpoint
+from dexhand.checkpoints.store import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ class TestMistakes:
             (["test=true"], "needs train.checkpoint"),
         ],
     )
-    def test_a_mistake_is_one_line_and_needs_no_torch(self, arguments: List[str], words: str, tmp_path: Path) -> None:
+    def test_a_mistake_is_one_line_and_needs_no_torch(self, arguments: list[str], words: str, tmp_path: Path) -> None:
         """Exit code 2, nothing written, torch not imported."""
         code = (
             "import runpy, sys\n"

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -51,19 +50,19 @@ IN_ANOTHER_TEST = ("pytest --dexhand-env=examples/outside_project/pendulum/env.p
 BUILT_IN_HAND = ROOT / "dexhand" / "assets" / "dexhand021_right.xml"
 
 
-def blocks(document: str, language: str) -> List[str]:
+def blocks(document: str, language: str) -> list[str]:
     """The code blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
 
 
-def commands(document: str) -> List[str]:
+def commands(document: str) -> list[str]:
     """The shell commands of a document that nothing else runs anyway."""
     lines = [line for block in blocks(document, "bash") for line in block.splitlines()]
     parts = [part.strip() for line in lines for part in line.split("&&")]
     return [part for part in parts if part and part not in (*DONE_BY_CI, *IN_ANOTHER_TEST)]
 
 
-def made_small(arguments: List[str]) -> List[str]:
+def made_small(arguments: list[str]) -> list[str]:
     """The same training with few environments, a small network and few iterations; the same test with two games."""
     keys = [argument.partition("=")[0] for argument in arguments]
     small = [re.sub(r"^numEnvs=.*", "numEnvs=4", argument) for argument in arguments]
@@ -84,7 +83,7 @@ def a_tenth(iterations: "re.Match[str]") -> str:
     return f"maxIter={max(1, int(iterations.group(1)) // 10)}"
 
 
-def play_and_interrupt(arguments: List[str]) -> None:
+def play_and_interrupt(arguments: list[str]) -> None:
     """A test without end, ended by Ctrl-C once it plays."""
     process = subprocess.Popen([sys.executable, "-u", *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -9,16 +9,17 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any
 
 import pytest
 import torch
 from commands import BACKEND, SMALL, run, start, wait_for
 
-from dexhand import parts
+from dexhand.app import build
+from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 from dexhand.config.compose import compose
-from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
 
 EPISODE = "task.episodeLength=20"
 TASK = [*SMALL, EPISODE]
@@ -30,7 +31,7 @@ class Player:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
         self.process = start([f"sim.backend={BACKEND}", EPISODE, "test=true", "testGamesNum=0", *arguments], folder)
-        self.lines: List[str] = []
+        self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -55,12 +56,12 @@ class Player:
             assert time.monotonic() < end, f"{pattern!r} was not said within {seconds} s: {self.said}"
             time.sleep(0.02)
 
-    def stop(self, number: int = signal.SIGINT) -> Dict[str, Any]:
+    def stop(self, number: int = signal.SIGINT) -> dict[str, Any]:
         """Ask it to stop; returns its results."""
         self.process.send_signal(number)
         assert self.process.wait(timeout=60) == 0
         self._reader.join(timeout=10)
-        results: Dict[str, Any] = json.loads((self.folder / "runs" / "latest_test" / "results.json").read_text())
+        results: dict[str, Any] = json.loads((self.folder / "runs" / "latest_test" / "results.json").read_text())
         return results
 
 
@@ -82,9 +83,9 @@ def workspace(trained: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def players() -> "Iterator[List[Player]]":
+def players() -> "Iterator[list[Player]]":
     """Those that are still playing are killed in the end."""
-    started: List[Player] = []
+    started: list[Player] = []
     yield started
     for player in started:
         player.process.kill()
@@ -104,7 +105,7 @@ def put(path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_test_without_end_ends_in_good_order(workspace: Path, players: List[Player], number: int) -> None:
+def test_a_test_without_end_ends_in_good_order(workspace: Path, players: list[Player], number: int) -> None:
     """Summary printed and written, exit code 0, curves under the test run."""
     player = Player(workspace, "checkpoint=latest")
     players.append(player)
@@ -117,7 +118,7 @@ def test_a_test_without_end_ends_in_good_order(workspace: Path, players: List[Pl
 
 
 def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(
-    workspace: Path, players: List[Player], trained: Path
+    workspace: Path, players: list[Player], trained: Path
 ) -> None:
     """Whatever comes, the policy before plays on; each bad file is one warning with file and reason."""
     latest = nn_of(workspace) / "latest.pth"
@@ -160,7 +161,7 @@ def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(
     assert player.said.count("Checkpoint not loaded") == 8, player.said
 
 
-def test_it_waits_for_the_first_checkpoint_of_a_run_that_exists(workspace: Path, players: List[Player]) -> None:
+def test_it_waits_for_the_first_checkpoint_of_a_run_that_exists(workspace: Path, players: list[Player]) -> None:
     """And says where; a damaged one is not taken."""
     nn = nn_of(workspace)
     nn.rename(nn.parent / "away")
@@ -175,7 +176,7 @@ def test_it_waits_for_the_first_checkpoint_of_a_run_that_exists(workspace: Path,
     player.stop()
 
 
-def test_a_wait_can_be_ended(workspace: Path, players: List[Player]) -> None:
+def test_a_wait_can_be_ended(workspace: Path, players: list[Player]) -> None:
     """With exit code 0, before any run has begun."""
     nn_of(workspace).rename(workspace / "away")
     player = Player(workspace, "checkpoint=latest")
@@ -186,7 +187,7 @@ def test_a_wait_can_be_ended(workspace: Path, players: List[Player]) -> None:
     assert not (workspace / "runs" / "latest_test").exists()
 
 
-def test_latest_follows_a_newer_training_run(workspace: Path, players: List[Player]) -> None:
+def test_latest_follows_a_newer_training_run(workspace: Path, players: list[Player]) -> None:
     """A run that begins later takes over with its first checkpoint."""
     player = Player(workspace, "checkpoint=latest", "reloadInterval=0.5")
     players.append(player)
@@ -207,7 +208,7 @@ def test_a_run_that_does_not_exist_is_an_error_at_once(workspace: Path) -> None:
 def test_a_checkpoint_of_the_library_itself_plays_and_is_fine_tuned(workspace: Path) -> None:
     """With trust where torch is too old to do without, and not as an exact continuation."""
     config = compose([*TASK])
-    algorithm = parts.build_algorithm(config, parts.build_env(config))
+    algorithm = build.build_algorithm(config, build.build_env(config))
     with contextlib.redirect_stdout(io.StringIO()):
         algorithm._agent.save(str(workspace / "theirs"))  # type: ignore[attr-defined]
     algorithm.close()
@@ -227,7 +228,7 @@ def test_a_checkpoint_of_the_library_itself_plays_and_is_fine_tuned(workspace: P
     assert "train.resume=weights" in refused.stderr
 
 
-def test_training_and_testing_side_by_side(tmp_path: Path, players: List[Player]) -> None:
+def test_training_and_testing_side_by_side(tmp_path: Path, players: list[Player]) -> None:
     """Two processes on one workspace: four reloads, ever higher iterations, nothing wrong is said."""
     training = start([*TASK, "maxIter=1000000", "train.saveFrequency=10", "train.keepCheckpoints=2"], tmp_path)
     try:

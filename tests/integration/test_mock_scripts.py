@@ -8,13 +8,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import pytest
 
 from dexhand.mock.sharding import CAN_SHARD
-from dexhand.mock.validation import hard_example_run, training_run
-from dexhand.mock.validation.command_line import hard_example_settings, training_settings
+from dexhand.mock_training import hard_example_run, training_run
+from dexhand.mock_training.command_line import hard_example_settings, training_settings
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RULE = "=" * 80
@@ -23,14 +23,14 @@ STEP += r"max_per_sample_loss=\d+\.\d{4}"
 HARD_EXAMPLE = r"    #[123]: loss=\d\.\d{4}, step=\d+, lang_action=move \w+ \d+cm and move \w+ \d+cm \(len=\d+\)\.\.\."
 
 
-def train(folder: Path, *flags: str) -> Tuple[int, List[str]]:
+def train(folder: Path, *flags: str) -> tuple[int, list[str]]:
     """The training script's work in this process: exit code and lines."""
-    lines: List[str] = []
+    lines: list[str] = []
     code = training_run.run(training_settings(["--checkpoint_dir", str(folder), *flags]), lines.append)
     return code, lines
 
 
-def start(command: List[str]) -> "subprocess.Popen[str]":
+def start(command: list[str]) -> "subprocess.Popen[str]":
     """A real process."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
@@ -99,7 +99,7 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_resumed_training_ends_like_one_that_was_not_interrupted(tmp_path: Path) -> None:
     """Every metric of the last step, bit for bit."""
-    summaries: List[Dict[str, Any]] = []
+    summaries: list[dict[str, Any]] = []
     for folder, *flags in (("a", "6"), ("a", "10", "--resume"), ("b", "10")):
         code, lines = train(tmp_path / folder, "--json", "--num_train_steps", *flags)
         assert code == 0, lines
@@ -117,7 +117,7 @@ def test_a_resumed_training_ends_like_one_that_was_not_interrupted(tmp_path: Pat
     ],
 )
 def test_settings_that_do_not_work_are_said_in_one_line(
-    flags: List[str], message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    flags: list[str], message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 2."""
     code, _ = train(tmp_path, *flags)
@@ -150,7 +150,7 @@ def test_a_training_that_is_done_cannot_go_on(tmp_path: Path, capfd: pytest.Capt
         ("test_hard_examples_integration.py", ["--seed", "9" * 30], "it must be at most 2147483647"),
     ],
 )
-def test_a_mistyped_flag_is_said_in_one_line(name: str, flags: List[str], message: str) -> None:
+def test_a_mistyped_flag_is_said_in_one_line(name: str, flags: list[str], message: str) -> None:
     """Exit code 2, and nothing else is printed."""
     done = script(name, *flags)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
@@ -202,9 +202,9 @@ def test_a_small_buffer_and_an_odd_batch_pass(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "flags", [["--steps", "1"], ["--buffer_size", "2"], ["--buffer_size", "1000", "--steps", "60"], ["--seed", "7"]]
 )
-def test_the_focused_test_passes_with_other_settings(flags: List[str]) -> None:
+def test_the_focused_test_passes_with_other_settings(flags: list[str]) -> None:
     """One step; a buffer larger than the data; another seed."""
-    lines: List[str] = []
+    lines: list[str] = []
     assert hard_example_run.run(hard_example_settings(flags), lines.append) == 0, lines
 
 
@@ -266,7 +266,7 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-def processes_of(parent: int) -> List[int]:
+def processes_of(parent: int) -> list[int]:
     """Started by ``parent``, in order."""
     done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], stdout=subprocess.PIPE, text=True, check=True)
     return sorted(int(line) for line in done.stdout.split())

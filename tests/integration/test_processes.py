@@ -5,26 +5,25 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List, Optional
 
 import pytest
 from commands import SMALL, TRAIN
 from test_resume import differences, state_of
 
-from dexhand.core.checkpoints import load_checkpoint
+from dexhand.checkpoints.store import load_checkpoint
 
 WORDS = [*SMALL, "sim.backend=mock", "task.episodeLength=10", "train.saveFrequency=2"]
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 LAUNCH = ["torch.distributed.launch", "--nproc_per_node=2", f"--master_port={20000 + os.getpid() % 20000}"]
 
 
-def start(launcher: List[str], words: List[str], folder: Path, python: Optional[str] = None) -> "subprocess.Popen[str]":
+def start(launcher: list[str], words: list[str], folder: Path, python: str | None = None) -> "subprocess.Popen[str]":
     """Two processes of the training script."""
     command = [python or sys.executable, "-m", *launcher, str(TRAIN), *words]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def run(launcher: List[str], words: List[str], folder: Path, python: Optional[str] = None) -> str:
+def run(launcher: list[str], words: list[str], folder: Path, python: str | None = None) -> str:
     """Train to the end; returns what was said."""
     process = start(launcher, words, folder, python)
     out, err = process.communicate(timeout=120)

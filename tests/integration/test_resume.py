@@ -3,22 +3,22 @@
 import signal
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 import torch
 from commands import BACKEND, SMALL, run, run_process, start, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dexhand.core.checkpoints import load_checkpoint
+from dexhand.checkpoints.store import load_checkpoint
 
 
-def state_of(folder: Path) -> Dict[str, Any]:
+def state_of(folder: Path) -> dict[str, Any]:
     """The newest run's state."""
     return load_checkpoint(folder / "runs" / "latest_train" / "nn" / "latest.pth")
 
 
-def differences(first: Any, second: Any, place: str = "state") -> List[str]:
+def differences(first: Any, second: Any, place: str = "state") -> list[str]:
     """Where two states differ in any bit."""
     if isinstance(first, torch.Tensor):
         same = first.dtype == second.dtype and first.shape == second.shape

@@ -4,12 +4,11 @@ In this process, which has the slow imports behind it; ``test_commands.py`` star
 """
 
 from pathlib import Path
-from typing import List
 
 import pytest
 from commands import BACKEND, TRAIN, run
 
-from dexhand.core.workspace import Workspace
+from dexhand.workspace.workspace import Workspace
 
 SMALL = ["numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4"]
 BEGINNING = [*SMALL, "maxIter=2"]
@@ -38,7 +37,7 @@ TESTS = [
 ]
 
 
-def succeed(words: List[str], folder: Path) -> str:
+def succeed(words: list[str], folder: Path) -> str:
     """Run the training script; it must end well. Returns what it said."""
     done = run(words, folder)
     assert done.returncode == 0, (words, done.stderr)

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 from commands import BACKEND, SMALL, run
@@ -20,7 +20,7 @@ ON = [*WORST, "train.hardExamples.enabled=true"]
 STANDIN = str(Path(__file__).parents[1] / "unit" / "sinks" / "standin")
 
 
-def lines(folder: Path, ranking: str) -> List[Dict[str, Any]]:
+def lines(folder: Path, ranking: str) -> list[dict[str, Any]]:
     """The reports of the newest run."""
     path = folder / "runs" / "latest_train" / "hard_examples" / f"{ranking}.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,6 +1,7 @@
 """Environments with one fault each, and the checks of the conformance suite that must find it."""
 
-from typing import Any, Dict, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from dexhand.mock.env import SPEED, MockEnv
 FAULTS = Faults()
 found_by = FAULTS.found_by
 
-Step = Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]
+Step = tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]
 
 
 class DrawsWhenNeeded(MockEnv):
@@ -52,13 +53,13 @@ class FourValues(MockEnv):
 
 @found_by("it_can_be_made_reset_and_stepped")
 class BareReset(MockEnv):
-    def reset(self, seed: Optional[int] = None) -> Any:
+    def reset(self, seed: int | None = None) -> Any:
         return super().reset(seed)[0]
 
 
 @found_by("it_can_be_made_reset_and_stepped")
 class TalkativeReset(MockEnv):
-    def reset(self, seed: Optional[int] = None) -> Any:
+    def reset(self, seed: int | None = None) -> Any:
         return super().reset(seed)[0], {"level": 3}
 
 
@@ -135,7 +136,7 @@ class OddOutcome(MockEnv):
 class DoubleReset(MockEnv):
     """float64 from reset only."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         return super().reset(seed)[0].double(), {}
 
 
@@ -149,32 +150,32 @@ class Spoiled(MockEnv):
         spoiled = self.spoil(values)
         return (*(spoiled.pop(name) for name in names), spoiled)
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         """What is returned instead."""
         raise NotImplementedError
 
 
 @found_by("step_returns_tensors_of_the_declared_shapes")
 class NumpyArrays(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {name: value.numpy() for name, value in values.items()}
 
 
 @found_by("step_returns_tensors_of_the_declared_shapes")
 class DoublePrecision(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "rewards": values["rewards"].double()}
 
 
 @found_by("step_returns_tensors_of_the_declared_shapes")
 class RewardColumn(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "rewards": values["rewards"][:, None]}
 
 
 @found_by("step_returns_tensors_of_the_declared_shapes")
 class MasksAsNumbers(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "terminated": values["terminated"].float()}
 
 
@@ -182,33 +183,33 @@ class MasksAsNumbers(Spoiled):
 class OtherTypeAtTheEnd(Spoiled):
     """Only in a step in which an episode ends."""
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         ended = bool((values["terminated"] | values["truncated"]).any())
         return {**values, "outcome": values["outcome"].int() if ended else values["outcome"]}
 
 
 @found_by("step_returns_tensors_of_the_declared_shapes")
 class OtherDevice(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "observations": values["observations"].to("meta")}
 
 
 @found_by("step_returns_tensors_of_the_declared_shapes")
 class CarriesGradients(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "rewards": values["rewards"].clone().requires_grad_()}
 
 
 @found_by("step_returns_tensors_of_the_declared_shapes")
 class NoOutcome(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         del values["outcome"]
         return values
 
 
 @found_by("step_returns_tensors_of_the_declared_shapes")
 class TermTooMany(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "reward_terms": torch.cat((values["reward_terms"], torch.zeros(self.num_envs, 1)), dim=1)}
 
 
@@ -218,7 +219,7 @@ class NotANumberLater(Spoiled):
 
     steps = 0
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         self.steps += 1
         if self.steps == 9:
             values["observations"][1, 0] = float("nan")
@@ -229,7 +230,7 @@ class NotANumberLater(Spoiled):
 class InfiniteReward(Spoiled):
     """Where an episode fails."""
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "rewards": values["rewards"].masked_fill(values["truncated"], float("-inf"))}
 
 
@@ -241,7 +242,7 @@ class AlwaysThree(MockEnv):
 
 @found_by("a_single_environment_is_no_special_case")
 class Squeezes(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "observations": values["observations"].squeeze()}
 
 
@@ -250,7 +251,7 @@ class Squeezes(Spoiled):
 
 @found_by("the_reward_is_the_sum_of_its_terms")
 class HiddenReward(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "rewards": values["rewards"] + values["terminated"] * 0.1}
 
 
@@ -258,7 +259,7 @@ class HiddenReward(Spoiled):
 class RewardAfterReset(Spoiled):
     """Judges where the new episode begins instead of where the old one ended."""
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         moved = values["observations"][:, 0] - values["final_observation"][:, 0]
         terms = values["reward_terms"].clone()
         terms[:, 0] += moved
@@ -274,26 +275,26 @@ class RewardAfterResetUnsaved(RewardAfterReset, DrawsWhenNeeded):
 
 @found_by("episodes_end_under_random_actions")
 class Endless(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         never = torch.zeros_like(values["terminated"])
         return {**values, "terminated": never, "truncated": never, "outcome": never.long() - 1}
 
 
 @found_by("an_episode_never_both_terminates_and_is_truncated")
 class BothEndings(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "terminated": values["terminated"] | values["truncated"]}
 
 
 @found_by("the_outcome_is_told_exactly_where_an_episode_ends")
 class OutcomeWithoutEnding(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "outcome": values["outcome"].clamp(min=0)}
 
 
 @found_by("the_outcome_is_told_exactly_where_an_episode_ends")
 class UntoldOutcome(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "outcome": values["outcome"].masked_fill(values["truncated"], -1)}
 
 
@@ -301,7 +302,7 @@ class UntoldOutcome(Spoiled):
 class SwappedOutcomes(Spoiled):
     """A timeout is told as a failure."""
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "outcome": values["outcome"].masked_fill(values["truncated"], 1)}
 
 
@@ -343,7 +344,7 @@ class OneClockForAll(MockEnv):
 class LateReset(Spoiled):
     """Shows the last observation of the old episode instead of the first of the new."""
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "observations": values["final_observation"]}
 
 
@@ -351,7 +352,7 @@ class LateReset(Spoiled):
 class ResetsInAStepOfItsOwn(MockEnv):
     """As Gymnasium's vector environments do by default: the step after an ending resets and ignores the action."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         self.over = torch.zeros(self.num_envs, dtype=torch.bool)
         return super().reset(seed)
 
@@ -376,7 +377,7 @@ class NeverResets(MockEnv):
 
 @found_by("the_last_observation_of_an_ended_episode_is_kept")
 class LostFinalObservation(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "final_observation": values["observations"]}
 
 
@@ -384,7 +385,7 @@ class LostFinalObservation(Spoiled):
 class LostWhenTimeEnds(Spoiled):
     """Only of episodes that time ended."""
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         lost = values["truncated"][:, None]
         return {**values, "final_observation": values["final_observation"].where(~lost, values["observations"])}
 
@@ -403,7 +404,7 @@ class StaleFinalObservation(MockEnv):
 
 @found_by("the_last_observation_of_an_ended_episode_is_kept")
 class EmptyFinalObservation(Spoiled):
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         ended = (values["terminated"] | values["truncated"])[:, None]
         return {**values, "final_observation": values["final_observation"].masked_fill(ended, 0.0)}
 
@@ -412,7 +413,7 @@ class EmptyFinalObservation(Spoiled):
 class OnlyFinalObservations(Spoiled):
     """Zero where the episode goes on."""
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         goes_on = ~(values["terminated"] | values["truncated"])[:, None]
         return {**values, "final_observation": values["final_observation"].masked_fill(goes_on, 0.0)}
 
@@ -447,7 +448,7 @@ class ResetsTheNeighbour(ResetsEverybody):
 class SwallowsTheFirstAction(MockEnv):
     """In every episode but those that begin with ``reset``."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         self.fresh = torch.zeros(self.num_envs, 1, dtype=torch.bool)
         return super().reset(seed)
 
@@ -529,13 +530,13 @@ class RefusesTooLate(MockEnv):
 class SeedZeroIsNoSeed(MockEnv):
     """The classic ``if seed:``."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         return super().reset(seed or None)
 
 
 @found_by("a_seed_determines_everything")
 class SeedsTheFirstEpisodeOnly(MockEnv):
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         first = super().reset(seed)
         self._generator.seed()
         return first
@@ -545,7 +546,7 @@ class SeedsTheFirstEpisodeOnly(MockEnv):
 class RemembersTheLastRun(MockEnv):
     """The counter survives reset."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         steps = self._steps
         _, info = super().reset(seed)
         self._steps = steps
@@ -565,7 +566,7 @@ class OneGeneratorForAllObjects(MockEnv):
 class IgnoresTheSeed(MockEnv):
     """Always the same one."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         return super().reset(None if seed is None else 42)
 
 
@@ -577,7 +578,7 @@ class OneStartForAll(MockEnv):
 
 @found_by("another_seed_begins_other_episodes")
 class SeedsEveryReset(MockEnv):
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         return super().reset(0 if seed is None else seed)
 
 
@@ -585,21 +586,21 @@ class SeedsEveryReset(MockEnv):
 class RepeatsItsEpisodes(MockEnv):
     """Every new episode is the first one again."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         first = super().reset(seed)
-        self.begun = self._position
+        self.new_run = self._position
         return first
 
     def _begin_episodes(self, mask: Tensor) -> None:
         super()._begin_episodes(mask)
-        self._position = torch.where(mask[:, None], self.begun, self._position)
+        self._position = torch.where(mask[:, None], self.new_run, self._position)
 
 
 @found_by("global_random_states_are_left_alone")
 class GlobalNoise(MockEnv):
     """Deterministic as long as nobody else draws."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         if seed is not None:
             torch.manual_seed(seed)
         return super().reset(seed)
@@ -610,7 +611,7 @@ class GlobalNoise(MockEnv):
 
 @found_by("global_random_states_are_left_alone")
 class SeedsNumpy(MockEnv):
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         np.random.seed(seed)
         return super().reset(seed)
 
@@ -633,7 +634,7 @@ class NeighboursAction(MockEnv):
 class AliasedObservation(Spoiled):
     """Hands out its own buffer."""
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         if not hasattr(self, "buffer"):
             self.buffer = torch.empty_like(values["observations"])
         return {**values, "observations": self.buffer.copy_(values["observations"])}
@@ -643,7 +644,7 @@ class AliasedObservation(Spoiled):
 class AliasedReset(MockEnv):
     """What reset showed is the memory that steps work on."""
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         self.shown = super().reset(seed)[0]
         return self.shown, {}
 
@@ -677,9 +678,9 @@ class HandsOutItsState(MockEnv):
 class KeepsTheCallersActions(MockEnv):
     """Moves half by the action before, of which it keeps no copy."""
 
-    last: Optional[Tensor] = None
+    last: Tensor | None = None
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         self.last = None
         return super().reset(seed)
 
@@ -694,7 +695,7 @@ class KeepsTheCallersActions(MockEnv):
 class OneNumberForAll(Spoiled):
     """A view that shows one number in every row."""
 
-    def spoil(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def spoil(self, values: dict[str, Any]) -> dict[str, Any]:
         terms = torch.zeros(1, 4).expand(self.num_envs, 4)
         return {**values, "reward_terms": terms, "rewards": torch.zeros(self.num_envs)}
 
@@ -713,7 +714,7 @@ class ForgetsTime(MockEnv):
 
 @found_by("a_saved_state_shares_no_memory")
 class SavesItsMemory(InPlace):
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "position": self._position}
 
 
@@ -726,7 +727,7 @@ class LoadsByReference(InPlace):
 
 @found_by("a_saved_state_can_be_written_to_a_checkpoint")
 class SavesObjects(MockEnv):
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "space": self.single_action_space}
 
 

@@ -1,6 +1,7 @@
 """Learners with one fault each, and the checks of the conformance suite that must find it."""
 
-from typing import Any, Dict, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from planted import Faults
@@ -161,26 +162,26 @@ class Forgets(Learner):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(self.without(state, super().state_dict()))
 
-    def without(self, state: Mapping[str, Any], own: Dict[str, Any]) -> Dict[str, Any]:
+    def without(self, state: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         """What is loaded."""
         raise NotImplementedError
 
 
 @found_by("a_saved_training_goes_on_bit_for_bit")
 class ForgetsItsOptimizer(Forgets):
-    def without(self, state: Mapping[str, Any], own: Dict[str, Any]) -> Dict[str, Any]:
+    def without(self, state: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         return {**state, "optimizer": own["optimizer"]}
 
 
 @found_by("a_saved_training_goes_on_bit_for_bit")
 class ForgetsItsLuck(Forgets):
-    def without(self, state: Mapping[str, Any], own: Dict[str, Any]) -> Dict[str, Any]:
+    def without(self, state: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         return {**state, "dexhand": {**state["dexhand"], "random": own["dexhand"]["random"]}}
 
 
 @found_by("a_saved_training_goes_on_bit_for_bit")
 class ForgetsItsEpisodes(Forgets):
-    def without(self, state: Mapping[str, Any], own: Dict[str, Any]) -> Dict[str, Any]:
+    def without(self, state: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         return {**state, "dexhand": {**state["dexhand"], "env": own["dexhand"]["env"]}}
 
 

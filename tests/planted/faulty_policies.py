@@ -1,6 +1,7 @@
 """Policies with one fault each, and the checks of the conformance suite that must find it."""
 
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from planted import Faults
@@ -56,7 +57,7 @@ class Samples(MockPolicy):
 class KeepsNormalising(MockPolicy):
     """Its normaliser still learns when it plays."""
 
-    mean: Optional[Tensor] = None
+    mean: Tensor | None = None
 
     def act(self, observations: Tensor) -> Tensor:
         self.mean = observations.mean() if self.mean is None else 0.9 * self.mean + 0.1 * observations.mean()
@@ -77,7 +78,7 @@ class NormalisesInPlace(MockPolicy):
 
 @found_by("observations_are_not_written_to")
 class ReusesItsActions(MockPolicy):
-    actions: Optional[Tensor] = None
+    actions: Tensor | None = None
 
     def act(self, observations: Tensor) -> Tensor:
         actions = super().act(observations)

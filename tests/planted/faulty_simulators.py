@@ -1,7 +1,8 @@
 """Simulators with one fault each, and the checks of the conformance suite that must find it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Dict, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -338,7 +339,7 @@ class SharedClass(MockSimulator):
 
 @found_by("state_dict_holds_tensors")
 class SavesItsClock(MockSimulator):
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "time": 0.0}
 
 
@@ -350,7 +351,7 @@ class ForgetsVelocities(MockSimulator):
 
 @found_by("another_simulator_can_resume")
 class ResumesItselfOnly(MockSimulator):
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         self._saved = super().state_dict()
         return dict(self._saved)
 
@@ -374,7 +375,7 @@ class LoadsLate(MockSimulator):
 
 @found_by("state_dict_is_a_copy", "saving_changes_nothing")
 class LendsItsState(MockSimulator):
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         return self._memory()
 
 

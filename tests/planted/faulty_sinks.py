@@ -1,7 +1,7 @@
 """Metric sinks with one fault each, and the checks of the conformance suite that must find it."""
 
 import math
-from typing import Dict, List, Mapping, Tuple
+from collections.abc import Mapping
 
 import numpy as np
 from planted import Faults
@@ -35,7 +35,7 @@ class LosesTheLast(MemorySink):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pending: List[Tuple[int, Dict[str, float]]] = []
+        self.pending: list[tuple[int, dict[str, float]]] = []
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         for row in self.pending:

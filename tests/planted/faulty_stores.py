@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any
 
 from planted import Faults
 
-from dexhand.core.checkpoint_folder import numbered_name
-from dexhand.core.checkpoints import CheckpointStore
+from dexhand.checkpoints.folder import numbered_name
+from dexhand.checkpoints.store import CheckpointStore
 
 FAULTS = Faults()
 found_by = FAULTS.found_by
@@ -17,7 +17,7 @@ found_by = FAULTS.found_by
 class SortsAsText(CheckpointStore):
     """9 comes after 10."""
 
-    def numbered(self) -> List[Path]:
+    def numbered(self) -> list[Path]:
         return sorted(super().numbered(), key=str)
 
 
@@ -62,7 +62,7 @@ class EveryoneIsBest(CheckpointStore):
 class NeedsItsFolder(CheckpointStore):
     """Makes the folder once."""
 
-    def __init__(self, folder: Path, keep: Optional[int] = None) -> None:
+    def __init__(self, folder: Path, keep: int | None = None) -> None:
         super().__init__(folder, keep)
         folder.mkdir(parents=True)
 

@@ -1,13 +1,13 @@
 """Tasks with one fault each, and the checks of the conformance suite that must find it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Dict, Mapping
 
 import torch
 from planted import Faults
 from torch import Generator, Tensor
 
-from dexhand.core.interfaces import ResetPose, SimState, Simulator, Verdict
+from dexhand.core.interfaces import ResetPose, SimState, Simulator, StepResult
 from dexhand.mock.task import MockTask
 
 FAULTS = Faults()
@@ -41,7 +41,7 @@ class OneObservationTooMany(MockTask):
 class FlatCriteria(MockTask):
     """Without the axis of criteria."""
 
-    def evaluate(self, state: SimState) -> Verdict:
+    def evaluate(self, state: SimState) -> StepResult:
         verdict = super().evaluate(state)
         return replace(verdict, success=verdict.success[:, 0])
 
@@ -50,7 +50,7 @@ class FlatCriteria(MockTask):
 class DividesByZero(MockTask):
     """Time since the step before, in the first step."""
 
-    def evaluate(self, state: SimState) -> Verdict:
+    def evaluate(self, state: SimState) -> StepResult:
         verdict = super().evaluate(state)
         return replace(verdict, reward_terms=verdict.reward_terms / (self._steps[:, None] - 1.0))
 
@@ -82,7 +82,7 @@ class ScalesInPlace(MockTask):
 
 @found_by("actions_and_states_are_not_written_to")
 class CentresTheState(MockTask):
-    def evaluate(self, state: SimState) -> Verdict:
+    def evaluate(self, state: SimState) -> StepResult:
         state.dof_pos.sub_(1e-3)
         return super().evaluate(state)
 
@@ -100,7 +100,7 @@ class CountsLooks(MockTask):
 class JudgesAnotherMoment(MockTask):
     """evaluate shows the targets as they will be."""
 
-    def evaluate(self, state: SimState) -> Verdict:
+    def evaluate(self, state: SimState) -> StepResult:
         verdict = super().evaluate(state)
         return replace(verdict, observations=verdict.observations + 1e-3)
 
@@ -147,12 +147,12 @@ class OneClockForAll(MockTask):
 class LaterEpisodesAreShorter(MockTask):
     """The counter goes on at 1 where an episode ended before."""
 
-    begun = False
+    new_run = False
 
     def begin(self, mask: Tensor, state: SimState) -> None:
         super().begin(mask, state)
-        self._steps = self._steps + (mask.long() if self.begun else 0)
-        self.begun = True
+        self._steps = self._steps + (mask.long() if self.new_run else 0)
+        self.new_run = True
 
 
 @found_by("begin_touches_only_the_masked_environments")
@@ -172,13 +172,13 @@ class KeepsItsTargets(MockTask):
 
 @found_by("the_state_continues_bit_for_bit")
 class ForgetsTime(MockTask):
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         return {"targets": self._targets.clone()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self._targets = state["targets"].clone()
 
-    def evaluate(self, state: SimState) -> Verdict:
+    def evaluate(self, state: SimState) -> StepResult:
         verdict = super().evaluate(state)
         return replace(verdict, reward_terms=verdict.reward_terms + self._steps[:, None])
 
@@ -195,7 +195,7 @@ class InPlace(MockTask):
 
 @found_by("the_state_continues_bit_for_bit")
 class SavesItsMemory(InPlace):
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         return {**super().state_dict(), "targets": self._targets}
 
 

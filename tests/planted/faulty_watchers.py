@@ -1,11 +1,12 @@
 """Watchers with one fault each, and the checks of the conformance suite that must find it."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Dict, List, Optional, Tuple, Type
+from typing import Any, ClassVar
 
 from planted import Faults
 
-from dexhand.core.reload import FileId, Load, LoadedPolicy, ReloadWatcher, Source
+from dexhand.checkpoints.reload import FileId, Load, ReloadWatcher, Source
+from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.stop import StopRequest
 from dexhand.testing.reload_watcher import FolderSource
 
@@ -44,7 +45,7 @@ class TakesNothingElse(ReloadWatcher):
 class LoadsTheSameAgain(ReloadWatcher):
     """Does not look at the content."""
 
-    def _load_if_new(self, path: Path, identity: FileId) -> Optional[LoadedPolicy]:
+    def _load_if_new(self, path: Path, identity: FileId) -> LoadedPolicy | None:
         self._playing_digest = b""
         return super()._load_if_new(path, identity)
 
@@ -55,7 +56,7 @@ class ComparesTimes(ReloadWatcher):
 
     newest = 0
 
-    def _found(self) -> Dict[Path, FileId]:
+    def _found(self) -> dict[Path, FileId]:
         found = {path: identity for path, identity in super()._found().items() if identity.mtime_ns > self.newest}
         self.newest = max([self.newest, *(identity.mtime_ns for identity in found.values())])
         return found
@@ -82,43 +83,43 @@ class SaysNothing(ReloadWatcher):
 class TakesTheYoungestFile(TakesAnything):
     """Whatever its number."""
 
-    def _found(self) -> Dict[Path, FileId]:
+    def _found(self) -> dict[Path, FileId]:
         return dict(sorted(super()._found().items(), key=lambda item: -item[1].mtime_ns))
 
 
 class ReadsLess(ReloadWatcher):
     """Compares only a part of what tells a file from another."""
 
-    ignored: ClassVar[Dict[str, int]]
+    ignored: ClassVar[dict[str, int]]
 
-    def _found(self) -> Dict[Path, FileId]:
+    def _found(self) -> dict[Path, FileId]:
         return {path: identity._replace(**self.ignored) for path, identity in super()._found().items()}
 
 
 @found_by("a_file_written_in_place_is_loaded")
 class KnowsFilesByInode(ReadsLess):
-    ignored: ClassVar[Dict[str, int]] = {"size": 0, "mtime_ns": 0, "ctime_ns": 0}
+    ignored: ClassVar[dict[str, int]] = {"size": 0, "mtime_ns": 0, "ctime_ns": 0}
 
 
 @found_by("a_time_put_back_does_not_hide_a_new_content")
 class TrustsTheTimeOfWriting(ReadsLess):
-    ignored: ClassVar[Dict[str, int]] = {"ctime_ns": 0}
+    ignored: ClassVar[dict[str, int]] = {"ctime_ns": 0}
 
 
 @found_by("the_same_size_and_time_do_not_hide_a_new_file")
 class MissesEqualTimes(ReadsLess):
     """A file of the same size and time is the same."""
 
-    ignored: ClassVar[Dict[str, int]] = {"inode": 0, "ctime_ns": 0}
+    ignored: ClassVar[dict[str, int]] = {"inode": 0, "ctime_ns": 0}
 
 
 @found_by("a_new_latest_is_loaded")
 class TellsTwice(ReloadWatcher):
     """What was loaded is told again at the next question."""
 
-    told: Optional[LoadedPolicy] = None
+    told: LoadedPolicy | None = None
 
-    def poll(self) -> Optional[LoadedPolicy]:
+    def poll(self) -> LoadedPolicy | None:
         told, self.told = self.told, super().poll()
         return told or self.told
 
@@ -127,7 +128,7 @@ class TellsTwice(ReloadWatcher):
 class NeverGoesBack(ReloadWatcher):
     """A training that began anew is old to it."""
 
-    def look(self, fatal: Tuple[Type[Exception], ...] = ()) -> Optional[LoadedPolicy]:
+    def look(self, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         self._seen.update(self._found())
         return super().look(fatal)
 
@@ -136,7 +137,7 @@ class NeverGoesBack(ReloadWatcher):
 class ForgetsWhatItSaw(ReloadWatcher):
     """A look at an empty place makes everything new."""
 
-    def look(self, fatal: Tuple[Type[Exception], ...] = ()) -> Optional[LoadedPolicy]:
+    def look(self, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         if not self._found():
             self._seen = {}
         return super().look(fatal)
@@ -159,7 +160,7 @@ class TakesTheBest(ReloadWatcher):
 class EveryFile(FolderSource):
     """Whatever its name."""
 
-    def checkpoints(self) -> List[Path]:
+    def checkpoints(self) -> list[Path]:
         return sorted(self.folder.iterdir())
 
 
@@ -171,7 +172,7 @@ class LooksAtEveryFile(ReloadWatcher):
 
 @found_by("it_waits_for_the_first_checkpoint")
 class WaitsInSilence(ReloadWatcher):
-    def wait(self, stop: StopRequest, fatal: Tuple[Type[Exception], ...] = ()) -> Optional[LoadedPolicy]:
+    def wait(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         loaded = None
         while loaded is None and not stop.requested:
             loaded = self.look(fatal)
@@ -182,7 +183,7 @@ class WaitsInSilence(ReloadWatcher):
 class MustHaveOne(ReloadWatcher):
     """Ends the program where there is nothing to play."""
 
-    def wait(self, stop: StopRequest, fatal: Tuple[Type[Exception], ...] = ()) -> Optional[LoadedPolicy]:
+    def wait(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         loaded = super().wait(stop, fatal)
         assert loaded is not None, "there is no checkpoint"
         return loaded
@@ -192,5 +193,5 @@ class MustHaveOne(ReloadWatcher):
 class LatestOrNothing(ReloadWatcher):
     """Does not play another one where the one that is meant is no good."""
 
-    def wait(self, stop: StopRequest, fatal: Tuple[Type[Exception], ...] = ()) -> Optional[LoadedPolicy]:
+    def wait(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         return super().wait(stop, (*fatal, ValueError))

@@ -1,6 +1,7 @@
 """Faulty implementations and the checks that must find them."""
 
-from typing import Any, Callable, Dict, List, Set, Tuple, Type, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pytest
 
@@ -11,7 +12,7 @@ class Faults:
     """The faults planted for one suite, each with the names of the checks that must fail on it."""
 
     def __init__(self) -> None:
-        self._checks: Dict[type, Tuple[str, ...]] = {}
+        self._checks: dict[type, tuple[str, ...]] = {}
 
     def found_by(self, *checks: str) -> Callable[[Fault], Fault]:
         """Register a faulty class with its checks, named without ``test_``."""
@@ -22,17 +23,17 @@ class Faults:
 
         return register
 
-    def cases(self) -> List[Any]:
+    def cases(self) -> list[Any]:
         """Each fault with each of its checks, for ``pytest.mark.parametrize``."""
         pairs = [(fault, check) for fault, checks in self._checks.items() for check in checks]
         return [pytest.param(fault, check, id=f"{fault.__name__}-{check}") for fault, check in pairs]
 
-    def checks(self) -> Set[str]:
+    def checks(self) -> set[str]:
         """The checks that some fault proves."""
         return {check for checks in self._checks.values() for check in checks}
 
 
-def checks_of(suite: Type[Any]) -> List[str]:
+def checks_of(suite: type[Any]) -> list[str]:
     """The names of a suite's checks."""
     return sorted(name for name in dir(suite) if name.startswith("test_"))
 

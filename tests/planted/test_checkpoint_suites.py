@@ -1,17 +1,18 @@
 """The suites of stores and watchers reject everything that breaks a clause."""
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Type
+from typing import Any
 
 import faulty_stores
 import faulty_watchers
 import pytest
 from planted import checks_of
 
-from dexhand.core.checkpoints import CheckpointStore
+from dexhand.checkpoints.reload import Load, ReloadWatcher, Source
+from dexhand.checkpoints.store import CheckpointStore
 from dexhand.core.interfaces import Clock
-from dexhand.core.reload import Load, ReloadWatcher, Source
 from dexhand.mock.clock import FakeClock
 from dexhand.mock.executor import InlineExecutor
 from dexhand.testing.checkpoint_store import CheckpointStoreLocksConformance
@@ -22,7 +23,7 @@ def run_check(suite: Any, check: str, folder: Path, caplog: pytest.LogCaptureFix
     """Call one check with the fixtures it asks for."""
     folder.mkdir(exist_ok=True)
     method, clock = getattr(suite, check), FakeClock()
-    fixtures: Dict[str, Callable[[], Any]] = {
+    fixtures: dict[str, Callable[[], Any]] = {
         "folder": lambda: folder if isinstance(suite, ReloadWatcherConformance) else folder / "nn",
         "clock": lambda: clock,
         "watcher": lambda: suite.playing(folder, clock),
@@ -33,7 +34,7 @@ def run_check(suite: Any, check: str, folder: Path, caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize(("fault", "check"), faulty_watchers.FAULTS.cases())
 def test_a_faulty_watcher_is_rejected(
-    fault: Type[ReloadWatcher], check: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    fault: type[ReloadWatcher], check: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By the check that is there for it."""
 
@@ -47,12 +48,12 @@ def test_a_faulty_watcher_is_rejected(
 
 @pytest.mark.parametrize(("fault", "check"), faulty_stores.FAULTS.cases())
 def test_a_faulty_store_is_rejected(
-    fault: Type[CheckpointStore], check: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    fault: type[CheckpointStore], check: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By the check that is there for it."""
 
     class Suite(CheckpointStoreLocksConformance):
-        def make_store(self, folder: Path, keep: Optional[int] = None) -> CheckpointStore:
+        def make_store(self, folder: Path, keep: int | None = None) -> CheckpointStore:
             return fault(folder, keep)
 
     with pytest.raises((AssertionError, FileNotFoundError, pytest.fail.Exception)):

@@ -4,7 +4,6 @@ import sys
 import types
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, Tuple
 
 import pytest
 import torch
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 SOURCE = Path(real.__file__).read_text(encoding="utf-8")
 PHYSX = real.PhysxSettings(1, 16, 0, 0.001, 0.0005, 0.15, 0.2, 4.0, 2048, 4)
 
-REJECTED: Dict[str, Tuple[str, str]] = {
+REJECTED: dict[str, tuple[str, str]] = {
     "the default engine": ("            gymapi.SIM_PHYSX,\n", "            gymapi.SIM_FLEX,\n"),
     "a misspelt parameter": ("params.up_axis =", "params.upaxis ="),
     "gravity as a tuple": ("gymapi.Vec3(0.0, 0.0, -9.81)", "(0.0, 0.0, -9.81)"),
@@ -74,7 +73,7 @@ REJECTED: Dict[str, Tuple[str, str]] = {
 """What is replaced by what; each must raise before one short use of the simulator is over."""
 NEEDS_PICTURES = ("rendering before step_graphics", "a camera located env first")
 
-NOTICED: Dict[str, Tuple[str, str, str]] = {
+NOTICED: dict[str, tuple[str, str, str]] = {
     "gravity left at its default": (
         "        params.gravity = gymapi.Vec3(0.0, 0.0, -9.81)\n",
         "",

@@ -2,25 +2,26 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from dexhand.core.checkpoints import CheckpointStore
-from dexhand.core.hard_example_reports import HardExample, HardExampleReport, merge_reports
-from dexhand.core.hard_examples import HardExampleTracker
+from dexhand.checkpoints.store import CheckpointStore
 from dexhand.core.train_loop import TrainLoop
+from dexhand.hard_examples.reports import HardExample, HardExampleReport, merge_reports
+from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.algorithm import MockAlgorithm
 from dexhand.mock.dataset import MockDataset
 from dexhand.mock.model import MockLoss, MockModel
-from dexhand.mock.validation import hard_example_run, training_run
-from dexhand.mock.validation.command_line import hard_example_settings, training_settings
-from dexhand.mock.validation.hard_example_checks import ExpectedHardExamples, check_report
-from dexhand.mock.validation.memory_checks import MemoryChecks
-from dexhand.mock.validation.problems import Problems
+from dexhand.mock_training import hard_example_run, training_run
+from dexhand.mock_training.command_line import hard_example_settings, training_settings
+from dexhand.mock_training.hard_example_checks import ExpectedHardExamples, check_report
+from dexhand.mock_training.memory_checks import MemoryChecks
+from dexhand.mock_training.problems import Problems
 from dexhand.sinks.hard_example_file import HardExampleFile
 
 Plant = Callable[[pytest.MonkeyPatch], Any]
@@ -31,7 +32,7 @@ def swap(place: Any, name: str, faulty: Any) -> Plant:
     return lambda patch: patch.setattr(place, name, faulty)
 
 
-def forget(state: Mapping[str, Any], name: str) -> Dict[str, Any]:
+def forget(state: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The state without one of its members."""
     return {key: value for key, value in state.items() if key != name}
 
@@ -86,7 +87,7 @@ def never_saves(name: str) -> Plant:
     """An algorithm whose state lacks ``name``."""
 
     class Silent(MockAlgorithm):
-        def state_dict(self) -> Dict[str, Any]:
+        def state_dict(self) -> dict[str, Any]:
             return forget(super().state_dict(), name)
 
     return swap(training_run, "MockAlgorithm", Silent)
@@ -123,7 +124,7 @@ class SeesABatchTwice(MockAlgorithm):
 class Keeps(MockAlgorithm):
     """Never lets go of a batch."""
 
-    hoard: "List[Tensor]" = []  # noqa: RUF012
+    hoard: "list[Tensor]" = []  # noqa: RUF012
 
     def iterate(self) -> Any:
         """Keeps what it has seen."""
@@ -170,7 +171,7 @@ def no_op(*arguments: Any, **more: Any) -> None:
 class Unsorted(HardExampleTracker):
     """Appends."""
 
-    def _insert(self, candidates: List[HardExample]) -> None:
+    def _insert(self, candidates: list[HardExample]) -> None:
         super()._insert(candidates)
         self._buffer.reverse()
 
@@ -181,7 +182,7 @@ class Unsorted(HardExampleTracker):
 class Hoards(HardExampleTracker):
     """Forgets its limit."""
 
-    def _insert(self, candidates: List[HardExample]) -> None:
+    def _insert(self, candidates: list[HardExample]) -> None:
         self.max_hard_examples = 13
         super()._insert(candidates)
         self.max_hard_examples = 12
@@ -190,36 +191,36 @@ class Hoards(HardExampleTracker):
 class KeepsDoubles(HardExampleTracker):
     """Does not look at keys."""
 
-    def _entering(self, keys: Any, values: Any) -> List[int]:
+    def _entering(self, keys: Any, values: Any) -> list[int]:
         return list(range(len(keys)))
 
-    def _insert(self, candidates: List[HardExample]) -> None:
+    def _insert(self, candidates: list[HardExample]) -> None:
         self._buffer = sorted([*self._buffer, *candidates], key=lambda entry: -entry.loss)[: self.max_hard_examples]
 
 
 class KeepsTheLatest(HardExampleTracker):
     """A sample seen again replaces what it was."""
 
-    def _insert(self, candidates: List[HardExample]) -> None:
+    def _insert(self, candidates: list[HardExample]) -> None:
         keys = {entry.key for entry in candidates}
         self._buffer = [entry for entry in self._buffer if entry.key not in keys]
         super()._insert(candidates)
 
-    def _entering(self, keys: Any, values: Any) -> List[int]:
+    def _entering(self, keys: Any, values: Any) -> list[int]:
         return list(range(len(keys)))
 
 
 class ForgetsKeys(HardExampleTracker):
     """Keys of samples that have left stay."""
 
-    seen: "FrozenSet[Any]" = frozenset()
+    seen: "frozenset[Any]" = frozenset()
 
-    def _insert(self, candidates: List[HardExample]) -> None:
+    def _insert(self, candidates: list[HardExample]) -> None:
         super()._insert(candidates)
         self.seen = self.seen | {entry.key for entry in self._buffer}
 
     @property
-    def keys(self) -> "FrozenSet[Any]":
+    def keys(self) -> "frozenset[Any]":
         """Of all that were ever there."""
         return self.seen
 
@@ -295,11 +296,11 @@ class Run:
     def __init__(self, folder: Path) -> None:
         flags = "--num_train_steps 24 --batch_size 4 --hard_example_log_interval 8 --max_hard_examples_buffer 12"
         self.settings = training_settings([*flags.split(), "--checkpoint_dir", str(folder)])
-        self.lines: List[str] = []
+        self.lines: list[str] = []
         self.exit_code = training_run.run(self.settings, self.lines.append)
 
     @property
-    def found(self) -> List[str]:
+    def found(self) -> list[str]:
         """The names of the checks that complained."""
         return [line[4:].split(":")[0] for line in self.lines if line.startswith("  - ")]
 
@@ -342,7 +343,7 @@ def test_losses_that_are_nan_are_shown(tmp_path: Path, monkeypatch: pytest.Monke
 # --- many processes ---------------------------------------------------------------------------------------------------
 
 
-def reports_of(processes: int, dataset: MockDataset) -> "Tuple[List[HardExampleReport], List[ExpectedHardExamples]]":
+def reports_of(processes: int, dataset: MockDataset) -> "tuple[list[HardExampleReport], list[ExpectedHardExamples]]":
     """Each process has seen samples of its own; process 0 the hardest."""
     reports, expectations = [], []
     for process in range(processes):
@@ -373,7 +374,7 @@ def merge_without_the_last(reports: Sequence[HardExampleReport], size: int) -> H
     ("merge", "complaint"),
     [(merge_reports, None), (merge_by_loss, "fairness"), (merge_without_the_last, "report samples")],
 )
-def test_an_unfair_merge_is_found(merge: Any, complaint: Optional[str]) -> None:
+def test_an_unfair_merge_is_found(merge: Any, complaint: str | None) -> None:
     """Three processes; the sound one is fair."""
     dataset, problems = MockDataset(90, image_size=8), Problems()
     reports, expectations = reports_of(3, dataset)
@@ -396,13 +397,13 @@ def test_an_unfair_merge_is_found(merge: Any, complaint: Optional[str]) -> None:
     ],
 )
 def test_the_focused_script_claims_only_what_holds(
-    faulty: Any, claim: Optional[str], monkeypatch: pytest.MonkeyPatch
+    faulty: Any, claim: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line of what is broken is missing, and the test fails."""
     monkeypatch.setattr(MemoryChecks, "look", no_op)
     if faulty is not None:
         monkeypatch.setattr(hard_example_run, "HardExampleTracker", faulty)
-    lines: List[str] = []
+    lines: list[str] = []
     code = hard_example_run.run(hard_example_settings(["--steps", "40", "--buffer_size", "12"]), lines.append)
     claims = {line[2:] for line in lines if line.startswith("✓")}
     assert code == (0 if faulty is None else 1)

@@ -1,6 +1,6 @@
 """The environment's conformance suite rejects every environment that breaks a clause."""
 
-from typing import Any, Type
+from typing import Any
 
 import pytest
 from faulty_envs import FAULTS, SOUND
@@ -11,7 +11,7 @@ from dexhand.mock.env import MockEnv
 from dexhand.testing.vec_env import VecEnvConformance
 
 
-def suite_for(made: Type[MockEnv]) -> VecEnvConformance:
+def suite_for(made: type[MockEnv]) -> VecEnvConformance:
     """The suite on one kind of environment."""
 
     class Suite(VecEnvConformance):
@@ -24,14 +24,14 @@ def suite_for(made: Type[MockEnv]) -> VecEnvConformance:
 
 
 @pytest.mark.parametrize(("fault", "check"), FAULTS.cases())
-def test_a_faulty_environment_is_rejected(fault: Type[Any], check: str) -> None:
+def test_a_faulty_environment_is_rejected(fault: type[Any], check: str) -> None:
     """By the check that is there for it, with a whole sentence."""
     reject(suite_for(fault), check)
 
 
 @pytest.mark.parametrize("check", checks_of(VecEnvConformance))
 @pytest.mark.parametrize("sound", SOUND)
-def test_the_check_passes_a_sound_environment(sound: Type[MockEnv], check: str) -> None:
+def test_the_check_passes_a_sound_environment(sound: type[MockEnv], check: str) -> None:
     """So that it was the fault that made it fail."""
     getattr(suite_for(sound), check)()
 

@@ -2,8 +2,9 @@
 
 import inspect
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple, Type
+from typing import Any
 
 import faulty_learners
 import faulty_policies
@@ -24,9 +25,9 @@ from dexhand.testing.policy import PolicyConformance
 from dexhand.testing.task import TaskConformance
 
 
-def task_suite(made: Type[MockTask]) -> Any:
+def task_suite(made: type[MockTask]) -> Any:
     class Suite(TaskConformance):
-        def make_task(self, num_envs: int) -> Tuple[Task, Simulator]:
+        def make_task(self, num_envs: int) -> tuple[Task, Simulator]:
             scene = Scene(objects=(Box("box", (0.05, 0.05, 0.05), 0.1),))
             simulator = MockSimulator(scene, num_envs, control_dt=0.01)
             return made(simulator), simulator
@@ -34,7 +35,7 @@ def task_suite(made: Type[MockTask]) -> Any:
     return Suite()
 
 
-def learner_suite(made: Type[faulty_learners.Learner]) -> Any:
+def learner_suite(made: type[faulty_learners.Learner]) -> Any:
     class Suite(AlgorithmConformance):
         num_observations = 3
 
@@ -44,12 +45,12 @@ def learner_suite(made: Type[faulty_learners.Learner]) -> Any:
     return Suite()
 
 
-def policy_suite(made: Type[MockPolicy]) -> Any:
+def policy_suite(made: type[MockPolicy]) -> Any:
     class Suite(PolicyConformance):
         num_observations = 3
         num_actions = 2
 
-        def make_state(self, seed: int) -> Dict[str, Any]:
+        def make_state(self, seed: int) -> dict[str, Any]:
             return {"model": {"weight": torch.randn(2, 3), "bias": torch.randn(2)}}
 
         def make_policy(self, state: Mapping[str, Any]) -> Policy:
@@ -58,13 +59,13 @@ def policy_suite(made: Type[MockPolicy]) -> Any:
     return Suite()
 
 
-def sink_suite(made: Type[MemorySink]) -> Any:
+def sink_suite(made: type[MemorySink]) -> Any:
     class Suite(MetricSinkConformance):
         def make_sink(self, folder: Path) -> MetricSink:
             return made()
 
         def recorded(self, sink: Any, folder: Path) -> Series:
-            series: Dict[str, List[Tuple[int, float]]] = defaultdict(list)
+            series: dict[str, list[tuple[int, float]]] = defaultdict(list)
             for step, values in sink.rows:
                 for name, value in values.items():
                     series[name].append((step, value))
@@ -73,7 +74,7 @@ def sink_suite(made: Type[MemorySink]) -> Any:
     return Suite()
 
 
-SUITES: Dict[Any, Tuple[Faults, Type[Any], Tuple[Type[Any], ...]]] = {
+SUITES: dict[Any, tuple[Faults, type[Any], tuple[type[Any], ...]]] = {
     task_suite: (faulty_tasks.FAULTS, TaskConformance, faulty_tasks.SOUND),
     learner_suite: (faulty_learners.FAULTS, AlgorithmConformance, (faulty_learners.Learner,)),
     policy_suite: (faulty_policies.FAULTS, PolicyConformance, (MockPolicy,)),
@@ -82,7 +83,7 @@ SUITES: Dict[Any, Tuple[Faults, Type[Any], Tuple[Type[Any], ...]]] = {
 """For each suite its faults, its class, and what is sound."""
 
 
-def fixtures_for(check: Any, tmp_path: Path) -> List[Path]:
+def fixtures_for(check: Any, tmp_path: Path) -> list[Path]:
     """The checks of sinks ask for a folder."""
     return [tmp_path] if "tmp_path" in inspect.signature(check).parameters else []
 
@@ -95,7 +96,7 @@ def fixtures_for(check: Any, tmp_path: Path) -> List[Path]:
         for case in faults.cases()
     ],
 )
-def test_a_faulty_part_is_rejected(suite: Any, fault: Type[Any], check: str, tmp_path: Path) -> None:
+def test_a_faulty_part_is_rejected(suite: Any, fault: type[Any], check: str, tmp_path: Path) -> None:
     """By the check that is there for it, with a whole sentence."""
     made = suite(fault)
     reject(made, check, *fixtures_for(getattr(made, check), tmp_path))
@@ -110,13 +111,13 @@ def test_a_faulty_part_is_rejected(suite: Any, fault: Type[Any], check: str, tmp
         for check in checks_of(kind)
     ],
 )
-def test_the_check_passes_a_sound_part(suite: Any, sound: Type[Any], check: str, tmp_path: Path) -> None:
+def test_the_check_passes_a_sound_part(suite: Any, sound: type[Any], check: str, tmp_path: Path) -> None:
     """So that it was the fault that made it fail."""
     made = getattr(suite(sound), check)
     made(*fixtures_for(made, tmp_path))
 
 
 @pytest.mark.parametrize(("faults", "kind", "sounds"), SUITES.values(), ids=[suite.__name__ for suite in SUITES])
-def test_every_check_is_proven_by_a_fault(faults: Faults, kind: Type[Any], sounds: Any) -> None:
+def test_every_check_is_proven_by_a_fault(faults: Faults, kind: type[Any], sounds: Any) -> None:
     """No check of a suite can pass because it looks at nothing: each has a fault that it finds."""
     assert faults.checks() == set(checks_of(kind))

@@ -1,7 +1,5 @@
 """The simulator's conformance suite rejects every simulator that breaks a clause."""
 
-from typing import Type
-
 import pytest
 from faulty_simulators import FAULTS
 from planted import checks_of, reject
@@ -13,7 +11,7 @@ from dexhand.testing.simulator import SimulatorConformance
 CHECKS = checks_of(SimulatorConformance)
 
 
-def suite_for(fault: Type[MockSimulator]) -> SimulatorConformance:
+def suite_for(fault: type[MockSimulator]) -> SimulatorConformance:
     class Suite(SimulatorConformance):
         def make_simulator(self, scene: Scene, num_envs: int) -> MockSimulator:
             return fault(scene, num_envs, 0.01)
@@ -22,7 +20,7 @@ def suite_for(fault: Type[MockSimulator]) -> SimulatorConformance:
 
 
 @pytest.mark.parametrize(("fault", "check"), FAULTS.cases())
-def test_a_faulty_simulator_is_rejected(fault: Type[MockSimulator], check: str) -> None:
+def test_a_faulty_simulator_is_rejected(fault: type[MockSimulator], check: str) -> None:
     """The check that a fault is planted for fails, with a whole sentence."""
     reject(suite_for(fault), check)
 

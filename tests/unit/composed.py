@@ -1,7 +1,7 @@
 """Configurations for tests that are about something else."""
 
 import copy
-from functools import lru_cache
+from functools import cache
 
 from dexhand.config.compose import compose
 from dexhand.config.schema import Config
@@ -12,6 +12,6 @@ def composed(*overrides: str) -> Config:
     return copy.deepcopy(_once(*overrides))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _once(*overrides: str) -> Config:
     return compose(overrides)

@@ -1,6 +1,7 @@
 """Environments on the mock simulator, which needs no MuJoCo."""
 
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,7 +15,7 @@ def make_env() -> "Callable[..., TaskEnv]":
     # not above: pytest may read this before Isaac Gym is imported, which comes before torch
     from composed import composed
 
-    from dexhand.parts import build_env
+    from dexhand.app.build import build_env
 
     def make(num_envs: int = 3, *overrides: str) -> "TaskEnv":
         settings = ["sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=20", *overrides]

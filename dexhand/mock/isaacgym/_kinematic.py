@@ -8,8 +8,8 @@ from typing import Dict, Optional, Tuple
 import numpy as np
 import torch
 
-from dexhand.core import hand
 from dexhand.core import interfaces as dexhand
+from dexhand.hands import hand
 from dexhand.mock.isaacgym._records import Asset, Camera, Sim, misuse
 from dexhand.mock.isaacgym._types import DOF_PROPERTIES, AssetOptions, ContactCollection, pose_of, vector_of
 from dexhand.mock.simulator import MockSimulator

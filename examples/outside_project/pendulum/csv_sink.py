@@ -1,8 +1,9 @@
 """Metrics as a text file: one line for each value."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 
 class CsvSink:

@@ -1,7 +1,7 @@
 """Swing a pendulum up and hold it there."""
 
 import math
-from typing import Any, Dict, Optional, Tuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,9 +30,9 @@ class PendulumEnv:
         self.single_observation_space = Box(-np.inf, np.inf, (3,), np.float32)
         self.single_action_space = Box(-1.0, 1.0, (1,), np.float32)
         self.generator = torch.Generator()
-        self.angle: Optional[Tensor] = None
+        self.angle: Tensor | None = None
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Let all pendulums go, somewhere."""
         if seed is not None:
             self.generator.manual_seed(seed)
@@ -41,7 +41,7 @@ class PendulumEnv:
         self.held = torch.zeros(self.num_envs, dtype=torch.int64)
         return self._observe(), {}
 
-    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, Dict[str, Tensor]]:
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """50 ms."""
         if self.angle is None:
             raise RuntimeError("call reset first")
@@ -73,7 +73,7 @@ class PendulumEnv:
         assert self.angle is not None
         return torch.stack((torch.cos(self.angle), torch.sin(self.angle), self.speed), dim=1)
 
-    def _starts(self) -> Tuple[Tensor, Tensor]:
+    def _starts(self) -> tuple[Tensor, Tensor]:
         numbers = torch.rand(2, self.num_envs, generator=self.generator) * 2.0 - 1.0
         return math.pi * numbers[0], numbers[1]
 

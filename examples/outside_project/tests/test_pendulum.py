@@ -9,7 +9,7 @@ import torch
 from pendulum.csv_sink import CsvSink
 from pendulum.env import PendulumEnv
 
-from dexhand.core.checkpoints import CheckpointError, load_checkpoint
+from dexhand.checkpoints.store import CheckpointError, load_checkpoint
 from dexhand.testing.metric_sink import MetricSinkConformance
 from dexhand.testing.vec_env import VecEnvConformance
 

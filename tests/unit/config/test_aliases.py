@@ -1,7 +1,6 @@
 """One table of other spellings."""
 
 import re
-from typing import List
 
 import pytest
 from hypothesis import given
@@ -16,7 +15,7 @@ keys = st.sampled_from(sorted(all_keys()))
 values = st.text(alphabet="abcxyz0123456789_./", min_size=1, max_size=8)
 
 
-def translated(*words: str) -> List[str]:
+def translated(*words: str) -> list[str]:
     """The words in canonical spelling."""
     return [str(override) for override in translate(words).overrides]
 
@@ -55,7 +54,7 @@ def test_translation_is_idempotent(alias: str, value: str) -> None:
     """Translating a translation changes nothing and has no remarks."""
     once = translated(f"{alias}={value}")
     assert translated(*once) == once
-    assert translate(once).remarks == ()
+    assert translate(once).warnings == ()
 
 
 @given(alias=aliases, first=st.integers(), second=st.integers())
@@ -104,7 +103,7 @@ def test_a_section_takes_no_value() -> None:
 def test_an_old_spelling_is_remarked_upon_and_a_short_form_is_not() -> None:
     """The remark names the spelling to use."""
     translation = translate(["training.max_iterations=5", "numEnvs=4", "env.headless=true"])
-    assert translation.remarks == (
+    assert translation.warnings == (
         "training.max_iterations is an old spelling of train.maxIterations",
         "env.headless is an old spelling of env.viewer, which says the opposite",
     )
@@ -119,7 +118,7 @@ def test_the_same_spelling_twice_is_left_to_hydra() -> None:
 def test_a_plus_means_nothing(key: str, plus: str) -> None:
     """No key can be new, so Hydra's way to add one is the plain key, without a remark."""
     assert translated(f"{plus}{key}=1") == [f"{key}=1"]
-    assert translate([f"{plus}{key}=1"]).remarks == ()
+    assert translate([f"{plus}{key}=1"]).warnings == ()
 
 
 def test_a_key_with_a_plus_is_another_spelling() -> None:

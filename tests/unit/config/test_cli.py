@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import List, Optional
 
 import pytest
 
@@ -20,12 +19,12 @@ class Saved:
     def to_resume(self, spec: str, runs_dir: str) -> Path:
         return Path(spec, "config.yaml")
 
-    def behind(self, checkpoint: str, runs_dir: str) -> Optional[Path]:
+    def behind(self, checkpoint: str, runs_dir: str) -> Path | None:
         path = Path(checkpoint, "config.yaml")
         return path if path.is_file() else None
 
 
-def parse(argv: List[str]) -> cli.Invocation:
+def parse(argv: list[str]) -> cli.Invocation:
     """Read the command line of one run."""
     invocation = cli.parse(argv, Saved())
     assert isinstance(invocation, cli.Invocation)
@@ -54,7 +53,7 @@ def test_every_key_is_explained() -> None:
 @pytest.mark.parametrize(
     "argv", [["config=test", "checkpoint=x"], ["-cn", "test", "checkpoint=x"], ["--config-name=test", "checkpoint=x"]]
 )
-def test_a_whole_configuration_is_chosen_in_each_way(argv: List[str]) -> None:
+def test_a_whole_configuration_is_chosen_in_each_way(argv: list[str]) -> None:
     """As in the user documents."""
     assert parse(argv).config.train.testGamesNum == 50
 
@@ -106,7 +105,7 @@ def test_a_run_of_another_task_does_not_go_on(tmp_path: Path, capsys: pytest.Cap
         (["resume=weights"], "train.resume=weights"),
     ],
 )
-def test_an_error_is_one_line_and_exit_code_2(argv: List[str], words: str, capsys: pytest.CaptureFixture) -> None:
+def test_an_error_is_one_line_and_exit_code_2(argv: list[str], words: str, capsys: pytest.CaptureFixture) -> None:
     """Nothing on standard output."""
     with pytest.raises(SystemExit) as end:
         parse(argv)
@@ -121,8 +120,8 @@ def test_an_error_is_one_line_and_exit_code_2(argv: List[str], words: str, capsy
 def test_no_slow_import_is_needed() -> None:
     """Neither composing nor refusing imports torch, numpy or a simulator."""
     code = (
-        "import sys; from dexhand.config.cli import parse; from dexhand.experiment import Workspaces, run\n"
-        "from dexhand.sweep import run_jobs; run(parse(['--dry-run'], Workspaces()))\n"
+        "import sys; from dexhand.config.cli import parse; from dexhand.app.experiment import Workspaces, run\n"
+        "from dexhand.app.sweep import run_jobs; run(parse(['--dry-run'], Workspaces()))\n"
         "print([name for name in ('torch', 'numpy', 'mujoco', 'rl_games', 'gymnasium') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -132,14 +131,14 @@ def test_no_slow_import_is_needed() -> None:
 class TestShowing:
     """``--cfg`` prints what ``--dry-run`` would, without looking for checkpoints."""
 
-    def page(self, argv: List[str], capsys: pytest.CaptureFixture[str]) -> str:
+    def page(self, argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         with pytest.raises(SystemExit) as end:
             parse(argv)
         assert end.value.code == 0
         return capsys.readouterr().out
 
     @pytest.mark.parametrize("flag", [["--cfg", "job"], ["--cfg=job"], ["-c", "job"], ["--cfg", "job", "--resolve"]])
-    def test_the_whole_configuration(self, flag: List[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_whole_configuration(self, flag: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         """It reads back as the configuration it is of."""
         assert self.page([*flag, "numEnvs=8"], capsys) == to_yaml(parse(["numEnvs=8"]).config)
 
@@ -156,7 +155,7 @@ class TestShowing:
         assert "- hand_pose\n" in self.page(["-c", "job", "-p", "task.policy_observation_keys"], capsys)
 
     @pytest.mark.parametrize("argv", [["--cfg", "hydra"], ["--cfg", "job", "-p", "nothing"], ["--cfg"]])
-    def test_what_there_is_not(self, argv: List[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_what_there_is_not(self, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         """One line."""
         with pytest.raises(SystemExit) as end:
             parse(argv)
@@ -165,7 +164,7 @@ class TestShowing:
 
 
 class TestSweeps:
-    def jobs(self, *argv: str) -> List[cli.Invocation]:
+    def jobs(self, *argv: str) -> list[cli.Invocation]:
         sweep = cli.parse(argv, Saved())
         assert isinstance(sweep, cli.Sweep)
         return list(sweep.jobs)
@@ -185,7 +184,7 @@ class TestSweeps:
         ("word", "values"),
         [("seed=range(1,4)", [1, 2, 3]), ("seed=choice(5,7)", [5, 7]), ("seed=3", [3]), ("train.seed=1,2", [1, 2])],
     )
-    def test_hydras_ways_to_give_several_values(self, word: str, values: List[int]) -> None:
+    def test_hydras_ways_to_give_several_values(self, word: str, values: list[int]) -> None:
         """Also in short form."""
         assert [job.config.train.seed for job in self.jobs("-m", word)] == values
 
@@ -211,7 +210,7 @@ class TestSweeps:
         ],
     )
     def test_mistakes_are_found_before_the_first_job_begins(
-        self, argv: List[str], part: str, capsys: pytest.CaptureFixture[str]
+        self, argv: list[str], part: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Whichever job they are in."""
         with pytest.raises(SystemExit):
@@ -234,7 +233,7 @@ class TestTheTaskOfARunThatIsPlayed:
         assert (config.task.name, config.task.box.mass) == ("BlindGrasping", 0.3)
         assert (config.env.controlDecimation, config.env.actuators.fingers.stiffness, config.sim.dt) == (4, None, 0.01)
         assert (config.sim.backend, config.env.numEnvs) == ("auto", 4)
-        assert played.remarks == (f"task=BlindGrasping, which {trained.name} was trained for",)
+        assert played.warnings == (f"task=BlindGrasping, which {trained.name} was trained for",)
 
     def test_the_command_line_says_otherwise(self, trained: Path) -> None:
         """Key by key, and for presets."""

@@ -5,13 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
 
 import pytest
 
+from dexhand.app.experiment import Workspaces
 from dexhand.config.cli import parse
 from dexhand.config.completion import candidates
-from dexhand.experiment import Workspaces
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,7 +30,7 @@ ROOT = Path(__file__).parents[3]
         ("nothing", []),
     ],
 )
-def test_words_that_the_last_one_may_become(line: str, offered: List[str]) -> None:
+def test_words_that_the_last_one_may_become(line: str, offered: list[str]) -> None:
     """Groups, keys, short forms, presets, choices, flags."""
     assert candidates(line) == offered
 

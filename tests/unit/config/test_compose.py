@@ -1,7 +1,6 @@
 """From overrides to a checked configuration."""
 
 from pathlib import Path
-from typing import List
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +13,7 @@ from dexhand.config.keys import all_keys
 from dexhand.config.task_schema import TASKS, BaseTaskConfig
 
 
-def refused(overrides: List[str], **kwargs: str) -> str:
+def refused(overrides: list[str], **kwargs: str) -> str:
     """The one line with which ``overrides`` are refused."""
     with pytest.raises(ConfigError) as error:
         compose(overrides, **kwargs)
@@ -144,8 +143,8 @@ class TestOldSpellingsInFiles:
         config = composed.config
         assert (config.train.maxIterations, config.env.numEnvs, config.env.viewer) == (7, 8, False)
         assert config.task.reward_weights.alive == 3.0
-        assert "training.max_iterations is an old spelling of train.maxIterations" in composed.remarks
-        assert "task.rewardWeights.alive is an old spelling of task.reward_weights.alive" in composed.remarks
+        assert "training.max_iterations is an old spelling of train.maxIterations" in composed.warnings
+        assert "task.rewardWeights.alive is an old spelling of task.reward_weights.alive" in composed.warnings
 
     def test_the_command_line_wins(self, tmp_path: Path) -> None:
         """Whichever spelling it has."""
@@ -189,10 +188,10 @@ class TestFilledIn:
     def test_a_weight_without_effect_is_remarked_upon(self) -> None:
         """BaseTask has the term for the sake of the documents, and nothing that could go up."""
         words = ["task.reward_weights.object_height=2"]
-        assert compose_with_remarks(words, "config", None).remarks == (
+        assert compose_with_remarks(words, "config", None).warnings == (
             "task.reward_weights.object_height=2.0 has no effect: task=BaseTask has no object",
         )
-        assert compose_with_remarks([*words, "task=BoxGrasping"], "config", None).remarks == ()
+        assert compose_with_remarks([*words, "task=BoxGrasping"], "config", None).warnings == ()
 
     def test_composing_twice_gives_independent_configurations(self) -> None:
         """No state is shared between two."""
@@ -251,7 +250,7 @@ class TestRefusals:
             ("task.reward_weights.grasp_duration=2", ["grasp_duration=2", "task=BoxGrasping"]),
         ],
     )
-    def test_the_line_names_key_value_and_what_is_allowed(self, override: str, parts: List[str]) -> None:
+    def test_the_line_names_key_value_and_what_is_allowed(self, override: str, parts: list[str]) -> None:
         """One line that can be acted on."""
         line = refused([override])
         assert all(part in line for part in parts), line
@@ -283,7 +282,7 @@ class TestRefusals:
             (b"ppo: null", ["train/MinePPO", "train.ppo is a section"]),
         ],
     )
-    def test_a_fault_in_the_users_own_file_is_found(self, text: bytes, parts: List[str], tmp_path: Path) -> None:
+    def test_a_fault_in_the_users_own_file_is_found(self, text: bytes, parts: list[str], tmp_path: Path) -> None:
         """The line names the file and what is wrong there."""
         (tmp_path / "train").mkdir()
         (tmp_path / "train" / "MinePPO.yaml").write_bytes(b"# @package train\n" + text)
@@ -300,7 +299,7 @@ class TestRefusals:
             ("defaults: [config, _self_]\nsimulator:\n  dt: 1\n", ["no section simulator"]),
         ],
     )
-    def test_an_incomplete_whole_configuration_is_explained(self, text: str, parts: List[str], tmp_path: Path) -> None:
+    def test_an_incomplete_whole_configuration_is_explained(self, text: str, parts: list[str], tmp_path: Path) -> None:
         """The line says what it lacks."""
         path = tmp_path / "mine.yaml"
         path.write_text(text)

@@ -1,14 +1,14 @@
 """Tasks of the user's own."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List
 
 import pytest
 
+from dexhand.app.build import build_env
 from dexhand.config.compose import compose, to_yaml
 from dexhand.config.errors import ConfigError
-from dexhand.parts import build_env
 
 MODULE = '''\
 """A task with a reward and a key of its own."""
@@ -114,7 +114,7 @@ def test_a_saved_configuration_finds_it_again(
         ("task.module=json", ["task.module=json has no class MyTask"]),
     ],
 )
-def test_mistakes_are_explained(word: str, parts: List[str], mine: Path) -> None:
+def test_mistakes_are_explained(word: str, parts: list[str], mine: Path) -> None:
     """Key, value and what to do."""
     line = refused(word)
     assert all(part in line for part in parts), line

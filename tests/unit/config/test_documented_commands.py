@@ -5,13 +5,13 @@ Each is run with ``--dry-run`` in this process, in a folder that holds the runs 
 
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import pytest
 
+from dexhand.app.experiment import Workspaces, run
 from dexhand.config.cli import Invocation, parse
 from dexhand.config.compose import compose, to_yaml
-from dexhand.experiment import Workspaces, run
 
 NEWEST_TRAIN = "runs_all/BlindGrasping_train_20260301_120000"
 RUNS = {
@@ -34,13 +34,13 @@ FILES = [
 
 
 @pytest.fixture(scope="module")
-def configurations() -> Dict[str, str]:
+def configurations() -> dict[str, str]:
     """What runs of each task left in their ``config.yaml``."""
     return {task: to_yaml(compose([f"task={task}"])) for task in set(RUNS.values())}
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configurations: Dict[str, str]) -> Path:
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configurations: dict[str, str]) -> Path:
     """A folder with ``RUNS`` and ``FILES``; a test run played ``path/to/checkpoint.pth``."""
     monkeypatch.chdir(tmp_path)
     for folder, task in RUNS.items():
@@ -62,12 +62,12 @@ class Documented(NamedTuple):
     """A command line, without ``python scripts/train.py``, and what comes of it."""
 
     line: str
-    keys: Dict[str, Any]
-    checkpoint: Optional[str] = None
+    keys: dict[str, Any]
+    checkpoint: str | None = None
     """What it starts from or plays."""
 
 
-def endless(**keys: Any) -> Dict[str, Any]:
+def endless(**keys: Any) -> dict[str, Any]:
     """What a test without end has, and more; ``__`` is a dot."""
     return {
         "train.test": True,
@@ -82,7 +82,7 @@ MINE = "runs/MyExperiment/nn/latest.pth"
 BLIND = {"task.name": "BlindGrasping"}
 INDEFINITE = "train.test=true train.testGamesNum=0"
 
-COMMANDS: List[Documented] = [
+COMMANDS: list[Documented] = [
     # indefinite testing
     Documented("train.testGamesNum=0", {"train.testGamesNum": 0, "train.test": False}),
     Documented(f"{INDEFINITE} train.checkpoint=path/to/checkpoint.pth", endless(), "path/to/checkpoint.pth"),

@@ -1,6 +1,7 @@
 """An environment whose episodes are written down beforehand."""
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,11 +25,11 @@ class ScriptedEnv:
         self.num_envs = self.outcomes.shape[1]
         self.time = 0
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Begin."""
         return torch.zeros(self.num_envs, 1), {}
 
-    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
         """The next line."""
         outcome = self.outcomes[self.time]
         places = 100.0 * torch.arange(self.num_envs)
@@ -52,7 +53,7 @@ class ScriptedEnv:
         """Black."""
         return np.zeros((height, width, 3), np.uint8)
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """The line."""
         return {"time": self.time}
 
@@ -64,14 +65,14 @@ class ScriptedEnv:
         """Nothing."""
 
 
-def rows_of(outcomes: Sequence[Sequence[int]]) -> List[Tuple[int, int, int, int, float, float]]:
+def rows_of(outcomes: Sequence[Sequence[int]]) -> list[tuple[int, int, int, int, float, float]]:
     """Every episode as a loop in Python finds it: last step, environment, outcome, length and sums of the terms."""
     found = []
-    begun = [0] * len(outcomes[0])
+    new_run = [0] * len(outcomes[0])
     for time, line in enumerate(outcomes):
         for env, outcome in enumerate(line):
             if outcome >= 0:
-                steps = range(begun[env], time + 1)
+                steps = range(new_run[env], time + 1)
                 found.append((time, env, outcome, len(steps), float(sum(steps)), 100.0 * env * len(steps)))
-                begun[env] = time + 1
+                new_run[env] = time + 1
     return found

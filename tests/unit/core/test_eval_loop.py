@@ -1,16 +1,17 @@
 """Games are counted exactly and shared out evenly."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from dexhand.checkpoints.reload import LoadedPolicy
+from dexhand.core.episodes import Episode
 from dexhand.core.eval_loop import EvalLoop
-from dexhand.core.games import Game
-from dexhand.core.reload import LoadedPolicy
 from dexhand.core.stop import StopRequest
 
 
@@ -22,16 +23,16 @@ class ScriptedEnv:
 
     def __init__(self, num_envs: int) -> None:
         self.num_envs = num_envs
-        self.seeds: List[Optional[int]] = []
-        self.actions: List[Tensor] = []
+        self.seeds: list[int | None] = []
+        self.actions: list[Tensor] = []
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Begin."""
         self.seeds.append(seed)
         self.steps = torch.zeros(self.num_envs, dtype=torch.int64)
         return self.steps[:, None].float(), {}
 
-    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, Dict[str, Tensor]]:
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """One step of all."""
         self.actions.append(actions)
         ids = torch.arange(self.num_envs)
@@ -67,9 +68,9 @@ class Told:
 
     def __init__(self, stop_after_games: float = math.inf, stop_after_frames: float = math.inf) -> None:
         self.stop = StopRequest()
-        self.games: List[Game] = []
-        self.reloads: List[LoadedPolicy] = []
-        self.frames: List[int] = []
+        self.games: list[Episode] = []
+        self.reloads: list[LoadedPolicy] = []
+        self.frames: list[int] = []
         self._limits = stop_after_games, stop_after_frames
 
     def on_step(self, frames_done: int) -> None:
@@ -77,7 +78,7 @@ class Told:
         self.frames.append(frames_done)
         self.stop.requested |= frames_done >= self._limits[1]
 
-    def on_game(self, game: Game) -> None:
+    def on_episode(self, game: Episode) -> None:
         """Count."""
         self.games.append(game)
         self.stop.requested |= len(self.games) >= self._limits[0]
@@ -87,7 +88,7 @@ class Told:
         self.reloads.append(loaded)
 
 
-def play(num_envs: int, games: int, told: Optional[Told] = None) -> List[Game]:
+def play(num_envs: int, games: int, told: Told | None = None) -> list[Episode]:
     """Play one policy."""
     told = told or Told()
     EvalLoop(ScriptedEnv(num_envs), loaded(1), games=games, listener=told).run(told.stop, seed=3)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -63,7 +63,7 @@ def test_a_signal_in_the_middle_of_a_line_leaves_it_whole() -> None:
         "import os, signal\n"
         "from rich.console import Console\n"
         "from dexhand.core.stop import StopRequest\n"
-        "from dexhand.logs import log_to_console\n"
+        "from dexhand.app.logs import log_to_console\n"
         "class Interrupting:\n"
         "    encoding = 'utf-8'\n"
         "    def write(self, text):\n"

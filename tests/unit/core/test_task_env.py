@@ -1,7 +1,7 @@
 """Simulator and task together keep the contract of an environment."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Dict, Mapping, Tuple
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ import torch
 from composed import composed
 from torch import Generator, Tensor
 
-from dexhand.core.interfaces import ResetPose, Scene, SimState, VecEnv, Verdict
+from dexhand.app.build import build_env
+from dexhand.core.interfaces import ResetPose, Scene, SimState, StepResult, VecEnv
 from dexhand.core.task_env import TaskEnv
-from dexhand.parts import build_env
 from dexhand.testing.vec_env import VecEnvConformance
 
 
@@ -50,11 +50,11 @@ class ScriptedSimulator:
         self.device = torch.device("cpu")
         self.scene = Scene()
         self.control_dt = 0.01
-        self.dof_names: Tuple[str, ...] = ()
+        self.dof_names: tuple[str, ...] = ()
         self.dof_limits = torch.zeros(0, 2)
         empty = torch.zeros(num_envs, 0, 3)
         self.state = SimState(*([empty] * 12))
-        self.resets: "list[list[bool]]" = []
+        self.resets: list[list[bool]] = []
 
     def step(self, dof_targets: Tensor) -> None:
         """Nothing."""
@@ -67,7 +67,7 @@ class ScriptedSimulator:
         """Black."""
         return np.zeros((height, width, 3), np.uint8)
 
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Nothing."""
         return {}
 
@@ -100,11 +100,11 @@ class ScriptedTask:
         self.actions = actions
         return actions
 
-    def evaluate(self, state: SimState) -> Verdict:
+    def evaluate(self, state: SimState) -> StepResult:
         """Advance by one step."""
         self.steps += 1
         over = self.steps >= self.env_id + 2
-        return Verdict(
+        return StepResult(
             observations=self.observe(state),
             reward_terms=torch.stack((self.steps, self.actions.sum(1)), dim=1),
             success=(over & (self.env_id == 0))[:, None],
@@ -125,7 +125,7 @@ class ScriptedTask:
         self.steps[mask] = 0
         self.episode[mask] += 1
 
-    def state_dict(self) -> Dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Counters."""
         return {"steps": self.steps.clone(), "episode": self.episode.clone()}
 
@@ -194,7 +194,7 @@ def test_the_final_pose_is_that_before_episodes_begin_anew() -> None:
     judged = []
     evaluate = env.task.evaluate
 
-    def watched(state: SimState) -> Verdict:
+    def watched(state: SimState) -> StepResult:
         judged.append((state.dof_pos.clone(), state.object_pos.clone(), state.object_quat.clone()))
         return evaluate(state)
 

@@ -2,12 +2,13 @@
 
 import errno
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any
 
 import pytest
 
-from dexhand.core.checkpoints import CheckpointStore, load_checkpoint
+from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
 from dexhand.core.interfaces import Iteration, Policy
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, best_return_of
@@ -18,7 +19,7 @@ from dexhand.sinks.memory import MemorySink
 class ScriptedAlgorithm:
     """Returns come from a list; each iteration takes a second."""
 
-    def __init__(self, returns: List[Optional[float]], clock: FakeClock, stop: Optional[StopRequest] = None) -> None:
+    def __init__(self, returns: list[float | None], clock: FakeClock, stop: StopRequest | None = None) -> None:
         self.returns = returns
         self.clock = clock
         self.stop = stop
@@ -38,7 +39,7 @@ class ScriptedAlgorithm:
         mean_return = self.returns[self.iterations_done - 1]
         return Iteration(self.iterations_done, self.frames_done, mean_return, {"losses/actor": 0.5})
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """How far it is."""
         return {"iterations": self.iterations_done}
 
@@ -57,7 +58,7 @@ class ScriptedAlgorithm:
 class Bench:
     """A loop with all its parts at hand."""
 
-    def __init__(self, folder: Path, returns: List[Optional[float]], **settings: Any) -> None:
+    def __init__(self, folder: Path, returns: list[float | None], **settings: Any) -> None:
         self.clock = FakeClock()
         self.stop = StopRequest()
         self.algorithm = ScriptedAlgorithm(returns, self.clock, self.stop if settings.pop("stop", False) else None)
@@ -100,7 +101,7 @@ def test_the_best_checkpoint_is_kept_when_returns_get_worse(tmp_path: Path) -> N
 
 def test_a_checkpoint_is_due_after_the_save_interval(tmp_path: Path) -> None:
     """Iterations of a second, an interval of two: the file is written in iterations 2, 4 ..."""
-    written: List[int] = []
+    written: list[int] = []
 
     class Spy(CheckpointStore):
         def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:

@@ -4,14 +4,15 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from dexhand.core import hand
+from dexhand.hands import hand
 from dexhand.mock.isaacgym import _engines, gymapi, gymtorch, torch_utils
 from dexhand.mock.isaacgym._records import IsaacGymMisuse
 from dexhand.mock.isaacgym._types import Struct
@@ -28,11 +29,11 @@ needs_physics = pytest.mark.skipif(not _engines.has_physics(), reason="MuJoCo ne
 # --- names and signatures ---------------------------------------------------------------------------------------------
 
 
-def records(core: bool) -> List[Dict[str, Any]]:
+def records(core: bool) -> list[dict[str, Any]]:
     return [each for each in API["callables"] if each["core"] or not core]
 
 
-def find(each: Dict[str, Any]) -> Any:
+def find(each: dict[str, Any]) -> Any:
     module = MODULES.get(each["module"])
     return getattr(getattr(module, each["class"], None) if each["class"] else module, each["name"], None)
 
@@ -42,7 +43,7 @@ class TestInterface:
         assert [each["name"] for each in records(core=True) if find(each) is None] == []
 
     @pytest.mark.parametrize("each", [e for e in API["callables"] if find(e)], ids=lambda e: e["name"])
-    def test_parameters_are_the_real_ones(self, each: Dict[str, Any]) -> None:
+    def test_parameters_are_the_real_ones(self, each: dict[str, Any]) -> None:
         """Number, order and optionality; names where they may be used, and no names where they may not."""
         parameters = [p for p in inspect.signature(find(each)).parameters.values() if p.name != "self"]
         assert len(parameters) == len(each["params"])
@@ -62,7 +63,7 @@ class TestInterface:
             assert set(module.__all__) <= top_level
 
     @pytest.mark.parametrize("record", API["classes"], ids=lambda record: record["name"])
-    def test_structures_have_real_fields_only(self, record: Dict[str, Any]) -> None:
+    def test_structures_have_real_fields_only(self, record: dict[str, Any]) -> None:
         mine = getattr(gymapi, record["name"], None)
         if mine is None or not issubclass(mine, Struct):
             return
@@ -71,7 +72,7 @@ class TestInterface:
             assert kind.__name__ == {"0": "int"}.get(real[name], real[name])
 
     @pytest.mark.parametrize("record", API["enums"], ids=lambda record: record["name"])
-    def test_enumerations_have_real_members_only(self, record: Dict[str, Any]) -> None:
+    def test_enumerations_have_real_members_only(self, record: dict[str, Any]) -> None:
         mine = getattr(gymapi, record["name"], None)
         if mine is None:
             return
@@ -132,7 +133,7 @@ class World:
         options = gymapi.AssetOptions()
         options.density = 800.0
         self.box = self.gym.create_box(self.sim, 0.05, 0.05, 0.05, options)
-        self.envs: List[gymapi.Env] = []
+        self.envs: list[gymapi.Env] = []
 
     def add_env(self) -> gymapi.Env:
         lower, upper = gymapi.Vec3(-1.0, -1.0, 0.0), gymapi.Vec3(1.0, 1.0, 1.0)
@@ -283,7 +284,7 @@ class TestTensors:
 # --- what it refuses --------------------------------------------------------------------------------------------------
 
 
-def keep(tensor: torch.Tensor, kept: List[torch.Tensor] = []) -> gymapi.Tensor:  # noqa: B006
+def keep(tensor: torch.Tensor, kept: list[torch.Tensor] = []) -> gymapi.Tensor:  # noqa: B006
     kept.append(tensor)
     return gymtorch.unwrap_tensor(tensor)
 
@@ -344,7 +345,7 @@ def destroy_the_sim_before_its_viewer(world: World) -> None:
     world.gym.destroy_sim(world.sim)
 
 
-RUNNING: Dict[str, Callable[[World], Any]] = {
+RUNNING: dict[str, Callable[[World], Any]] = {
     "actors after prepare_sim": lambda w: w.add_actors(w.envs[-1]),
     "another environment after prepare_sim": lambda w: w.add_env(),
     "prepare_sim twice": lambda w: w.gym.prepare_sim(w.sim),
@@ -415,7 +416,7 @@ def wrap_before_prepare(world: World) -> None:
     gymtorch.wrap_tensor(world.gym.acquire_dof_state_tensor(world.sim))
 
 
-BUILDING: Dict[str, Callable[[World], Any]] = {
+BUILDING: dict[str, Callable[[World], Any]] = {
     "the default engine, Flex": lambda w: w.gym.create_sim(0, 0),
     "rest_offset above contact_offset": lambda w: (
         setattr(w.params.physx, "rest_offset", 0.03),

@@ -1,15 +1,16 @@
 """The learner on fake data keeps the contract of ``Algorithm``."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any
 
 import pytest
 import torch
 
-from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
-from dexhand.core.hard_example_reports import HardExampleReport
-from dexhand.core.hard_examples import HardExampleTracker
+from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 from dexhand.core.interfaces import Algorithm, Policy
+from dexhand.hard_examples.reports import HardExampleReport
+from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.algorithm import LARGEST_GRAD_NORM, LEARNING_RATE, WARM_UP_STEPS, MockAlgorithm, learning_rate
 from dexhand.mock.dataset import STATE_SIZE, MockDataset
 from dexhand.mock.differences import differences
@@ -36,14 +37,14 @@ class TestPolicyContract(PolicyConformance):
     num_observations = STATE_SIZE
     num_actions = 6
 
-    def make_state(self, seed: int) -> Dict[str, Any]:
+    def make_state(self, seed: int) -> dict[str, Any]:
         return algorithm(seed).state_dict()
 
     def make_policy(self, state: Mapping[str, Any]) -> Policy:
         return MockModelPolicy(state["model"], torch.device("cpu"))
 
 
-def curve(learner: MockAlgorithm, steps: int) -> List[Dict[str, float]]:
+def curve(learner: MockAlgorithm, steps: int) -> list[dict[str, float]]:
     """The metrics of some steps."""
     return [learner.iterate().metrics for _ in range(steps)]
 
@@ -127,7 +128,7 @@ def test_a_state_of_another_training_is_refused() -> None:
 
 def test_hard_examples_are_reported_at_their_interval_and_at_the_end() -> None:
     """After steps 4, 8 and 9 of ten, counted from 0; what was reported is not reported again."""
-    reports: List[HardExampleReport] = []
+    reports: list[HardExampleReport] = []
     learner = algorithm(report_interval=4, on_report=reports.append)
     metrics = curve(learner, 10)
     assert [step for step, values in enumerate(metrics) if "hard_examples/threshold" in values] == [4, 8]
@@ -148,7 +149,7 @@ def test_tracking_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"report_interval": 0}])
-def test_settings_that_make_no_sense_are_refused(settings: Dict[str, int]) -> None:
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, int]) -> None:
     """Naming which."""
     with pytest.raises(ValueError, match=f"{next(iter(settings))}=0"):
         MockAlgorithm(MockDataset(30, image_size=8), **settings)

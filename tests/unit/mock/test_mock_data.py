@@ -1,6 +1,6 @@
 """The fake tokenizer, data, loss and model."""
 
-from typing import Dict, List
+import itertools
 
 import pytest
 import torch
@@ -88,7 +88,7 @@ def test_the_loss_is_known_and_its_gradient_is_real() -> None:
     dataset = MockDataset(20, image_size=8)
     model = MockModel(torch.Generator().manual_seed(0))
     batch = dataset.batch(0, 20)
-    entropies: List[float] = []
+    entropies: list[float] = []
     for _ in range(20):
         losses, predictions = model.compute_loss(batch)
         assert torch.equal(losses, MockLoss()(batch.state))
@@ -97,7 +97,7 @@ def test_the_loss_is_known_and_its_gradient_is_real() -> None:
         with torch.no_grad():
             for parameter, gradient in zip(model.parameters(), gradients):
                 parameter -= 0.5 * gradient
-    assert all(after < before for before, after in zip(entropies, entropies[1:]))
+    assert all(after < before for before, after in itertools.pairwise(entropies))
 
 
 def test_diverged_parameters_show_in_the_loss() -> None:
@@ -139,7 +139,7 @@ def test_weights_must_be_complete_and_no_more(name: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"size": 0}, {"size": 2**16 + 1}, {"image_size": 2}, {"image_size": 10}])
-def test_data_that_cannot_be_made_are_refused(settings: Dict[str, int]) -> None:
+def test_data_that_cannot_be_made_are_refused(settings: dict[str, int]) -> None:
     """Naming the setting."""
     with pytest.raises(ValueError, match=next(iter(settings))):
         MockDataset(**settings)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
 from dexhand.config.schema import NetworkConfig, PpoConfig
-from dexhand.core.checkpoints import CheckpointStore, load_checkpoint
 from dexhand.core.interfaces import Policy, VecEnv
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop

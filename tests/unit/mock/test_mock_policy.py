@@ -1,6 +1,7 @@
 """MockPolicy: the contract."""
 
-from typing import Any, Dict, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -13,7 +14,7 @@ class TestContract(PolicyConformance):
     num_observations = 3
     num_actions = 2
 
-    def make_state(self, seed: int) -> Dict[str, Any]:
+    def make_state(self, seed: int) -> dict[str, Any]:
         return {"model": {"weight": torch.randn(2, 3), "bias": torch.randn(2)}}
 
     def make_policy(self, state: Mapping[str, Any]) -> Policy:

@@ -1,7 +1,6 @@
 """MockSimulator: the contract, and what only the mock promises."""
 
 import math
-from typing import Dict
 
 import numpy as np
 import pytest
@@ -9,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexhand.core import hand
 from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Box, Camera, Scene
+from dexhand.hands import hand
 from dexhand.mock.boxes import CONTACT_STIFFNESS, SKIN
 from dexhand.mock.simulator import MockSimulator
 from dexhand.testing.scenes import dof_rows
@@ -19,7 +18,7 @@ from dexhand.testing.simulator import SimulatorConformance
 
 DT = 0.01
 BOX = Box("box", size=(0.08, 0.08, 0.08), mass=0.2)
-PINCH: Dict[str, float] = {
+PINCH: dict[str, float] = {
     "r_f_joint1_1": 0.67,
     "r_f_joint1_2": 0.82,
     "r_f_joint1_3": 0.25,

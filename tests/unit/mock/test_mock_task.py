@@ -1,7 +1,6 @@
 """MockTask: the contract on two simulators, and as an environment."""
 
 from importlib.util import find_spec
-from typing import Tuple
 
 import pytest
 import torch
@@ -17,14 +16,14 @@ SCENE = Scene(objects=(Box("box", (0.05, 0.05, 0.05), 0.1),))
 
 
 class TestOnTheMock(TaskConformance):
-    def make_task(self, num_envs: int) -> Tuple[Task, Simulator]:
+    def make_task(self, num_envs: int) -> tuple[Task, Simulator]:
         simulator = MockSimulator(SCENE, num_envs, control_dt=0.01)
         return MockTask(simulator), simulator
 
 
 @pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo needs Python 3.11 or newer")
 class TestOnMujoco(TaskConformance):
-    def make_task(self, num_envs: int) -> Tuple[Task, Simulator]:
+    def make_task(self, num_envs: int) -> tuple[Task, Simulator]:
         from dexhand.sim.mjcf import SolverSettings
         from dexhand.sim.mujoco import MujocoSimulator
 

@@ -1,6 +1,7 @@
 """An environment with a known best action, and learners on it."""
 
-from typing import Any, Dict, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,12 +31,12 @@ class PointEnv:
         """Noise."""
         return torch.randn(self.num_envs, *self.single_observation_space.shape, generator=self.generator)
 
-    def reset(self, seed: Optional[int] = None) -> Tuple[Tensor, Dict[str, Any]]:
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Begin."""
         self.steps.zero_()
         return self.observe(), {}
 
-    def step(self, actions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
         """One step."""
         assert float(actions.abs().max()) <= 1.0
         self.steps += 1
@@ -50,7 +51,7 @@ class PointEnv:
         info: StepInfo = {"final_observation": observations, "outcome": outcome, "reward_terms": terms}
         return observations, terms.sum(1), terminated, truncated, info
 
-    def state_dict(self) -> Dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Counters and noise."""
         return {"steps": self.steps.clone(), "generator": self.generator.get_state()}
 
@@ -68,7 +69,7 @@ class PointEnv:
 
 
 def ppo(
-    seed: int = 0, num_envs: int = 4, env_kind: str = "point", units: Tuple[int, ...] = (16,), **keys: Any
+    seed: int = 0, num_envs: int = 4, env_kind: str = "point", units: tuple[int, ...] = (16,), **keys: Any
 ) -> RlGamesPpo:
     """A small learner."""
     torch.manual_seed(seed)
@@ -78,11 +79,11 @@ def ppo(
     )
 
 
-def weights(algorithm: RlGamesPpo) -> Dict[str, Tensor]:
+def weights(algorithm: RlGamesPpo) -> dict[str, Tensor]:
     """Copies of the network's tensors."""
     return {name: tensor.clone() for name, tensor in algorithm.state_dict()["model"].items()}
 
 
-def same(first: Dict[str, Tensor], second: Dict[str, Tensor]) -> bool:
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     """Equal in every bit."""
     return all(torch.equal(first[name], second[name]) for name in first)

@@ -4,14 +4,14 @@ import contextlib
 import io
 import pickle
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from point_env import ppo
 
-from dexhand.core.checkpoints import CheckpointError
+from dexhand.checkpoints.store import CheckpointError
 from dexhand.rl.foreign import UntrustedCheckpointError, parse_foreign
 from dexhand.rl.policy import RlGamesPolicy
 
@@ -19,13 +19,13 @@ TRUST = tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 10)
 """Older versions of torch need trust."""
 
 
-def parse(path: Path, trust: bool = TRUST) -> Dict[str, Any]:
+def parse(path: Path, trust: bool = TRUST) -> dict[str, Any]:
     """Read it as the program does."""
     return parse_foreign(path, path.read_bytes(), trust=trust, activation="elu")
 
 
 @pytest.mark.parametrize("keys", [{}, {"units": (8, 4)}, {"normalize_input": False, "normalize_value": False}])
-def test_a_file_of_the_library_plays_as_it_was_trained(tmp_path: Path, keys: Dict[str, Any]) -> None:
+def test_a_file_of_the_library_plays_as_it_was_trained(tmp_path: Path, keys: dict[str, Any]) -> None:
     """Written by its own agent; the network's sizes are read off the tensors."""
     algorithm, observations = ppo(**keys), torch.randn(5, 3)
     algorithm.iterate()
@@ -102,7 +102,7 @@ def test_what_is_not_of_rl_games_is_refused(tmp_path: Path) -> None:
 
 def test_a_bare_pickle_is_refused_before_anything_reads_it(tmp_path: Path) -> None:
     """It is no zip file, and old ways of saving are not read."""
-    from dexhand.core.checkpoints import load_checkpoint
+    from dexhand.checkpoints.store import load_checkpoint
 
     (tmp_path / "bare.pth").write_bytes(pickle.dumps(Malicious(tmp_path / "run")))
     with pytest.raises(CheckpointError, match="not a zip file"):

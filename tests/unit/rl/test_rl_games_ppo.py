@@ -1,14 +1,15 @@
 """rl_games's PPO behind our contracts."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any
 
 import pytest
 import torch
 from point_env import PointEnv, ppo, same, weights
 from torch import Tensor
 
-from dexhand.core.checkpoints import load_checkpoint, save_checkpoint
+from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 from dexhand.core.interfaces import Algorithm, Policy
 from dexhand.rl.policy import RlGamesPolicy
 from dexhand.testing.algorithm import AlgorithmConformance
@@ -26,7 +27,7 @@ class TestPolicyContract(PolicyConformance):
     num_observations = 3
     num_actions = 2
 
-    def make_state(self, seed: int) -> Dict[str, Any]:
+    def make_state(self, seed: int) -> dict[str, Any]:
         return ppo(seed).state_dict()
 
     def make_policy(self, state: Mapping[str, Any]) -> Policy:
@@ -74,7 +75,7 @@ class TestLearning:
     def test_the_same_seed_gives_the_same_weights(self) -> None:
         """And another does not."""
 
-        def trained(seed: int) -> Dict[str, Tensor]:
+        def trained(seed: int) -> dict[str, Tensor]:
             algorithm = ppo(seed)
             algorithm.iterate()
             return weights(algorithm)

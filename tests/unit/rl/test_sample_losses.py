@@ -1,7 +1,7 @@
 """The PPO loss of each sample."""
 
 from types import SimpleNamespace
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 import torch
@@ -17,13 +17,13 @@ from dexhand.rl.sample_losses import sample_losses
 class Answers:
     """A network that says ``neglogp`` and ``values`` whatever it is asked."""
 
-    def __init__(self, neglogp: List[float], values: List[float]) -> None:
+    def __init__(self, neglogp: list[float], values: list[float]) -> None:
         self.result = {"prev_neglogp": torch.tensor(neglogp), "values": torch.tensor(values)[:, None]}
 
     def eval(self) -> None:
         """It never learns."""
 
-    def __call__(self, asked: Dict[str, Any]) -> Dict[str, Tensor]:
+    def __call__(self, asked: dict[str, Any]) -> dict[str, Tensor]:
         """The answers."""
         assert asked["is_train"]
         return self.result
@@ -39,7 +39,7 @@ def learner_of(keep: bool = True, **keys: Any) -> RlGamesPpo:
 
 
 @pytest.mark.parametrize(("clip_value", "value_losses"), [(True, [0.64, 1.0]), (False, [0.25, 1.0])])
-def test_the_formula_by_hand(clip_value: bool, value_losses: List[float]) -> None:
+def test_the_formula_by_hand(clip_value: bool, value_losses: list[float]) -> None:
     """Two steps of one environment, clip range 0.2, critic_coef 4.
 
     Ratios 2 and 0.5 with advantages 1 and -1: the clipped surrogates -1.2 and 0.8 are the larger ones. Value 0.5 for a
@@ -78,7 +78,7 @@ def test_a_loss_stands_at_its_step_and_environment() -> None:
         learning_rate=1e-12, lr_schedule="constant", normalize_input=False, normalize_value=False, gamma=0.0,
         normalize_advantage=False, critic_coef=0.0, value_bootstrap=False, reward_scale=100.0,
     )  # fmt: skip
-    rewards: List[Tensor] = []
+    rewards: list[Tensor] = []
     step = learner.env.step
 
     def watched(actions: Tensor) -> Any:

@@ -3,15 +3,15 @@
 import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 
-from dexhand.core import hand
+from dexhand.hands import hand
 from dexhand.sim.hand_file import Joint, read_hand
 
 
-def joints_of(path: Path) -> Dict[str, Joint]:
+def joints_of(path: Path) -> dict[str, Joint]:
     return {body.joint.name: body.joint for body in read_hand(path) if body.joint}
 
 

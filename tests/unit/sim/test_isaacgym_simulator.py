@@ -9,8 +9,8 @@ import pytest
 import torch
 from isaacgym import gymapi
 
-from dexhand.core import hand
 from dexhand.core.interfaces import Gains, RenderingUnavailable, Scene
+from dexhand.hands import hand
 from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance

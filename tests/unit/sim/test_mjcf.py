@@ -16,8 +16,8 @@ pytest.importorskip("dexhand.sim.mjcf", reason="MuJoCo needs Python 3.11 or newe
 import mujoco
 
 import dexhand
-from dexhand.core import hand
 from dexhand.core.interfaces import Box, Gains, Scene
+from dexhand.hands import hand
 from dexhand.sim.mjcf import HAND_PREFIX, SolverSettings, compile_scene
 from dexhand.sim.mujoco import MujocoSimulator
 from dexhand.tasks.hand_state import BODIES

@@ -1,7 +1,7 @@
 """MuJoCo Warp, on Warp's CPU device: the contract of every simulator, and agreement with MuJoCo."""
 
 import math
-from typing import Callable, Dict, List, Tuple
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -52,7 +52,7 @@ class TestMujocoWarpSimulator(SimulatorConformance):
 class TestAgreementWithMujoco:
     def test_without_contact_trajectories_are_the_same(self) -> None:
         """100 control steps of a waving hand and falling boxes, to float32 accuracy."""
-        pair: Tuple[Simulator, Simulator] = on_warp(), on_mujoco()
+        pair: tuple[Simulator, Simulator] = on_warp(), on_mujoco()
         for sim in pair:
             put(sim, dof_rows(sim, ARTz=0.3), boxes_at(sim, height=8.0))
         phase = 6.0 * torch.rand(4, 26, generator=torch.Generator().manual_seed(0))
@@ -85,12 +85,12 @@ def waving(sim: Simulator, phase: Tensor) -> Tensor:
     return targets
 
 
-def fumble(make: Callable[[Scene, int], Simulator]) -> Tuple[Tensor, Tensor, Tensor]:
+def fumble(make: Callable[[Scene, int], Simulator]) -> tuple[Tensor, Tensor, Tensor]:
     """32 hands poke at the ground at random: mean force on all fingers (N), mean joints, mean places of the boxes."""
     sim = make(SCENE, 32)
     put(sim, dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.22), boxes_at(sim, height=0.05, quat=(0.1, 0.2, 0.05, 0.973)))
     noise = torch.rand(60, 32, 26, generator=torch.Generator().manual_seed(1))
-    forces: List[Tensor] = []
+    forces: list[Tensor] = []
     for row in noise:
         sim.step(dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.23) + 0.3 * (row - 0.5))
         forces.append(sim.state.contact_force.norm(dim=-1).sum(-1).mean())
@@ -114,7 +114,7 @@ def test_a_recorded_step_is_the_step_itself() -> None:
 class TestMemory:
     @pytest.mark.parametrize(("key", "sizes"), [("nconmax=4", {"nconmax": 4}), ("njmax=8", {"njmax": 8})])
     def test_running_out_of_it_is_said_once(
-        self, caplog: pytest.LogCaptureFixture, key: str, sizes: Dict[str, int]
+        self, caplog: pytest.LogCaptureFixture, key: str, sizes: dict[str, int]
     ) -> None:
         """With the key to raise; contacts that are ignored must not go unnoticed."""
         sim = on_warp(**sizes)

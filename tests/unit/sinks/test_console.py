@@ -3,7 +3,6 @@
 import io
 import re
 from pathlib import Path
-from typing import Dict
 
 import pytest
 from rich.console import Console
@@ -13,7 +12,7 @@ from dexhand.mock.clock import FakeClock
 from dexhand.sinks.console import ConsoleSink, GamesConsoleSink
 from dexhand.testing.metric_sink import MetricSinkConformance
 
-VALUES: Dict[str, float] = {
+VALUES: dict[str, float] = {
     "info/iteration": 0,
     "performance/frames_per_second": 1234.0,
     "rewards/total": 2.1,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dexhand.core.hard_example_reports import HardExampleReport
-from dexhand.core.hard_examples import HardExampleTracker
+from dexhand.hard_examples.reports import HardExampleReport
+from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.sinks.hard_example_file import HardExampleFile
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dexhand.core.hard_example_reports import HardExampleReport
-from dexhand.core.hard_examples import HardExampleTracker
+from dexhand.hard_examples.reports import HardExampleReport
+from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.sinks.hard_example_folder import HardExampleFolder
 
 

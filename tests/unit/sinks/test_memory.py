@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class TestContract(MetricSinkConformance):
         return MemorySink()
 
     def recorded(self, sink: Any, folder: Path) -> Series:
-        series: Dict[str, List[Tuple[int, float]]] = defaultdict(list)
+        series: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for step, values in sink.rows:
             for name, value in values.items():
                 series[name].append((step, value))

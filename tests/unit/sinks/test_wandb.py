@@ -4,14 +4,15 @@ import importlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from dexhand.core.hard_examples import HardExampleTracker
+from dexhand.hard_examples.tracker import HardExampleTracker
 
 STANDIN = str(Path(__file__).parent / "standin")
 
@@ -35,7 +36,7 @@ def sink(folder: Path) -> Any:
     )
 
 
-def logged(folder: Path) -> List[Any]:
+def logged(folder: Path) -> list[Any]:
     """What the run was given: pairs of kind and value."""
     (file,) = folder.glob("wandb/*/log.jsonl")
     return [json.loads(line) for line in file.read_text().splitlines()]

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from dexhand.core import hand
 from dexhand.core.interfaces import SimState
-from dexhand.tasks.hand_state import HandState, Memory
+from dexhand.hands import hand
+from dexhand.tasks.hand_state import HandState, TaskState
 
 ZERO_POSE = (0.0, 0.5**0.5, 0.0, 0.5**0.5)
 """The wrist's orientation at zero joints: turned by 90 degrees about y."""
@@ -38,7 +38,7 @@ def sim_state(num_envs: int = 1) -> SimState:
 
 def hand_state(state: SimState, control_dt: float = 0.01, contact_threshold: float = 1.0) -> HandState:
     """The moment after the second control step of an episode."""
-    memory = Memory.zeros(len(state.dof_pos), torch.device("cpu"))
+    memory = TaskState.zeros(len(state.dof_pos), torch.device("cpu"))
     memory.steps += 2
     return HandState(state, memory, control_dt=control_dt, contact_threshold=contact_threshold)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dexhand.core import hand
+from dexhand.hands import hand
 from dexhand.tasks.action_map import NUM_CONTROLS, ActionMap
 
 DT = 0.01

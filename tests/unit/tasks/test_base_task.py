@@ -1,6 +1,6 @@
 """BaseTask puts terms, criteria and memory together."""
 
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 import torch
@@ -55,11 +55,11 @@ class TestCriteria:
 class ReachingTask(BaseTask):
     """Success above 0.6 m; the wrist sinks by itself, the policy has the fingers."""
 
-    def success_table(self) -> Dict[str, Criterion]:
+    def success_table(self) -> dict[str, Criterion]:
         """One criterion."""
         return {"high": lambda s: s.hand_pos[:, 2] > 0.6}
 
-    def rule_targets(self, targets: Tensor) -> Tensor:
+    def scripted_targets(self, targets: Tensor) -> Tensor:
         """1 mm down."""
         lower = targets.clone()
         lower[:, 2] -= 0.001

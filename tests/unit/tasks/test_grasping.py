@@ -1,7 +1,7 @@
 """BlindGrasping and BoxGrasping against states made by hand."""
 
 import math
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +10,8 @@ from hand_made import limits, sim_state
 from torch import Tensor
 
 from dexhand.config.task_schema import BLIND_GRASPING_OBSERVATIONS, GRASPING_OBSERVATIONS
-from dexhand.core import hand
-from dexhand.core.interfaces import SimState, Verdict
+from dexhand.core.interfaces import SimState, StepResult
+from dexhand.hands import hand
 from dexhand.tasks.base_task import BaseTask
 from dexhand.tasks.blind_grasping import BlindGrasping
 from dexhand.tasks.box_grasping import BoxGrasping
@@ -67,7 +67,7 @@ def task(name: str = "BlindGrasping", num_envs: int = 1, **settings: Any) -> Any
     return made
 
 
-def play(made: BaseTask, state: SimState, steps: int) -> Verdict:
+def play(made: BaseTask, state: SimState, steps: int) -> StepResult:
     """The verdict of the last of some control steps in the same state."""
     for _ in range(steps):
         made.dof_targets(torch.zeros(made.num_envs, made.num_actions))
@@ -75,12 +75,12 @@ def play(made: BaseTask, state: SimState, steps: int) -> Verdict:
     return verdict
 
 
-def terms(made: BaseTask, verdict: Verdict) -> Dict[str, float]:
+def terms(made: BaseTask, verdict: StepResult) -> dict[str, float]:
     """Weighted reward terms of environment 0 by name."""
     return dict(zip(made.reward_names, verdict.reward_terms[0].tolist()))
 
 
-def failures(made: BaseTask, verdict: Verdict) -> List[str]:
+def failures(made: BaseTask, verdict: StepResult) -> list[str]:
     """Failure criteria that hold in environment 0."""
     return [name for name, holds in zip(made.failure_names, verdict.failure[0].tolist()) if holds]
 
@@ -91,7 +91,7 @@ class TestObservations:
         [("BlindGrasping", 158, BLIND_GRASPING_OBSERVATIONS), ("BoxGrasping", 155, GRASPING_OBSERVATIONS)],
     )
     def test_the_policy_sees_what_is_listed_and_never_the_box(
-        self, name: str, size: int, sizes: Dict[str, int]
+        self, name: str, size: int, sizes: dict[str, int]
     ) -> None:
         """Every key has its size; moving the box changes nothing that is seen."""
         made, state = task(name), scene()

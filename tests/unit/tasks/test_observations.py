@@ -5,7 +5,8 @@ import torch
 from hand_made import hand_state, sim_state
 
 from dexhand.config.task_schema import BASE_OBSERVATIONS
-from dexhand.core import hand, quaternions
+from dexhand.core import quaternions
+from dexhand.hands import hand
 from dexhand.tasks.observations import OBSERVATIONS
 
 

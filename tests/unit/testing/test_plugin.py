@@ -9,12 +9,12 @@ from types import ModuleType
 
 import pytest
 
-from dexhand.core.checkpoints import CheckpointError, load_checkpoint
-from dexhand.core.workspace import Workspace
+from dexhand.checkpoints.store import CheckpointError, load_checkpoint
 from dexhand.mock.clock import FakeClock
 from dexhand.mock.env import MockEnv
 from dexhand.sinks.memory import MemorySink
 from dexhand.testing import corruption, plugin
+from dexhand.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[3]
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class UsageError(Error):
 
 
 errors = SimpleNamespace(Error=Error, CommError=CommError, UsageError=UsageError)
-failures: List[Exception] = []
+failures: list[Exception] = []
 """What the next calls of ``init`` raise."""
 
 
@@ -38,14 +38,14 @@ class Image:
 
 
 class Table:
-    def __init__(self, columns: List[str], data: List[List[Any]]) -> None:
+    def __init__(self, columns: list[str], data: list[list[Any]]) -> None:
         assert all(len(row) == len(columns) for row in data)
         assert len(set(columns)) == len(columns)
         self.columns, self.data = columns, data
 
 
 class Run:
-    def __init__(self, folder: Path, settings: Dict[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
         self.write("init", settings)
 
@@ -53,10 +53,10 @@ class Run:
         with open(self.folder / "log.jsonl", "a") as file:
             file.write(json.dumps([kind, value], default=lambda thing: vars(thing)) + "\n")
 
-    def define_metric(self, name: str, step_metric: Optional[str] = None, hidden: Optional[bool] = None) -> None:
+    def define_metric(self, name: str, step_metric: str | None = None, hidden: bool | None = None) -> None:
         self.write("define_metric", [name, step_metric])
 
-    def log(self, data: Dict[str, Any]) -> None:
+    def log(self, data: dict[str, Any]) -> None:
         assert all(isinstance(value, (int, float, Image, Table)) for value in data.values())
         self.write("log", data)
 
@@ -65,8 +65,8 @@ class Run:
 
 
 def init(
-    *, entity: Optional[str], project: str, dir: str, id: str, name: str, config: Dict[str, Any], resume: str,
-    settings: Settings, mode: Optional[str] = None,
+    *, entity: str | None, project: str, dir: str, id: str, name: str, config: dict[str, Any], resume: str,
+    settings: Settings, mode: str | None = None,
 ) -> Run:  # fmt: skip
     """Begin or continue a run."""
     if failures and mode != "offline":

@@ -1,0 +1,27 @@
+"""From a validated configuration to working parts. The only place that knows every implementation by name.
+
+Imports of implementations are lazy: a part that is not asked for need not be installed.
+"""
+
+from dexhand.app.build.env import TASKS, build_env
+from dexhand.app.build.learner import build_algorithm
+from dexhand.app.build.machine import backend_of, check_machine, device_of, set_up_process
+from dexhand.app.build.policies import build_policy, check_contract, policy_loader, read_state
+from dexhand.app.build.sinks import TrainingSinks, build_sinks, build_training_sinks
+
+__all__ = [
+    "TASKS",
+    "TrainingSinks",
+    "backend_of",
+    "build_algorithm",
+    "build_env",
+    "build_policy",
+    "build_sinks",
+    "build_training_sinks",
+    "check_contract",
+    "check_machine",
+    "device_of",
+    "policy_loader",
+    "read_state",
+    "set_up_process",
+]

@@ -1,0 +1,188 @@
+"""Simulators and environments."""
+
+import copy
+import os
+from typing import TYPE_CHECKING, Callable, Dict, Type
+
+from dexhand.config.custom_task import load_task_class
+from dexhand.config.errors import ConfigError
+from dexhand.config.schema import Config, GainsConfig
+from dexhand.hands import hand
+from dexhand.core.interfaces import Gains, RenderingUnavailable, Scene, Simulator
+from dexhand.core.task_env import TaskEnv
+from dexhand.app.build.machine import INSTALL, backend_of, device_of, is_installed
+from dexhand.tasks.base_task import BaseTask
+from dexhand.tasks.blind_grasping import BlindGrasping
+from dexhand.tasks.box_grasping import BoxGrasping
+from dexhand.tasks.hand_state import BODIES
+
+if TYPE_CHECKING:
+    from dexhand.sim.mjcf import SolverSettings
+
+TASKS: Dict[str, Type[BaseTask]] = {
+    "BaseTask": BaseTask,
+    "BlindGrasping": BlindGrasping,
+    "BoxGrasping": BoxGrasping,
+}
+
+
+def build_env(config: Config) -> TaskEnv:
+    """The environments, seeded. Raises ``ConfigError`` where the configuration cannot be built on this machine."""
+    task_class = _task_class(config)
+    try:
+        simulator = build_simulator(config, _scene(config, task_class))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    task = task_class(
+        config.task,
+        num_envs=simulator.num_envs,
+        device=simulator.device,
+        control_dt=simulator.control_dt,
+        dof_limits=simulator.dof_limits,
+    )
+    hard = config.train.hardExamples
+    draws = hard.enabled and hard.pictures and not config.train.test
+    return TaskEnv(simulator, task, seed=config.train.seed, keep_final_pose=draws)
+
+
+def build_simulator(config: Config, scene: Scene) -> Simulator:
+    """The simulator alone."""
+    return _SIMULATORS[backend_of(config)](config, scene)
+
+
+def _task_class(config: Config) -> Type[BaseTask]:
+    if config.task.module is None:
+        return TASKS[config.task.name]
+    custom: Type[BaseTask] = load_task_class(config.task.module, config.task.name)
+    return custom
+
+
+def _scene(config: Config, task_class: Type[BaseTask]) -> Scene:
+    env = config.env
+    x, y, z = env.initialHandPos
+    return Scene(
+        hand_asset=env.handAsset,
+        hand_position=(x, y, z),
+        bodies=BODIES,
+        contact_bodies=hand.CONTACT_BODIES,
+        objects=task_class.objects(config.task),
+        base_translation_gains=_gains(env.actuators.baseTranslation),
+        base_rotation_gains=_gains(env.actuators.baseRotation),
+        finger_gains=_gains(env.actuators.fingers),
+    )
+
+
+def _gains(config: GainsConfig) -> Gains:
+    return Gains(config.stiffness, config.damping, config.forceLimit, config.armature)
+
+
+def _mujoco(config: Config, scene: Scene) -> Simulator:
+    from dexhand.sim.mujoco import MujocoSimulator
+
+    return MujocoSimulator(
+        scene,
+        _num_envs(config),
+        solver=_solver(config),
+        steps_per_control=_mujoco_substeps(config) * config.env.controlDecimation,
+        num_threads=config.sim.mujoco.threads,
+    )
+
+
+def _mujoco_warp(config: Config, scene: Scene) -> Simulator:
+    from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
+
+    warp = config.sim.mujoco_warp
+    return MujocoWarpSimulator(
+        scene,
+        _num_envs(config),
+        solver=_solver(config),
+        steps_per_control=_mujoco_substeps(config) * config.env.controlDecimation,
+        settings=WarpSettings(nconmax=warp.nconmax, njmax=warp.njmax, deterministic=warp.deterministic),
+        device=device_of(config),
+    )
+
+
+def _mujoco_substeps(config: Config) -> int:
+    return config.sim.substeps or config.sim.mujoco.substeps
+
+
+def _solver(config: Config) -> "SolverSettings":
+    from dexhand.sim.mjcf import SolverSettings
+
+    mujoco = config.sim.mujoco
+    return SolverSettings(
+        timestep=config.sim.dt / _mujoco_substeps(config),
+        iterations=mujoco.iterations,
+        ls_iterations=mujoco.ls_iterations,
+        tolerance=mujoco.tolerance,
+    )
+
+
+def _mock(config: Config, scene: Scene) -> Simulator:
+    from dexhand.mock.simulator import MockSimulator
+
+    return MockSimulator(
+        scene,
+        _num_envs(config),
+        control_dt=config.sim.dt * config.env.controlDecimation,
+        device=device_of(config),
+    )
+
+
+def _isaacgym(config: Config, scene: Scene) -> Simulator:
+    from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
+
+    sim, physx, num_envs = config.sim, config.sim.physx, _num_envs(config)
+    return IsaacGymSimulator(
+        scene,
+        num_envs,
+        physx=PhysxSettings(
+            solver_type=physx.solver_type,
+            num_position_iterations=physx.num_position_iterations,
+            num_velocity_iterations=physx.num_velocity_iterations,
+            contact_offset=physx.contact_offset,
+            rest_offset=physx.rest_offset,
+            bounce_threshold_velocity=physx.bounce_threshold_velocity,
+            max_depenetration_velocity=physx.max_depenetration_velocity,
+            default_buffer_size_multiplier=physx.default_buffer_size_multiplier,
+            max_gpu_contact_pairs=physx.gpu_contact_pairs_per_env * num_envs,
+            num_threads=physx.num_threads,
+        ),
+        dt=sim.dt,
+        substeps=sim.substeps or physx.substeps,
+        calls_per_control=config.env.controlDecimation,
+        device=device_of(config),
+        graphics_device=sim.isaacgym.graphicsDevice,
+        viewer=_has_viewer(config),
+    )
+
+
+def _has_viewer(config: Config) -> bool:
+    """Unless it is said, tests are watched where there is a display."""
+    if config.env.viewer is None:
+        return config.train.test and "DISPLAY" in os.environ
+    return config.env.viewer
+
+
+def _num_envs(config: Config) -> int:
+    assert config.env.numEnvs is not None  # validation has filled it in
+    return config.env.numEnvs
+
+
+_SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {
+    "mujoco": _mujoco,
+    "mujoco_warp": _mujoco_warp,
+    "isaacgym": _isaacgym,
+    "mock": _mock,
+}
+
+
+def build_drawing_simulator(config: Config, scene: Scene) -> Simulator:
+    """One environment that only ever draws, on the CPU, with MuJoCo where it can. Raises ``RenderingUnavailable``."""
+    alone = copy.deepcopy(config)
+    alone.env.numEnvs, alone.env.device, alone.sim.mujoco.threads = 1, "cpu", 1
+    if backend_of(config) != "mock" and is_installed("mujoco"):
+        return _mujoco(alone, scene)
+    if scene.hand_asset is not None:
+        raise RenderingUnavailable(f"{INSTALL['mujoco']}, nor can the mock draw env.handAsset={scene.hand_asset}")
+    return _mock(alone, scene)

@@ -1,0 +1,71 @@
+"""Several runs one after the other, each in a process of its own, from ``--multirun`` to an exit code."""
+
+import logging
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from dexhand.app.logs import log_to_console
+from dexhand.config.cli import Sweep
+
+log = logging.getLogger(__name__)
+
+
+def run_jobs(sweep: Sweep, script: str) -> int:
+    """Run the jobs with ``script``. One that fails does not keep the others from running.
+
+    SIGINT and SIGTERM are passed on to the job that runs, which ends in good order; no further one is started. Returns
+    0 where all that were started succeeded, else the exit code of the first that did not.
+    """
+    log_to_console(Console(highlight=False), sweep.jobs[0].config.train.logLevel)
+    failed: dict[str, int] = {}
+    done = 0
+    with _PassedOn() as passed_on:
+        for number, job in enumerate(sweep.jobs, 1):
+            words = shlex.join(job.argv)
+            log.info("Job %d of %d: %s", number, len(sweep.jobs), words)
+            code = passed_on.run([sys.executable, script, *job.argv])
+            done += 1
+            if code != 0:
+                failed[words] = code
+            if passed_on.stopped:
+                break
+    for words, code in failed.items():
+        log.error("Exit code %d: %s", code, words)
+    log.info("%d of %d jobs run, %d of them failed", done, len(sweep.jobs), len(failed))
+    return next(iter(failed.values()), 0)
+
+
+class _PassedOn:
+    """While entered, SIGINT and SIGTERM go to the process that runs."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "_PassedOn":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def run(self, command: Sequence[str]) -> int:
+        """Run a command to its end; returns its exit code."""
+        # in a session of its own, so that a Ctrl-C reaches it once, from here
+        self._process = subprocess.Popen(command, start_new_session=True)
+        return self._process.wait()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.stopped = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)

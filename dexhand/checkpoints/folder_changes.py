@@ -1,0 +1,89 @@
+"""Being told by the operating system that something happens in a folder."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+log = logging.getLogger(__name__)
+
+_IGNORED = ("opened", "closed_no_write", "modified")
+"""Reading changes nothing, and a file that is being written is of interest when it is closed."""
+
+
+class FolderChanges(FileSystemEventHandler):
+    """Notices that files in some folders appear, are written to, renamed or deleted; hidden files aside.
+
+    Where the operating system says nothing (network file systems) nothing is noticed: look now and then all the same.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Event()
+        self._observer: Any = Observer()
+        self._observer.daemon = True
+        self._observer.start()
+        self._watches: dict[Path, tuple[tuple[int, int], Any]] = {}
+        self._has_warned = False
+
+    def watch(self, folders: Iterable[Path]) -> None:
+        """Watch these folders from now on, and no others; one that was deleted and made again is a new one."""
+        wanted = {path: found for path in folders for found in [_identity(path)] if found}
+        for path, (identity, watch) in list(self._watches.items()):
+            if wanted.get(path) != identity:
+                del self._watches[path]
+                self._unschedule(watch)
+        for path, identity in wanted.items():
+            if path not in self._watches:
+                self._schedule(path, identity)
+
+    def _schedule(self, path: Path, identity: tuple[int, int]) -> None:
+        try:
+            self._watches[path] = identity, self._observer.schedule(self, str(path))
+        except FileNotFoundError:  # deleted meanwhile
+            return
+        except OSError as error:
+            if not self._has_warned:
+                log.warning("%s cannot be watched (%s): it is looked at now and then instead", path, error)
+            self._has_warned = True
+
+    def _unschedule(self, watch: Any) -> None:
+        try:
+            self._observer.unschedule(watch)
+        except (KeyError, OSError):  # the watch has ended with its folder
+            log.debug("%s was not watched any more", watch)
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Called by watchdog, in its own thread."""
+        if event.event_type in _IGNORED:
+            return
+        names = [os.path.basename(os.fsdecode(path)) for path in (event.src_path, getattr(event, "dest_path", ""))]
+        if any(name and not name.startswith(".") for name in names):
+            self._changed.set()
+
+    def happened(self) -> bool:
+        """Something has happened since ``clear``; costs next to nothing."""
+        return self._changed.is_set()
+
+    def clear(self) -> None:
+        """Forget what has happened. Call it before looking at the folders."""
+        self._changed.clear()
+
+    def close(self) -> None:
+        """Stop watching."""
+        # its thread reports that it was stopped while it read, as an error
+        logging.getLogger("watchdog").setLevel(logging.CRITICAL)
+        self._observer.stop()
+        self._observer.join(timeout=5.0)
+
+
+def _identity(path: Path) -> "tuple[int, int] | None":
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

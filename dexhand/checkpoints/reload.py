@@ -1,0 +1,216 @@
+"""Hot reload: new checkpoints are noticed and loaded while the policy before them plays."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, Optional, Protocol
+
+import torch
+
+from dexhand.checkpoints.folder import BEST_NAME, iteration_of
+from dexhand.checkpoints.folder_changes import FolderChanges
+from dexhand.checkpoints.store import read_checkpoint
+from dexhand.core.eval_loop import LoadedPolicy
+from dexhand.core.file_locks import InUse
+from dexhand.core.interfaces import Clock, Policy
+from dexhand.core.stop import StopRequest
+
+log = logging.getLogger(__name__)
+
+WAIT_INTERVAL = 0.5
+"""Seconds between looks while there is nothing to play yet."""
+
+
+class FileId(NamedTuple):
+    """Equal as long as a file is the same and unchanged. Says nothing about newer or older."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Optional["FileId"]:
+        """``None`` where there is no file that could be looked at."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+class Source(Protocol):
+    """A place that checkpoints come to; ``dexhand.workspace.checkpoint_names.CheckpointSource`` is one."""
+
+    def checkpoints(self) -> list[Path]:
+        """The files that may be played, the one that is meant first. May raise ``OSError`` or ``ValueError``."""
+
+    def folders(self) -> list[Path]:
+        """The folders in which something happens when that changes."""
+
+
+Load = Callable[[Path, bytes], tuple[Policy, int]]
+"""Makes a policy of the content of a file, and tells its iteration. Raises where that cannot be; runs in a thread."""
+
+
+class ReloadWatcher:
+    """Follows a source of checkpoints.
+
+    A file is new when its inode, size or times have changed and its content has too. ``latest.pth`` is loaded whenever
+    it is new; a numbered file if its number is higher than the iteration that plays, or if nothing that was there is
+    there any more. What cannot be read or does not fit is reported once, and what plays goes on.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        load: Load,
+        *,
+        clock: Clock,
+        interval: float,
+        changes: FolderChanges | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        """Look every ``interval`` seconds (0 = never) and whenever ``changes`` notices something."""
+        self._source = source
+        self._load = load
+        self._clock = clock
+        self._interval = interval
+        self._changes = changes
+        # several torch threads would take processor cores from the loop for a few copies
+        self._executor = executor or ThreadPoolExecutor(1, "reload", initializer=torch.set_num_threads, initargs=(1,))
+        self._looking: Future[LoadedPolicy | None] | None = None
+        self._next_look = clock.monotonic() + interval
+        self._playing: LoadedPolicy | None = None
+        self._playing_file: tuple[Path, FileId] | None = None
+        self._playing_digest = b""
+        self._in_use: InUse | None = None
+        self._seen: dict[Path, FileId] = {}
+        self._complaints: set[tuple[Path, FileId | None]] = set()
+        self._source_complaint = ""
+
+    def wait(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
+        """The first checkpoint that can be played, however long it takes; ``None`` if a stop is requested before.
+
+        Errors of the kinds in ``fatal`` are raised instead of waiting for another file.
+        """
+        has_said = False
+        while not stop.requested:
+            loaded = self.look(fatal)
+            if loaded is not None:
+                return loaded
+            if not has_said:
+                log.info("Waiting for checkpoint in %s (Ctrl-C stops)", self._source)
+                has_said = True
+            self._clock.sleep(WAIT_INTERVAL)
+        return None
+
+    def poll(self) -> LoadedPolicy | None:
+        """Ask between two steps: a policy that has been loaded since, ready to act. Never waits."""
+        if self._looking is not None:
+            if not self._looking.done():
+                return None
+            looking, self._looking = self._looking, None
+            return looking.result()
+        if self._is_due():
+            self._next_look = self._clock.monotonic() + self._interval
+            self._looking = self._executor.submit(self.look)
+        return None
+
+    @property
+    def is_busy(self) -> bool:
+        """Something is being looked at or loaded at this moment."""
+        return self._looking is not None and not self._looking.done()
+
+    def _is_due(self) -> bool:
+        if self._changes is not None and self._changes.happened():
+            return True
+        return self._interval > 0 and self._clock.monotonic() >= self._next_look
+
+    def look(self, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
+        """Look now, in this thread, and load what is new."""
+        found = self._found()
+        is_anew = not any(self._seen.get(path) == identity for path, identity in found.items())
+        if found:
+            self._seen = found
+            self._complaints &= set(found.items())
+        for rank, (path, identity) in enumerate(found.items()):
+            is_meant = rank == 0
+            if not (is_meant and is_anew) and not self._may_replace_what_plays(path, is_meant):
+                continue
+            if (path, identity) == self._playing_file:
+                return None
+            try:
+                return self._load_if_new(path, identity)
+            except fatal:
+                raise
+            except Exception as error:  # whatever is wrong with a file, the test goes on
+                self._complain(path, identity, error)
+        return None
+
+    def _found(self) -> dict[Path, FileId]:
+        """The files that may be played, in order of preference, as they are now."""
+        try:
+            if self._changes is not None:
+                self._changes.clear()
+                self._changes.watch(self._source.folders())
+            found = [(path, FileId.of(path)) for path in self._source.checkpoints()]
+        except (OSError, ValueError) as error:
+            if str(error) != self._source_complaint:
+                log.warning("Cannot look for checkpoints: %s", error)
+            self._source_complaint = str(error)
+            return {}
+        self._source_complaint = ""
+        return {path: identity for path, identity in found if identity is not None}
+
+    def _may_replace_what_plays(self, path: Path, is_meant: bool) -> bool:
+        playing = self._playing
+        if playing is None or path == playing.path:
+            return True
+        iteration = iteration_of(path)
+        if iteration is None:
+            return is_meant and path.name != BEST_NAME
+        return iteration > playing.iteration
+
+    def _load_if_new(self, path: Path, identity: FileId) -> LoadedPolicy | None:
+        start = self._clock.monotonic()
+        content = read_checkpoint(path)
+        digest = hashlib.blake2b(content).digest()
+        if digest != self._playing_digest:
+            policy, iteration = self._load(path, content)
+            self._playing = LoadedPolicy(
+                policy,
+                path,
+                iteration,
+                age=self._clock.now() - identity.mtime_ns / 1e9,
+                load_seconds=self._clock.monotonic() - start,
+            )
+        is_new = digest != self._playing_digest
+        self._playing_file, self._playing_digest = (path, identity), digest
+        self._mark(path)
+        return self._playing if is_new else None
+
+    def _mark(self, path: Path) -> None:
+        before, self._in_use = self._in_use, InUse(path)
+        if before is not None:
+            before.release()
+
+    def _complain(self, path: Path, identity: FileId, error: Exception) -> None:
+        if (path, identity) in self._complaints:
+            return
+        self._complaints.add((path, identity))
+        reason = str(error) if str(path) in str(error) else f"{path}: {type(error).__name__}: {error}"
+        rest = "" if self._playing is None else f". Iteration {self._playing.iteration} plays on"
+        log.warning("Checkpoint not loaded: %s%s", reason, rest)
+        log.debug("Why %s was not loaded", path, exc_info=error)
+
+    def close(self) -> None:
+        """Stop looking. What is being loaded is dropped."""
+        self._executor.shutdown(wait=False)
+        if self._changes is not None:
+            self._changes.close()
+        if self._in_use is not None:
+            self._in_use.release()

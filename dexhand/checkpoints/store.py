@@ -1,0 +1,325 @@
+"""Checkpoint files: an ordinary torch zip plus an index, so that they can be read without unpickling anything.
+
+What a file holds is written at the head of ``checkpoint_index.py``.
+"""
+
+import io
+import json
+import logging
+import math
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dexhand.checkpoints.folder import BEST_NAME, LATEST_NAME, numbered_checkpoints, numbered_name
+from dexhand.checkpoints.format import (
+    FORMAT,
+    FORMAT_VERSION,
+    INDEX_RECORD,
+    STATE_ERRORS,
+    ZIP_ERRORS,
+    parse_index,
+    state_from,
+)
+from dexhand.core.file_locks import is_in_use
+from dexhand.core.files import TEMPORARY_SUFFIX, link_atomically, write_atomically
+
+log = logging.getLogger(__name__)
+
+_DTYPES = {
+    name: getattr(torch, name)
+    for name in (
+        *("bool", "uint8", "int8", "int16", "int32", "int64"),
+        *("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2"),
+        *("complex64", "complex128"),
+    )
+}
+_DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_LARGEST_INT_BITS = 255 * 8 - 1  # more than this, torch.load(weights_only=True) cannot read
+
+
+class CheckpointError(ValueError):
+    """A checkpoint file cannot be used; the message names the file and what is wrong with it."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem
+
+
+class ForeignCheckpointError(CheckpointError):
+    """The file is an intact torch file, written by another program."""
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
+    """Write ``state`` to ``path``: a reader sees the old file or the new one, never anything between.
+
+    ``state`` holds nested dictionaries (``str`` or ``int`` keys), lists, tuples, tensors, ``str``, ``int``, ``float``,
+    ``bool`` and ``None``; anything else raises ``TypeError`` naming its place. Tensors that share memory are written
+    once each. When ``OSError`` is raised the old file stands as it was, or the new one is complete.
+    """
+    content = _serialize(dict(state))
+    write_atomically(Path(path), lambda file: file.write(content))
+
+
+def _serialize(state: dict[str, Any]) -> bytes:
+    plain = _plain(state, "state")
+    tensors: list[torch.Tensor] = []
+    tree = _to_index(plain, tensors)
+    records = [
+        {"record": f"data/{number}", "dtype": _DTYPE_NAMES[tensor.dtype], "shape": list(tensor.shape)}
+        for number, tensor in enumerate(tensors)
+    ]
+    index = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "byteorder": sys.byteorder,
+        "tensors": records,
+        "state": tree,
+    }
+    buffer = io.BytesIO()
+    torch.save(plain, buffer)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        _check_records(archive, tensors)
+        archive.writestr(INDEX_RECORD, json.dumps(index, allow_nan=False, separators=(",", ":")))
+    return buffer.getvalue()
+
+
+def _check_records(archive: zipfile.ZipFile, tensors: list[torch.Tensor]) -> None:
+    """The index says that tensor n lies in record data/n; that is how torch numbers them, and here it is verified."""
+    records = {info.filename: (info.file_size, info.CRC) for info in archive.infolist()}
+    written = [name for name in records if name.startswith("archive/data/")]
+    for number, tensor in enumerate(tensors):
+        content = tensor.reshape(-1).view(torch.uint8).numpy()
+        if records.get(f"archive/data/{number}") != (content.nbytes, zlib.crc32(content.data)):
+            raise RuntimeError(f"torch {torch.__version__} did not write tensor {number} as record data/{number}")
+    if len(written) != len(tensors):
+        raise RuntimeError(f"torch {torch.__version__} wrote {len(written)} records for {len(tensors)} tensors")
+
+
+def _plain(value: Any, place: str) -> Any:
+    """A copy of ``value`` in exactly the types that a checkpoint can hold; every tensor in memory of its own."""
+    if isinstance(value, torch.Tensor):
+        return _plain_tensor(value, place)
+    if isinstance(value, dict):
+        for key in value:
+            if type(key) not in (str, int):
+                raise TypeError(f"{place} has the key {key!r}; a checkpoint can hold str and int keys")
+            _check_scalar(key, f"a key of {place}")
+        return {key: _plain(item, f"{place}[{key!r}]") for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(item, f"{place}[{number}]") for number, item in enumerate(value))
+    if value is None or type(value) in (bool, int, float, str):
+        _check_scalar(value, place)
+        return value
+    raise TypeError(
+        f"{place} is a {type(value).__module__}.{type(value).__qualname__}; a checkpoint can hold dict, list, tuple, "
+        "Tensor, str, int, float, bool and None"
+    )
+
+
+def _check_scalar(value: Any, place: str) -> None:
+    if type(value) is int and value.bit_length() > _LARGEST_INT_BITS:
+        raise TypeError(f"{place} is an int of {value.bit_length()} bits; a checkpoint can hold {_LARGEST_INT_BITS}")
+    if type(value) is str:
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise TypeError(f"{place} is not valid Unicode text: {error}") from None
+
+
+def _plain_tensor(tensor: torch.Tensor, place: str) -> torch.Tensor:
+    if tensor.dtype not in _DTYPE_NAMES or tensor.layout is not torch.strided or tensor.is_meta:
+        raise TypeError(
+            f"{place} is a {tensor.layout} tensor of {tensor.dtype} on {tensor.device}; a checkpoint can hold dense "
+            f"tensors of {', '.join(_DTYPES)}"
+        )
+    plain = tensor.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
+    return plain.cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _to_index(value: Any, tensors: list[torch.Tensor]) -> Any:
+    """The JSON form of a plain value; tensors are appended to ``tensors`` in the order in which pickle meets them."""
+    if isinstance(value, torch.Tensor):
+        tensors.append(value)
+        return {"tensor": len(tensors) - 1}
+    if isinstance(value, dict):
+        return {"dict": [[key, _to_index(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, tuple):
+        return {"tuple": [_to_index(item, tensors) for item in value]}
+    if isinstance(value, list):
+        return [_to_index(item, tensors) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read what ``save_checkpoint`` wrote, without unpickling; tensors own their memory, on ``map_location``.
+
+    The checksum of every record in the file is verified. Raises ``CheckpointError``.
+    """
+    path = Path(path)
+    return parse_checkpoint(path, read_checkpoint(path), map_location)
+
+
+def parse_checkpoint(path: Path, content: bytes, map_location: str | torch.device = "cpu") -> dict[str, Any]:
+    """``load_checkpoint`` of what ``read_checkpoint`` read from ``path``."""
+    records = _read_records(path, content)
+    if INDEX_RECORD not in records:
+        if any(name.endswith("data.pkl") for name in records):
+            raise ForeignCheckpointError(path, "not written by dexhand: this torch file has no dexhand index")
+        raise CheckpointError(path, f"not a checkpoint: a zip file without {INDEX_RECORD}")
+    index = _read_index(path, records[INDEX_RECORD])
+    with _malformed_index_error(path):
+        tensors = [_read_tensor(entry, records) for entry in index["tensors"]]
+    located = [tensor.to(map_location) for tensor in tensors]
+    with _malformed_index_error(path):
+        state = state_from(index["state"], located)
+    if not isinstance(state, dict):
+        raise CheckpointError(path, "malformed index: its state is not a dictionary")
+    return state
+
+
+def read_checkpoint(path: Path) -> bytes:
+    """The content of a file, not looked at yet. Raises ``CheckpointError`` where there is none."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        raise CheckpointError(path, "there is no such file") from None
+    except IsADirectoryError:
+        raise CheckpointError(path, "is a folder; name a .pth file in it") from None
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be read: {error.strerror}") from error
+    if not content:
+        raise CheckpointError(path, "is empty")
+    return content
+
+
+@contextmanager
+def _malformed_index_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except STATE_ERRORS as error:
+        raise CheckpointError(path, f"malformed index: {type(error).__name__}: {error}") from error
+
+
+def _read_records(path: Path, content: bytes) -> dict[str, bytes]:
+    """All records of a zip file, each with its checksum verified."""
+    name = "the table of records"
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            records = {}
+            for info in archive.infolist():
+                name = f"record {info.filename}"
+                if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+                    raise zipfile.BadZipFile("it is compressed")
+                if info.filename in records:
+                    raise zipfile.BadZipFile("it is there twice")
+                records[info.filename] = archive.read(info)
+            return records
+    except ZIP_ERRORS as error:
+        if content.startswith(b"PK\x03\x04") or name.startswith("record"):
+            raise CheckpointError(path, f"truncated or damaged: {name} cannot be read ({error})") from error
+        raise CheckpointError(path, "not a checkpoint: not a zip file, which is what torch writes") from error
+
+
+def _read_index(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        return parse_index(content)
+    except ValueError as error:
+        raise CheckpointError(path, str(error)) from error
+
+
+def _read_tensor(entry: Mapping[str, Any], records: Mapping[str, bytes]) -> torch.Tensor:
+    dtype, shape, content = _DTYPES[entry["dtype"]], entry["shape"], records[f"archive/{entry['record']}"]
+    if any(type(size) is not int or size < 0 for size in shape):
+        raise ValueError(f"{entry['record']} cannot have shape {shape}")
+    if math.prod(shape) * dtype.itemsize != len(content):
+        raise ValueError(f"{entry['record']} has {len(content)} bytes, which is no {entry['dtype']} of shape {shape}")
+    if not content:
+        return torch.empty(shape, dtype=dtype)
+    # frombuffer shares memory and may be misaligned; the clone is torch's own
+    return torch.frombuffer(bytearray(content), dtype=dtype).reshape(shape).clone()
+
+
+# --- the checkpoints of one run ---------------------------------------------------------------------------------------
+
+
+class CheckpointStore:
+    """The checkpoints of one run, in one folder, written by one process.
+
+    ``latest.pth`` is the newest state that was saved completely: while a save is under way, and after one that failed
+    or was killed, it is the one before. It is written first; the other names of the same save follow.
+    """
+
+    def __init__(self, folder: Path, keep: int | None = None) -> None:
+        """``keep``: how many numbered checkpoints stay, ``None`` = all of them."""
+        self.folder = folder
+        self.keep = keep
+
+    def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:
+        """Write ``latest.pth``; with ``numbered`` also ``checkpoint_<iteration>.pth``, with ``best`` the best one.
+
+        All are one file on disk where the file system has hard links. Returns the name that later saves leave alone
+        if there is one (``numbered``), else ``latest.pth``. Creates the folder; raises ``OSError``.
+        """
+        if iteration < 0:
+            raise ValueError(f"iteration={iteration} must not be negative")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        latest = self.folder / LATEST_NAME
+        save_checkpoint(latest, state)
+        if best:
+            link_atomically(latest, self.folder / BEST_NAME)
+        if not numbered:
+            return latest
+        link_atomically(latest, self.folder / numbered_name(iteration))
+        self._remove_old()
+        return self.folder / numbered_name(iteration)
+
+    def remove_leftovers(self) -> None:
+        """Delete the temporary files of a process that was killed while it saved. Raises ``OSError``."""
+        for path in self.folder.glob(f".*.pth.*{TEMPORARY_SUFFIX}"):
+            path.unlink()
+
+    def _remove_old(self) -> None:
+        """Delete numbered checkpoints beyond ``keep``, lowest first, but none that a test of this machine plays."""
+        numbered = self.numbered()
+        for path in numbered[: len(numbered) - self.keep] if self.keep is not None else ():
+            try:
+                if not is_in_use(path):
+                    path.unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                log.warning("%s should be deleted (train.keepCheckpoints=%s) but cannot be: %s", path, self.keep, error)
+                return
+
+    def latest(self) -> Path | None:
+        """The newest complete checkpoint."""
+        return self._existing(LATEST_NAME)
+
+    def best(self) -> Path | None:
+        """The newest checkpoint saved with ``best``."""
+        return self._existing(BEST_NAME)
+
+    def numbered(self) -> list[Path]:
+        """The numbered checkpoints, lowest iteration first."""
+        return numbered_checkpoints(self.folder)
+
+    def _existing(self, name: str) -> Path | None:
+        path = self.folder / name
+        return path if path.is_file() else None

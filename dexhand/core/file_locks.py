@@ -1,0 +1,65 @@
+"""Telling other processes of this machine that a file is in use: an advisory lock, gone with the process."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: nobody is told, and every file looks unused
+    fcntl = None  # type: ignore[assignment]
+
+
+class InUse:
+    """Marks a file as in use until ``release``; several processes may use one file.
+
+    A file that cannot be opened or locked (deleted meanwhile, a file system without locks) stays unmarked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = -1
+        if fcntl is None:
+            return
+        with contextlib.suppress(OSError):
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    def release(self) -> None:
+        """Calling it again does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def is_in_use(path: Path) -> bool:
+    """Another process, or another part of this one, has marked the file. Raises ``OSError`` where it is not there."""
+    return fcntl is not None and _conflicts(path, fcntl.LOCK_EX)
+
+
+def is_locked(path: Path) -> bool:
+    """A ``FileLock`` on the file is held. Raises ``OSError`` where it is not there.
+
+    For a moment the lock cannot be taken: who takes it should wait a little.
+    """
+    return fcntl is not None and _conflicts(path, fcntl.LOCK_SH)
+
+
+def _conflicts(path: Path, mode: int) -> bool:
+    with _opened(path) as descriptor:
+        try:
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks
+            return False
+        return False
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

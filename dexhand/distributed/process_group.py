@@ -1,0 +1,218 @@
+"""Several processes that train together: who they are, what they tell each other, and how the first one leads.
+
+Process 0 runs the loop. What all have to do at the same time (an iteration, collecting the state) it calls through
+``DistributedAlgorithm``; the others ``run_worker`` it. So only one process decides when to save and when to stop, and a signal or a
+full disk that one process meets cannot make the others wait for something that never comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import re
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from dexhand.core.interfaces import Algorithm, Iteration, Policy
+
+TIMEOUT = 60.0
+"""Seconds that a process waits for the others before it gives up."""
+
+T = TypeVar("T")
+
+
+class LostProcess(RuntimeError):
+    """Another process is gone or does not answer; nothing can be done together any more."""
+
+
+class NoSuchDevice(ValueError):
+    """The device that was asked for is not there; one line for the user."""
+
+
+class ProcessGroup:
+    """The processes of this training, seen from one of them; a single one needs no communication and has none.
+
+    What is sent between them is pickled: they are one program, on machines that trust each other.
+    """
+
+    def __init__(self, device: torch.device, rank: int = 0, size: int = 1, control: Any | None = None) -> None:
+        """``control`` is the process group that objects travel in; see ``join_process_group``."""
+        self.device = device
+        self.rank = rank
+        self.size = size
+        self._control = control
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this is process 0."""
+        return self.rank == 0
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all processes, by rank, in process 0; an empty list in the others."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.gather_object(value, values if self.is_leader else None, group=self._control)
+        return values if self.is_leader else []
+
+    def broadcast(self, value: T) -> T:
+        """The value of process 0, in all."""
+        values = [value]
+        if self.size > 1:
+            dist.broadcast_object_list(values, group=self._control)
+        return values[0]
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor, in place, by its mean over the processes."""
+        for tensor in tensors if self.size > 1 else ():
+            dist.all_reduce(tensor)
+            tensor /= self.size
+
+    def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor, in place, by that of process 0."""
+        for tensor in tensors if self.size > 1 else ():
+            dist.broadcast(tensor, 0)
+
+    def largest(self, tensor: Tensor) -> Tensor:
+        """The element-wise maximum over the processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+        return tensor
+
+
+_KEPT: list[dist.ProcessGroup | None] = []
+"""Groups live as long as the process. The destructor of gloo's waits for its thread, which may be about to drop a
+tensor of Python's, and holds Python's lock meanwhile: now and then the two would wait for each other without end."""
+
+
+@contextlib.contextmanager
+def join_process_group(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[ProcessGroup]:
+    """Join the processes that ``torchrun``'s environment variables describe; without these, be on one's own.
+
+    On GPUs each process of a machine takes its own. Raises ``LostProcess``, also from within, when another process is
+    gone or has not answered for ``timeout`` seconds, and ``NoSuchDevice``.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    place = _device(device, size)
+    if size == 1:
+        yield ProcessGroup(place)
+        return
+    rank, limit = int(os.environ["RANK"]), datetime.timedelta(seconds=timeout)
+    try:
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=limit)
+        control = dist.new_group(backend="gloo", timeout=limit)  # objects travel over the CPU
+        _KEPT.extend((dist.group.WORLD, control))
+        yield ProcessGroup(place, rank, size, control)
+        dist.barrier(group=control)
+    except RuntimeError as error:
+        if not _is_about_communication(error):
+            raise
+        raise LostProcess(
+            f"process {rank} of {size} lost another one, which is gone or gave no answer for {timeout:g} s "
+            f"({_reason(error)})"
+        ) from error
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _is_about_communication(error: RuntimeError) -> bool:
+    # gloo's errors have no class of their own; they begin with the file of its source that raised them
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
+def _reason(error: RuntimeError) -> str:
+    """What the library says, without the place in its source and its advice."""
+    return re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).split(". ")[0]
+
+
+def _device(name: str, processes: int) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise NoSuchDevice(f"{name!r} is no device. Give cpu, cuda or cuda:<number>") from None
+    if device.type == "cpu":
+        return device
+    if device.type != "cuda":
+        raise NoSuchDevice(f"{name!r} is a device that dexhand does not use. Give cpu, cuda or cuda:<number>")
+    number = int(os.environ.get("LOCAL_RANK", "0")) if processes > 1 else device.index or 0
+    if number >= torch.cuda.device_count():
+        raise NoSuchDevice(f"there is no GPU {number} for {name!r}: torch sees {torch.cuda.device_count()}. Give cpu")
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
+
+
+class DistributedAlgorithm:
+    """``Algorithm`` of process 0, which takes the other processes along; they ``run_worker``."""
+
+    def __init__(self, algorithm: Algorithm, processes: ProcessGroup) -> None:
+        self._algorithm = algorithm
+        self._processes = processes
+        self._closed = False
+
+    @property
+    def iterations_done(self) -> int:
+        """See ``Algorithm``."""
+        return self._algorithm.iterations_done
+
+    @property
+    def frames_done(self) -> int:
+        """See ``Algorithm``."""
+        return self._algorithm.frames_done
+
+    def iterate(self) -> Iteration:
+        """See ``Algorithm.iterate``."""
+        iteration: Iteration = self._everywhere("iterate")
+        return iteration
+
+    def state_dict(self) -> dict[str, Any]:
+        """See ``Algorithm.state_dict``."""
+        state: dict[str, Any] = self._everywhere("state_dict")
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Algorithm.load_state_dict``."""
+        self._everywhere("load_state_dict", state)
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """See ``Algorithm.load_weights``."""
+        self._everywhere("load_weights", weights)
+
+    def policy(self) -> Policy:
+        """See ``Algorithm.policy``."""
+        policy: Policy = self._everywhere("policy")
+        return policy
+
+    def close(self) -> None:
+        """See ``Algorithm.close``; the others stop following."""
+        if not self._closed:
+            self._closed = True
+            self._everywhere("close")
+
+    def _everywhere(self, method: str, *arguments: Any) -> Any:
+        self._processes.broadcast((method, arguments))
+        return getattr(self._algorithm, method)(*arguments)
+
+
+def run_worker(algorithm: Algorithm, processes: ProcessGroup) -> None:
+    """Do what process 0 does, until it closes its ``DistributedAlgorithm``.
+
+    SIGINT and SIGTERM are left to process 0: a follower that ended by itself would take the last checkpoint with it.
+    """
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        method = ""
+        while method != "close":
+            method, arguments = processes.broadcast(("", ()))
+            # a state that does not fit is refused by all alike, and process 0 tells
+            with contextlib.suppress(ValueError):
+                getattr(algorithm, method)(*arguments)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

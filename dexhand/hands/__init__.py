@@ -1,0 +1,1 @@
+"""Hands, described as data."""

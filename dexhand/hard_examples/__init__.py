@@ -1,0 +1,1 @@
+"""The hardest samples and episodes of a training: kept, ranked, reported."""

@@ -1,0 +1,151 @@
+"""Episodes as they end, seen from outside the learner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexhand.core.interfaces import ResetPose, Space, StepInfo, VecEnv
+
+
+@dataclass(frozen=True)
+class FinishedEpisodes:
+    """E episodes that ended within one rollout, by time and then by environment. All tensors are on the CPU."""
+
+    env: Tensor
+    """Number of the environment, int64. Shape (E,)."""
+    step: Tensor
+    """Step of the rollout that was the last one, counted from 0, int64. Shape (E,)."""
+    outcome: Tensor
+    """Index into ``VecEnv.outcome_names``, int64. Shape (E,)."""
+    length: Tensor
+    """Steps, those in earlier rollouts included, int64. Shape (E,)."""
+    reward_terms: Tensor
+    """Sum over the episode of each weighted reward term, float64; their sum is the return. Shape (E, T)."""
+    sample_loss: Tensor
+    """Mean over the episode's steps of the losses given to ``take``, float64. Shape (E,)."""
+    final_pose: ResetPose | None
+    """How hand and objects stood at the end, E rows; ``None`` where nobody said it."""
+
+
+class EpisodeRecorder:
+    """``VecEnv`` that remembers what happens in each episode until ``take`` asks, once in a rollout.
+
+    Within a step nothing is computed and nothing waits for the device. An episode whose beginning was not seen (of a
+    training that is continued and had no recorder before) is not told of.
+    """
+
+    def __init__(self, env: VecEnv, final_pose: Callable[[], ResetPose] | None = None) -> None:
+        """``final_pose`` says, after a step, how all environments stood before those that finished began anew."""
+        self.env = env
+        self.num_envs = env.num_envs
+        self.device = env.device
+        self.reward_names = env.reward_names
+        self.outcome_names = env.outcome_names
+        self._final_pose = final_pose
+        self._begin(seen=False)
+
+    def _begin(self, *, seen: bool) -> None:
+        self._rollout: list[StepInfo] = []
+        self._poses: list[ResetPose] = []
+        # of the episodes under way: reward terms, sample loss, steps
+        self._sums = torch.zeros(self.num_envs, len(self.reward_names) + 2, dtype=torch.float64, device=self.device)
+        self._seen = torch.full((self.num_envs,), seen, dtype=torch.bool, device=self.device)
+
+    @property
+    def single_observation_space(self) -> Space:
+        """See ``VecEnv``."""
+        return self.env.single_observation_space
+
+    @property
+    def single_action_space(self) -> Space:
+        """See ``VecEnv``."""
+        return self.env.single_action_space
+
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
+        """See ``VecEnv.reset``."""
+        self._begin(seen=True)
+        return self.env.reset(seed)
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+        """See ``VecEnv.step``."""
+        result = self.env.step(actions)
+        self._rollout.append(result[4])
+        if self._final_pose is not None:
+            self._poses.append(self._final_pose())
+        return result
+
+    def take(self, sample_losses: Tensor) -> FinishedEpisodes:
+        """The episodes that ended since the last call; ``sample_losses`` (H, N) are of the H steps since then.
+
+        Raises ``ValueError`` for losses of another shape.
+        """
+        if sample_losses.shape != (len(self._rollout), self.num_envs):
+            raise ValueError(
+                f"sample losses have shape {tuple(sample_losses.shape)}; there were {len(self._rollout)} steps of "
+                f"{self.num_envs} environments"
+            )
+        outcome = torch.stack([info["outcome"] for info in self._rollout])
+        terms = torch.stack([info["reward_terms"] for info in self._rollout])
+        told, sums = self._add_up(torch.cat((terms, sample_losses[..., None], torch.ones_like(terms[..., :1])), dim=2))
+        step, env = told.nonzero().unbind(dim=1)
+        rows = sums[step, env].cpu()
+        episodes = FinishedEpisodes(
+            env=env.cpu(),
+            step=step.cpu(),
+            outcome=outcome[step, env].cpu(),
+            length=rows[:, -1].long(),
+            reward_terms=rows[:, :-2],
+            sample_loss=rows[:, -2] / rows[:, -1],
+            final_pose=self._poses_at(step, env),
+        )
+        self._rollout, self._poses = [], []
+        return episodes
+
+    def _add_up(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums of ``values`` (H, N, C) from the beginning of the episode to each step, (H, N, C), and where an episode
+        ends that is told of, (H, N).
+        """
+        sums, told = [], []
+        for info, row in zip(self._rollout, values):
+            ended = info["outcome"] >= 0
+            self._sums = self._sums + row
+            sums.append(self._sums)
+            told.append(ended & self._seen)
+            self._sums = self._sums.masked_fill(ended[:, None], 0.0)
+            self._seen = self._seen | ended
+        return torch.stack(told), torch.stack(sums)
+
+    def _poses_at(self, step: Tensor, env: Tensor) -> ResetPose | None:
+        if not self._poses:
+            return None
+        return ResetPose(
+            dof_pos=torch.stack([pose.dof_pos for pose in self._poses])[step, env].cpu(),
+            object_pose=torch.stack([pose.object_pose for pose in self._poses])[step, env].cpu(),
+        )
+
+    def render(self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
+        """See ``VecEnv.render``."""
+        return self.env.render(env_id, camera, width, height)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See ``VecEnv.state_dict``; between a ``take`` and the next step. Readable without a recorder, too."""
+        return {**self.env.state_dict(), "recorder": {"sums": self._sums.clone(), "seen": self._seen.clone()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``VecEnv.load_state_dict``; the state may be of the environment without a recorder."""
+        self.env.load_state_dict(state)
+        self._begin(seen=False)
+        recorded = state.get("recorder")
+        if recorded is not None and recorded["sums"].shape == self._sums.shape:
+            self._sums = recorded["sums"].to(self.device, copy=True)
+            self._seen = recorded["seen"].to(self.device, copy=True)
+
+    def close(self) -> None:
+        """See ``VecEnv.close``."""
+        self.env.close()

@@ -1,0 +1,57 @@
+"""Pictures of poses that are long past."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from dexhand.core.interfaces import RenderingUnavailable, Simulator
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger(__name__)
+
+
+class PosePictures:
+    """Draws poses in a simulator of one environment of its own, which is made when the first one is drawn.
+
+    Where nothing can draw, it says so once and draws nothing.
+    """
+
+    def __init__(self, make_simulator: Callable[[], Simulator], width: int, height: int) -> None:
+        """``make_simulator`` may raise ``RenderingUnavailable``. Pictures are ``width`` x ``height`` pixels."""
+        self._make_simulator = make_simulator
+        self._size = (width, height)
+        self._simulator: Simulator | None = None
+        self._is_unavailable = False
+
+    def draw(self, dof_pos: Tensor, object_pose: Tensor) -> np.ndarray | None:
+        """The hand at joint positions (D,), m or rad, with objects at poses (O, 7); uint8 (height, width, 3).
+
+        ``None`` where nothing can draw.
+        """
+        if self._is_unavailable:
+            return None
+        try:
+            if self._simulator is None:
+                self._simulator = self._make_simulator()
+            simulator = self._simulator
+            everyone = torch.ones(1, dtype=torch.bool, device=simulator.device)
+            pose = (part[None].to(simulator.device) for part in (dof_pos, object_pose))
+            simulator.reset(everyone, *pose)
+            return simulator.render(0, width=self._size[0], height=self._size[1])
+        except RenderingUnavailable as error:
+            log.warning("Hard examples have no pictures: %s", error)
+            self._is_unavailable = True
+            return None
+
+    def close(self) -> None:
+        """Free the simulator; calling it again does nothing."""
+        if self._simulator is not None:
+            self._simulator.close()
+            self._simulator = None

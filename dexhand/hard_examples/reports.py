@@ -1,0 +1,199 @@
+"""What is told of hard examples: the samples themselves, reports of them, and reports of several processes as one.
+
+Nothing here knows what a sample is: it has a key, a loss, perhaps a picture, and a few plain values that describe it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Union
+
+import numpy as np
+from torch import Tensor
+
+from dexhand.core.interfaces import Metrics
+from dexhand.hard_examples.loss_statistics import LossStatistics
+
+Key = Union[int, str]
+"""What identifies a sample, however often it is seen."""
+Plain = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class HardExample:
+    """One sample at the time when its loss was highest."""
+
+    key: Key
+    loss: float
+    """Finite in a buffer; NaN or infinite in ``HardExampleReport.nonfinite``."""
+    step: int
+    """The training step that measured the loss."""
+    process: int = 0
+    """Rank of the process that remembers it."""
+    image: Tensor | None = None
+    """uint8 (h, w, 3), the longer side at most ``HardExampleTracker.image_side``."""
+    details: Mapping[str, Plain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HardExampleReport:
+    """What there is to say at one step, of one process or of several together."""
+
+    step: int
+    entries: tuple[HardExample, ...]
+    """The hardest samples of the run so far, hardest first."""
+    nonfinite: tuple[HardExample, ...]
+    """The first samples of the interval whose loss was NaN or infinite, in order of time; no pictures."""
+    interval: LossStatistics
+    """Finite losses since the report before."""
+    interval_samples: int
+    """Samples since the report before, those with NaN and infinite losses included."""
+    quantile: float
+    total_samples: int
+    """Samples of the run so far, those with NaN and infinite losses included."""
+    nan_losses: int
+    """In the run so far."""
+    infinite_losses: int
+    """In the run so far."""
+    buffer_size: int
+    processes: int = 1
+    ranking: str = ""
+    """What the losses measure, where a training ranks its samples in several ways."""
+
+    @property
+    def place(self) -> str:
+        """Begins the names of the scalars and pictures."""
+        return f"hard_examples/{self.ranking}" if self.ranking else "hard_examples"
+
+    @property
+    def threshold(self) -> float:
+        """The ``quantile`` of the interval's finite losses; NaN where there was none."""
+        return self.interval.quantile(self.quantile)
+
+    def scalars(self) -> Metrics:
+        """For ``MetricSink.scalars``."""
+        values = {
+            f"{self.place}/buffer_size": float(self.buffer_size),
+            f"{self.place}/total_samples": float(self.total_samples),
+            f"{self.place}/interval_samples": float(self.interval_samples),
+            f"{self.place}/nan_losses": float(self.nan_losses),
+            f"{self.place}/infinite_losses": float(self.infinite_losses),
+        }
+        if self.interval.count:
+            values[f"{self.place}/threshold"] = self.threshold
+            values[f"{self.place}/interval_mean"] = self.interval.mean
+            values[f"{self.place}/interval_max"] = self.interval.maximum
+        return values
+
+    def images(self) -> dict[str, np.ndarray]:
+        """For ``MetricSink.images``, hardest first."""
+        return {
+            f"{self.place}/{rank:02d}": entry.image.numpy()
+            for rank, entry in enumerate(self.entries, start=1)
+            if entry.image is not None
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that every JSON reader takes; NaN and infinity become text, pictures their shape."""
+        return {
+            "ranking": self.ranking,
+            "step": self.step,
+            "entries": [_entry_to_json(entry) for entry in self.entries],
+            "nonfinite": [_entry_to_json(entry) for entry in self.nonfinite],
+            "quantile": self.quantile,
+            "threshold": _finite_or_text(self.threshold),
+            "interval_samples": self.interval_samples,
+            "interval_mean": _finite_or_text(self.interval.mean),
+            "interval_min": _finite_or_text(self.interval.minimum),
+            "interval_max": _finite_or_text(self.interval.maximum),
+            "total_samples": self.total_samples,
+            "nan_losses": self.nan_losses,
+            "infinite_losses": self.infinite_losses,
+            "buffer_size": self.buffer_size,
+            "processes": self.processes,
+        }
+
+
+class HardExampleSink(Protocol):
+    """Where reports of hard examples go."""
+
+    def hard_examples(self, report: HardExampleReport) -> None:
+        """Record one report."""
+
+
+def merge_reports(reports: Sequence[HardExampleReport], size: int) -> HardExampleReport:
+    """One report of several processes, with ``size`` samples at most.
+
+    Processes take turns: each gives its hardest sample that nobody has given yet, then each its next one, so that none
+    crowds out the others; in the last turn the harder ones come first. A sample that several processes have seen counts
+    once, with its highest loss. Raises ``ValueError`` where there is no report.
+    """
+    if not reports:
+        raise ValueError("there is no report to merge; every process gives one")
+    interval = LossStatistics()
+    for report in reports:
+        interval.merge(report.interval)
+    nonfinite = sorted((example for report in reports for example in report.nonfinite), key=time_of)
+    return HardExampleReport(
+        step=reports[0].step,
+        entries=tuple(sorted(_in_turns(_without_doubles(reports), size), key=hardness)),
+        nonfinite=tuple(nonfinite[:size]),
+        interval=interval,
+        interval_samples=sum(report.interval_samples for report in reports),
+        quantile=reports[0].quantile,
+        total_samples=sum(report.total_samples for report in reports),
+        nan_losses=sum(report.nan_losses for report in reports),
+        infinite_losses=sum(report.infinite_losses for report in reports),
+        buffer_size=sum(report.buffer_size for report in reports),
+        processes=len(reports),
+        ranking=reports[0].ranking,
+    )
+
+
+def _without_doubles(reports: Sequence[HardExampleReport]) -> list[list[HardExample]]:
+    """The entries of each report, hardest first, without those that another report has with a higher loss."""
+    owner: dict[Key, tuple[float, int]] = {}
+    for number, report in enumerate(reports):
+        for entry in report.entries:
+            owner[entry.key] = min(owner.get(entry.key, (math.inf, number)), (-entry.loss, number))
+    return [
+        [entry for entry in report.entries if owner[entry.key][1] == number] for number, report in enumerate(reports)
+    ]
+
+
+def _in_turns(queues: list[list[HardExample]], size: int) -> list[HardExample]:
+    taken: list[HardExample] = []
+    for turn in range(max(len(queue) for queue in queues)):
+        offered = [queue[turn] for queue in queues if turn < len(queue)]
+        taken += sorted(offered, key=hardness)[: size - len(taken)]
+    return taken
+
+
+def hardness(example: HardExample) -> tuple[float, int, int]:
+    """Sorts the hardest first; of equal ones the earlier one."""
+    return -example.loss, example.step, example.process
+
+
+def time_of(example: HardExample) -> tuple[int, int]:
+    """Sorts by time."""
+    return example.step, example.process
+
+
+def _entry_to_json(entry: HardExample) -> dict[str, Any]:
+    shape = None if entry.image is None else list(entry.image.shape)
+    plain: dict[str, Any] = {name: _finite_or_text(value) for name, value in entry.details.items()}
+    return {
+        "key": entry.key,
+        "loss": _finite_or_text(entry.loss),
+        "step": entry.step,
+        "process": entry.process,
+        "image_shape": shape,
+        "details": plain,
+    }
+
+
+def _finite_or_text(value: Plain) -> Plain:
+    """JSON has no NaN and no infinity."""
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,245 @@
+"""Remembers the samples that training finds hardest, with what they looked like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexhand.hard_examples.loss_statistics import LossStatistics
+from dexhand.hard_examples.reports import HardExample, HardExampleReport, Key, Plain, hardness, time_of
+
+
+class HardExampleTracker:
+    """Keeps the ``max_hard_examples`` samples with the highest losses of one process.
+
+    A sample seen again keeps its higher loss. Samples below ``min_loss`` are counted but never kept. Losses that are
+    NaN or infinite are counted and shown apart: they have no place in an order. Memory does not grow with the steps.
+    """
+
+    def __init__(
+        self,
+        max_hard_examples: int = 50,
+        *,
+        min_loss: float = -math.inf,
+        quantile: float = 0.9,
+        image_side: int = 64,
+        report_size: int = 10,
+        process: int = 0,
+        ranking: str = "",
+    ) -> None:
+        """``quantile`` of an interval's losses is the reported threshold; reports show ``report_size`` samples.
+
+        Pictures are made smaller until their longer side is ``image_side`` pixels, never larger. Raises ``ValueError``.
+        """
+        for name, value in (
+            ("max_hard_examples", max_hard_examples),
+            ("image_side", image_side),
+            ("report_size", report_size),
+        ):
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+        if not 0 <= quantile <= 1:
+            raise ValueError(f"quantile={quantile} must be between 0 and 1")
+        self.max_hard_examples = max_hard_examples
+        self.min_loss = min_loss
+        self.quantile = quantile
+        self.image_side = image_side
+        self.report_size = report_size
+        self.process = process
+        self.ranking = ranking
+        self._buffer: list[HardExample] = []
+        self._interval = LossStatistics()
+        self._nonfinite: list[HardExample] = []
+        self._total_samples = 0
+        self._reported_samples = 0
+        self._nan_losses = 0
+        self._infinite_losses = 0
+
+    @property
+    def buffer(self) -> tuple[HardExample, ...]:
+        """The hardest samples, hardest first; of equal losses the one seen first."""
+        return tuple(self._buffer)
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """Of the samples in the buffer."""
+        return frozenset(example.key for example in self._buffer)
+
+    @property
+    def total_samples(self) -> int:
+        """Losses seen so far, finite or not."""
+        return self._total_samples
+
+    @property
+    def nonfinite_losses(self) -> int:
+        """Losses so far that were NaN or infinite."""
+        return self._nan_losses + self._infinite_losses
+
+    @property
+    def unreported_samples(self) -> int:
+        """Losses seen since the last report."""
+        return self._total_samples - self._reported_samples
+
+    def update(
+        self,
+        step: int,
+        keys: Sequence[Key],
+        losses: Tensor,
+        image: Callable[[int], Tensor] | None = None,
+        details: Callable[[int], Mapping[str, Plain]] | None = None,
+    ) -> int:
+        """Take note of one batch: ``losses`` (B,) of the samples ``keys``; returns how many entered the buffer.
+
+        ``image`` gives the picture, uint8 (H, W, 3), of the sample at a place in the batch (``images.__getitem__`` of a
+        tensor (B, H, W, 3) will do), and ``details`` what else to remember of it. Both are asked only for samples that
+        enter the buffer, ``details`` also for losses that are not finite. Raises ``ValueError`` where shapes or types
+        are not these; nothing has changed then.
+        """
+        if losses.shape != (len(keys),):
+            raise ValueError(f"losses have shape {tuple(losses.shape)}; {len(keys)} keys need shape ({len(keys)},)")
+        values: list[float] = losses.tolist()
+        # most batches have nothing strange and nothing hard, and should cost next to nothing
+        is_finite = math.isfinite(sum(values))
+        numbers = values if is_finite else [value for value in values if math.isfinite(value)]
+        entering: list[HardExample] = []
+        if numbers and max(numbers) > self._floor():
+            places = self._entering(keys, values)
+            entering = [self._example(step, keys, values, place, image, details) for place in places]
+        if len(numbers) < len(values):
+            strange = [place for place, value in enumerate(values) if not math.isfinite(value)]
+            self._note_nonfinite([self._example(step, keys, values, place, None, details) for place in strange])
+        self._interval.add(numbers)
+        self._total_samples += len(keys)
+        self._insert(entering)
+        return len(entering)
+
+    def report(self, step: int) -> HardExampleReport:
+        """What there is to say at ``step``; a new interval begins."""
+        report = HardExampleReport(
+            step=step,
+            entries=tuple(self._buffer[: self.report_size]),
+            nonfinite=tuple(self._nonfinite),
+            interval=self._interval,
+            interval_samples=self.unreported_samples,
+            quantile=self.quantile,
+            total_samples=self._total_samples,
+            nan_losses=self._nan_losses,
+            infinite_losses=self._infinite_losses,
+            buffer_size=len(self._buffer),
+            ranking=self.ranking,
+        )
+        self._interval, self._nonfinite = LossStatistics(), []
+        self._reported_samples = self._total_samples
+        return report
+
+    def forget(self) -> None:
+        """Empty the buffer: whatever comes next is the hardest again. Counts stay."""
+        self._buffer = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors, for a checkpoint."""
+        return {
+            "buffer": [_entry_to_state(entry) for entry in self._buffer],
+            "nonfinite": [_entry_to_state(entry) for entry in self._nonfinite],
+            "interval": self._interval.state_dict(),
+            "total_samples": self._total_samples,
+            "reported_samples": self._reported_samples,
+            "nan_losses": self._nan_losses,
+            "infinite_losses": self._infinite_losses,
+        }
+
+    def load_state_dict(self, *states: Mapping[str, Any]) -> None:
+        """Continue from the ``state_dict()`` of one tracker, or of several that become one.
+
+        Where this buffer is smaller, the hardest samples stay.
+        """
+        self._buffer, self._nonfinite, self._interval = [], [], LossStatistics()
+        for state in states:
+            self._insert([HardExample(**{**entry, "process": self.process}) for entry in state["buffer"]])
+            self._nonfinite += [HardExample(**{**entry, "process": self.process}) for entry in state["nonfinite"]]
+            self._interval.merge(LossStatistics.from_state(state["interval"]))
+        self._nonfinite = sorted(self._nonfinite, key=time_of)[: self.report_size]
+        self._total_samples = sum(state["total_samples"] for state in states)
+        self._reported_samples = sum(state["reported_samples"] for state in states)
+        self._nan_losses = sum(state["nan_losses"] for state in states)
+        self._infinite_losses = sum(state["infinite_losses"] for state in states)
+
+    def _floor(self) -> float:
+        """What a loss has to exceed to enter the buffer."""
+        if len(self._buffer) == self.max_hard_examples:
+            return self._buffer[-1].loss
+        return float(np.nextafter(self.min_loss, -math.inf))
+
+    def _entering(self, keys: Sequence[Key], values: Sequence[float]) -> list[int]:
+        """The places in a batch of those that will be in the buffer, hardest first."""
+        floor = self._floor()
+        kept = {entry.key: entry.loss for entry in self._buffer}
+        hard = [place for place, value in enumerate(values) if floor < value < math.inf]
+        entering: dict[Key, int] = {}
+        for place in sorted(hard, key=lambda place: -values[place]):
+            if keys[place] not in entering and values[place] > kept.get(keys[place], -math.inf):
+                entering[keys[place]] = place
+        # what stays of the buffer competes with what comes
+        rivals = [loss for key, loss in kept.items() if key not in entering]
+        return [
+            place
+            for rank, place in enumerate(entering.values())
+            if rank + sum(loss >= values[place] for loss in rivals) < self.max_hard_examples
+        ]
+
+    def _example(
+        self,
+        step: int,
+        keys: Sequence[Key],
+        values: Sequence[float],
+        place: int,
+        image: Callable[[int], Tensor] | None,
+        details: Callable[[int], Mapping[str, Plain]] | None,
+    ) -> HardExample:
+        return HardExample(
+            key=keys[place],
+            loss=values[place],
+            step=step,
+            process=self.process,
+            image=None if image is None else _shrunk(image(place), self.image_side),
+            details={} if details is None else dict(details(place)),
+        )
+
+    def _insert(self, candidates: list[HardExample]) -> None:
+        """Put examples into the buffer, in order, and let the rest fall out."""
+        if not candidates:
+            return
+        hardest: dict[Key, HardExample] = {}
+        for example in (*self._buffer, *candidates):
+            if example.key not in hardest or example.loss > hardest[example.key].loss:
+                hardest[example.key] = example
+        self._buffer = sorted(hardest.values(), key=hardness)[: self.max_hard_examples]
+
+    def _note_nonfinite(self, strange: list[HardExample]) -> None:
+        nan_losses = sum(math.isnan(example.loss) for example in strange)
+        self._nan_losses += nan_losses
+        self._infinite_losses += len(strange) - nan_losses
+        self._nonfinite = (self._nonfinite + strange)[: self.report_size]
+
+
+def _shrunk(image: Tensor, side: int) -> Tensor:
+    """A copy on the CPU whose longer side is at most ``side``; the proportions stay."""
+    if image.dtype != torch.uint8 or image.dim() != 3 or image.shape[2] != 3:
+        raise ValueError(f"an image is {image.dtype} of shape {tuple(image.shape)}; it must be torch.uint8 (H, W, 3)")
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return image.detach().cpu().clone()
+    planes = image.detach().permute(2, 0, 1)[None].float()
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    small = torch.nn.functional.interpolate(planes, size=size, mode="bilinear", antialias=True)
+    return small[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().contiguous()
+
+
+def _entry_to_state(entry: HardExample) -> dict[str, Any]:
+    return {**vars(entry), "details": dict(entry.details)}

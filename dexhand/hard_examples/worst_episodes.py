@@ -1,0 +1,175 @@
+"""The worst episodes of a training, kept while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from dexhand.core.interfaces import Algorithm, Iteration, Policy, ResetPose
+from dexhand.hard_examples.episode_recorder import EpisodeRecorder, FinishedEpisodes
+from dexhand.hard_examples.pictures import PosePictures
+from dexhand.hard_examples.reports import HardExample, HardExampleReport, HardExampleSink, Key, Plain
+from dexhand.hard_examples.tracker import HardExampleTracker
+
+RANKINGS = ("return", "sample_loss")
+"""By what episodes are the worst: the lowest return, and the highest mean loss of their samples."""
+
+
+class SampledAlgorithm(Algorithm, Protocol):
+    """An ``Algorithm`` that knows the loss of each sample it has learned from."""
+
+    @property
+    def sample_losses(self) -> Tensor:
+        """Of the H steps of N environments of the last iteration's rollout. Shape (H, N)."""
+
+
+@dataclass(frozen=True)
+class WorstEpisodeSettings:
+    """What is kept, and how often it is told."""
+
+    keep: int
+    """Episodes in each ranking."""
+    report_interval: int
+    """Iterations between two reports."""
+    forget: bool
+    """Begin anew after each report: the worst episodes since the last one, instead of the worst of the training."""
+
+
+class WorstEpisodesTracker:
+    """``Algorithm`` that keeps, for each of ``RANKINGS``, the worst episodes of the one inside it, and tells of them.
+
+    An episode's key is ``<iteration>-<environment>-<step>``: when and where it ended. Its loss is minus its return, or
+    the mean loss of its samples, each measured at the end of the iteration that the sample was collected in. A report
+    is made every ``report_interval`` iterations and at the end, at the training's step (environment frames), and drawn
+    then: a picture shows how the episode ended.
+    """
+
+    def __init__(
+        self,
+        algorithm: SampledAlgorithm,
+        recorder: EpisodeRecorder,
+        settings: WorstEpisodeSettings,
+        sinks: Sequence[HardExampleSink],
+        pictures: PosePictures | None = None,
+    ) -> None:
+        """``recorder`` is what ``algorithm`` trains on. ``sinks`` may be filled until the first iteration begins."""
+        self._algorithm = algorithm
+        self._recorder = recorder
+        self._settings = settings
+        self._sinks = sinks
+        self._pictures = pictures
+        self._trackers = [
+            HardExampleTracker(settings.keep, report_size=settings.keep, ranking=ranking) for ranking in RANKINGS
+        ]
+        self._poses: dict[Key, ResetPose] = {}  # of one environment each, without a first axis
+        self._images: dict[Key, Tensor] = {}
+
+    @property
+    def iterations_done(self) -> int:
+        """See ``Algorithm``."""
+        return self._algorithm.iterations_done
+
+    @property
+    def frames_done(self) -> int:
+        """See ``Algorithm``."""
+        return self._algorithm.frames_done
+
+    def iterate(self) -> Iteration:
+        """See ``Algorithm.iterate``."""
+        iteration = self._algorithm.iterate()
+        episodes = self._recorder.take(self._algorithm.sample_losses)
+        if len(episodes.env):
+            self._note(episodes, iteration)
+        if iteration.iterations_done % self._settings.report_interval == 0:
+            self._report()
+        return iteration
+
+    def _note(self, episodes: FinishedEpisodes, iteration: Iteration) -> None:
+        number = iteration.iterations_done
+        keys = [f"{number}-{env}-{step}" for env, step in zip(episodes.env.tolist(), episodes.step.tolist())]
+        losses = (-episodes.reward_terms.sum(dim=1), episodes.sample_loss)
+
+        def details(place: int) -> dict[str, Plain]:
+            return {"iteration": number, **self._details(episodes, place)}
+
+        for tracker, loss in zip(self._trackers, losses):
+            tracker.update(iteration.frames_done, keys, loss, details=details)
+        self._keep_poses(keys, episodes.final_pose)
+
+    def _details(self, episodes: FinishedEpisodes, place: int) -> dict[str, Plain]:
+        terms = dict(zip(self._recorder.reward_names, episodes.reward_terms[place].tolist()))
+        return {
+            "env": int(episodes.env[place]),
+            "outcome": self._recorder.outcome_names[int(episodes.outcome[place])],
+            "length": int(episodes.length[place]),
+            "return": sum(terms.values()),
+            "sample_loss": float(episodes.sample_loss[place]),
+            **{f"rewards/{name}": value for name, value in terms.items()},
+        }
+
+    def _keep_poses(self, keys: list[str], poses: ResetPose | None) -> None:
+        """Remember the final poses of what is in a buffer, and forget those of what fell out."""
+        kept = frozenset().union(*(tracker.keys for tracker in self._trackers))
+        self._poses = {key: pose for key, pose in self._poses.items() if key in kept}
+        self._images = {key: image for key, image in self._images.items() if key in kept}
+        if poses is not None:
+            for place, key in enumerate(keys):
+                if key in kept:
+                    # copies: a row of a tensor keeps the whole of it
+                    self._poses[key] = ResetPose(poses.dof_pos[place].clone(), poses.object_pose[place].clone())
+
+    def _report(self) -> None:
+        """Tell the sinks of every ranking that has something new."""
+        for tracker in self._trackers:
+            if tracker.unreported_samples:
+                report = self._illustrated(tracker.report(self.frames_done))
+                for sink in self._sinks:
+                    sink.hard_examples(report)
+                if self._settings.forget:
+                    tracker.forget()
+
+    def _illustrated(self, report: HardExampleReport) -> HardExampleReport:
+        return replace(report, entries=tuple(replace(entry, image=self._image(entry)) for entry in report.entries))
+
+    def _image(self, entry: HardExample) -> Tensor | None:
+        """The picture of an episode; one that was drawn before is not drawn again."""
+        pose = self._poses.get(entry.key)
+        if entry.key not in self._images and pose is not None and self._pictures is not None:
+            picture = self._pictures.draw(pose.dof_pos, pose.object_pose)
+            if picture is not None:
+                self._images[entry.key] = torch.from_numpy(picture)
+        return self._images.get(entry.key)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See ``Algorithm.state_dict``. Pictures are left out: they are drawn again from the poses."""
+        poses = {key: {"dof_pos": pose.dof_pos, "object_pose": pose.object_pose} for key, pose in self._poses.items()}
+        trackers = {tracker.ranking: tracker.state_dict() for tracker in self._trackers}
+        return {**self._algorithm.state_dict(), "hard_episodes": {"trackers": trackers, "poses": poses}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Algorithm.load_state_dict``; the state may be of a training that kept no episodes."""
+        self._algorithm.load_state_dict(state)
+        kept = state.get("hard_episodes")
+        if kept is not None:
+            for tracker in self._trackers:
+                tracker.load_state_dict(kept["trackers"][tracker.ranking])
+            self._poses = {key: ResetPose(**pose) for key, pose in kept["poses"].items()}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """See ``Algorithm.load_weights``."""
+        self._algorithm.load_weights(weights)
+
+    def policy(self) -> Policy:
+        """See ``Algorithm.policy``."""
+        return self._algorithm.policy()
+
+    def close(self) -> None:
+        """See ``Algorithm.close``; what has not been reported is reported now."""
+        self._report()
+        if self._pictures is not None:
+            self._pictures.close()
+        self._algorithm.close()

@@ -1,0 +1,78 @@
+"""Whether checkpoints hold what was saved, and whether a training goes on from one as if nothing had happened."""
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dexhand.checkpoints.store import CheckpointError, CheckpointStore, load_checkpoint
+from dexhand.core.interfaces import Algorithm
+from dexhand.mock.differences import differences
+from dexhand.mock_training.problems import Problems
+
+NEEDED = ("model", "optimizer", "schedule", "random", "position", "iterations_done", "train_loop")
+"""What a checkpoint of a mock training has, whoever wrote it."""
+
+
+class CheckedStore(CheckpointStore):
+    """Reads every checkpoint back as soon as the store has saved it, and compares."""
+
+    def __init__(self, store: CheckpointStore, problems: Problems) -> None:
+        super().__init__(store.folder, store.keep)
+        self.saved = 0
+        self._store = store
+        self._problems = problems
+
+    def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:
+        """See ``CheckpointStore.save``."""
+        path = self._store.save(state, iteration=iteration, numbered=numbered, best=best)
+        self.saved += 1
+        latest = self._store.latest()
+        self._problems.expect(latest is not None, "checkpoint", f"there is no latest.pth after {path} was saved")
+        for name in sorted({path, latest or path}):
+            self._compare(name, state)
+        self._problems.expect(
+            state.get("iterations_done") == iteration,
+            "checkpoint",
+            f"{path} is saved as iteration {iteration}, its state is of {state.get('iterations_done')}",
+        )
+        return path
+
+    def _compare(self, path: Path, state: Mapping[str, Any]) -> None:
+        try:
+            found = load_checkpoint(path)
+        except CheckpointError as error:
+            self._problems.add("checkpoint", str(error))
+            return
+        missing = [name for name in NEEDED if name not in found]
+        self._problems.extend("checkpoint", [f"{path} has no {name!r}" for name in missing])
+        self._problems.extend("checkpoint", (f"{path}: {text}" for text in differences(dict(state), found)))
+
+
+def check_resume(
+    algorithm: Algorithm,
+    checkpoint: Path,
+    rows: Mapping[int, Mapping[str, float]],
+    final: Mapping[str, Any],
+    problems: Problems,
+) -> None:
+    """Continue from ``checkpoint`` in a fresh ``algorithm`` to the end that ``final`` is the state of.
+
+    Every value of every curve in ``rows`` and the whole state at the end must be the same bits.
+    """
+    try:
+        algorithm.load_state_dict(load_checkpoint(checkpoint))
+    except (CheckpointError, ValueError, LookupError) as error:
+        problems.add("resume", f"{checkpoint} cannot be continued: {error}")
+        return
+    while algorithm.iterations_done < final["iterations_done"]:
+        iteration = algorithm.iterate()
+        for name, value in rows.get(iteration.iterations_done, {}).items():
+            found = iteration.metrics[name]
+            problems.expect(
+                struct.pack("d", found) == struct.pack("d", value),
+                "resume",
+                f"from {checkpoint.name}, iteration {iteration.iterations_done}: {name}={found!r} instead of {value!r}",
+            )
+    known = {name: value for name, value in final.items() if name != "train_loop"}
+    problems.extend("resume", (f"at the end {text}" for text in differences(known, algorithm.state_dict())))

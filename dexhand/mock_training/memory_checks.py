@@ -1,0 +1,60 @@
+"""Whether a process keeps what it should let go."""
+
+import gc
+import os
+import sys
+
+import torch
+
+from dexhand.mock_training.problems import Problems
+
+GROWTH_ALLOWED = 24e6
+"""Bytes from the first look to the last; allocators keep some back."""
+TENSORS_ALLOWED = 8
+"""Tensors alive at the last look that were not at the first, beyond those that are accounted for."""
+
+
+class MemoryChecks:
+    """Looks twice, at half time and at the end, and compares."""
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+        self._before: tuple[int, int, int] | None = None
+        self._was_frozen = gc.get_freeze_count() > 0
+
+    def begin(self) -> None:
+        """Leave out of sight what is alive already: the libraries' half a million objects would take their time."""
+        gc.freeze()
+
+    def look(self, accounted: int) -> None:
+        """Count; ``accounted`` tensors are known to be kept, and why."""
+        gc.collect()
+        now = (_resident_bytes(), _live_tensors(), accounted)
+        if self._before is None:
+            self._before = now
+            return
+        if not self._was_frozen:
+            gc.unfreeze()
+        grown, tensors, kept = (after - before for after, before in zip(now, self._before))
+        self._problems.expect(
+            grown <= GROWTH_ALLOWED,
+            "memory",
+            f"the process has grown by {grown / 1e6:.0f} MB in the second half; {GROWTH_ALLOWED / 1e6:.0f} are allowed",
+        )
+        self._problems.expect(
+            tensors <= max(kept, 0) + TENSORS_ALLOWED,
+            "memory",
+            f"{tensors} more tensors are alive than at half time, {max(kept, 0)} of them as hard examples",
+        )
+
+
+def _resident_bytes() -> int:
+    """Memory that the process has now; 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _live_tensors() -> int:
+    return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())

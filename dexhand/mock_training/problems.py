@@ -1,0 +1,44 @@
+"""What validation has found wrong."""
+
+from collections.abc import Iterable
+
+_SHOWN = 3
+"""Messages that are kept of each check; a fault that shows at every step would fill the screen."""
+
+
+class Problems:
+    """Collects what is wrong, by the name of the check that found it."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, list[str]] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, check: str, message: str) -> None:
+        """One thing is wrong."""
+        self._counts[check] = self._counts.get(check, 0) + 1
+        if self._counts[check] <= _SHOWN:
+            self._messages.setdefault(check, []).append(message)
+
+    def extend(self, check: str, messages: Iterable[str]) -> None:
+        """Several things are wrong, or none."""
+        for message in messages:
+            self.add(check, message)
+
+    def expect(self, holds: bool, check: str, message: str) -> None:
+        """``message`` says what is wrong where ``holds`` is false."""
+        if not holds:
+            self.add(check, message)
+
+    @property
+    def checks(self) -> list[str]:
+        """The names of the checks that found something, in order."""
+        return list(self._counts)
+
+    def lines(self) -> list[str]:
+        """``check: message``, a few for each check and how many more there are."""
+        lines = []
+        for check, messages in self._messages.items():
+            lines += [f"{check}: {message}" for message in messages]
+            more = self._counts[check] - len(messages)
+            lines += [f"{check}: and {more} more"] if more else []
+        return lines

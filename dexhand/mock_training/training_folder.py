@@ -1,0 +1,80 @@
+"""The folder that a mock training writes into: nobody else's, and used by one training at a time."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from dexhand.checkpoints.folder import checkpoints_in
+from dexhand.checkpoints.store import CheckpointError, CheckpointStore, load_checkpoint
+
+SUMMARIES = "mock_summaries"
+HARD_EXAMPLES = "hard_examples.jsonl"
+_LOCK = ".mock_training.lock"
+
+
+class SettingsError(ValueError):
+    """A flag does not work here; one line for the user."""
+
+
+@contextlib.contextmanager
+def training_folder(folder: Path, resume: bool) -> Iterator[dict[str, Any] | None]:
+    """Hold ``folder`` for one training; gives the state to go on from, ``None`` without ``resume``.
+
+    Without ``resume``, what an earlier mock training left is deleted. Raises ``SettingsError`` where the folder cannot
+    be used, is in use, or holds checkpoints that no mock training wrote.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(folder / _LOCK))
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SettingsError(f"--checkpoint_dir={folder} is in use by another mock training. Name another one") from None
+    except OSError as error:
+        raise SettingsError(
+            f"--checkpoint_dir={folder}: {error.strerror or error}. Name a folder that can be written to"
+        ) from None
+    try:
+        state = _newest(folder)
+        if resume and state is None:
+            raise SettingsError(f"--resume: there is no checkpoint in {folder}. Leave --resume out to begin")
+        if not resume and state is not None:
+            _clear(folder)
+        yield state if resume else None
+    finally:
+        lock.release()
+
+
+def _newest(folder: Path) -> dict[str, Any] | None:
+    """The newest state in the folder, ``None`` where there is none."""
+    path = CheckpointStore(folder).latest()
+    if path is None:
+        strangers = checkpoints_in(folder)
+        if strangers:
+            raise SettingsError(
+                _not_ours(folder, f"there is {strangers[0].name}, and no latest.pth of a mock training")
+            )
+        return None
+    try:
+        state = load_checkpoint(path)
+    except CheckpointError as error:
+        raise SettingsError(_not_ours(folder, str(error))) from None
+    if "mock_training" not in state:
+        raise SettingsError(_not_ours(folder, f"{path.name} is of another training"))
+    return state
+
+
+def _not_ours(folder: Path, reason: str) -> str:
+    return f"--checkpoint_dir={folder} holds something else: {reason}. Name another folder, or empty this one"
+
+
+def _clear(folder: Path) -> None:
+    store = CheckpointStore(folder)
+    store.remove_leftovers()
+    for path in [*store.numbered(), store.latest(), store.best(), folder / HARD_EXAMPLES]:
+        if path is not None:
+            path.unlink(missing_ok=True)
+    shutil.rmtree(folder / SUMMARIES, ignore_errors=True)

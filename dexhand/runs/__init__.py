@@ -1,1 +1,0 @@
-"""What the workspace holds, and pinning it: ``python -m dexhand.runs``. Needs no torch."""

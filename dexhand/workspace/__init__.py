@@ -1,0 +1,1 @@
+"""Run folders, the links to them, and what each run records."""

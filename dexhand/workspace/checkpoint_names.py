@@ -1,0 +1,229 @@
+"""Which checkpoint file a user means. Needs no torch: a missing checkpoint is reported before torch is imported."""
+
+import difflib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dexhand.checkpoints.folder import LATEST_NAME, checkpoints_in
+from dexhand.workspace.links import LATEST, began
+from dexhand.workspace.run_name import RunName
+from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
+
+_LATEST = {"latest": "train", **LATEST}
+_ACCEPTED = "Give latest, a run's name or a part of it, a run folder or a .pth file"
+
+
+class CheckpointNotFound(WorkspaceError):
+    """Nothing fits what the user asked for; the message says what was looked for, what exists and what to do."""
+
+    def __init__(self, spec: str, problem: str) -> None:
+        super().__init__(f"train.checkpoint={spec!r}: {problem}")
+
+
+@dataclass(frozen=True)
+class CheckpointSource:
+    """The place that a user named: a file, a folder, or the newest training run. Looked at anew for every question."""
+
+    spec: str
+    """What the user wrote."""
+    workspace: Workspace
+    place: Path | None
+    """A ``.pth`` file, or a folder; ``None`` = the newest training run, whichever that is at the moment."""
+
+    def __str__(self) -> str:
+        return str(self._folder() or self.workspace.links)
+
+    @property
+    def is_experiment(self) -> bool:
+        """A checkpoint that is missing or damaged now may still come: this is a folder, or a file of a run's."""
+        return self.place is None or self.place.is_dir() or self.place.parent.name == "nn"
+
+    def checkpoints(self) -> list[Path]:
+        """The files that may be played, the one that is meant first; empty while there are none. Raises ``OSError``."""
+        folder = self._folder()
+        if folder is None:
+            return []
+        if folder.suffix == ".pth" and not folder.is_dir():
+            return [folder] if folder.is_file() else []
+        return checkpoints_in(folder / "nn") or checkpoints_in(folder)
+
+    def folders(self) -> list[Path]:
+        """The folders in which something happens when other files are meant than now."""
+        found = [self.workspace.links, self.workspace.archive] if self.place is None else []
+        folder = self._folder()
+        if folder is not None:
+            found += [folder / "nn", folder, folder.parent]
+        return [path for path in found if path.is_dir()]
+
+    def _folder(self) -> Path | None:
+        return self.workspace.latest("train") if self.place is None else self.place
+
+
+def find_source(spec: str, runs_dir: Path) -> CheckpointSource:
+    """The place that ``spec`` means, in the workspace ``runs_dir``; it need not hold checkpoints yet.
+
+    ``spec`` is, in this order: ``latest``, ``latest_train``, ``latest_test``; a file; an ``nn/`` or run folder; a run's
+    name, also the one under which it is pinned; ``RUN/checkpoint.pth`` or ``RUN.pth``, which older documents use for
+    what is now ``RUN``; part of a name, meaning the newest run that holds checkpoints. A test run stands for the
+    checkpoint it played. Raises ``CheckpointNotFound`` where there is no such place.
+    """
+    workspace = Workspace(runs_dir)
+    name = _name_in(workspace, spec)
+    try:
+        if name in _LATEST:
+            return CheckpointSource(spec, workspace, _latest(spec, _LATEST[name], workspace))
+        places = list(_places(spec, name, workspace))
+        place = next((found for place in places for found in [_place_at(spec, place)] if found), None)
+        if place is None:
+            _explain_dead_links(spec, places, workspace)
+            place = _by_part(spec, name, places, workspace)
+    except OSError as error:
+        raise CheckpointNotFound(spec, f"cannot be looked for: {error.strerror}. {_ACCEPTED}") from error
+    return CheckpointSource(spec, workspace, Path(os.path.abspath(place)))
+
+
+def resolve_checkpoint(spec: str, runs_dir: Path) -> Path:
+    """The file that ``spec`` means now. Raises ``CheckpointNotFound``, also where the place holds none yet."""
+    source = find_source(spec, runs_dir)
+    found = source.checkpoints()
+    if found:
+        return Path(os.path.realpath(found[0])) if source.place is None else found[0]
+    if source.place is None:
+        raise CheckpointNotFound(spec, f"{source} has not saved a checkpoint yet. {_ACCEPTED}")
+    raise CheckpointNotFound(spec, f"there is no checkpoint in {source}. {_ACCEPTED}")
+
+
+def find_run(spec: str, runs_dir: Path) -> tuple[Run, Path]:
+    """The training run that ``spec`` means and the checkpoint to go on from. Raises ``CheckpointNotFound``.
+
+    ``spec`` is what ``resolve_checkpoint`` takes; naming a file in a run's ``nn/`` means that run, from that file.
+    """
+    checkpoint = resolve_checkpoint(spec, runs_dir)
+    run = Run(Path(os.path.realpath(checkpoint.parent.parent)))
+    if checkpoint.parent.name != "nn" or not run.config_file.is_file():
+        raise CheckpointNotFound(
+            spec, f"{checkpoint} belongs to no run: there is no {run.config_file}. checkpoint= begins a new run from it"
+        )
+    return run, checkpoint
+
+
+def _name_in(workspace: Workspace, spec: str) -> str:
+    """``spec`` without the ``runs/`` or ``runs_all/`` before it."""
+    first, _, rest = spec.strip().rstrip("/").partition("/")
+    return rest if rest and first in (workspace.links.name, workspace.archive.name) else spec.strip().rstrip("/")
+
+
+def _places(spec: str, name: str, workspace: Workspace) -> Iterator[Path]:
+    if spec.strip():
+        yield workspace.view.settled(Path(os.path.expanduser(spec.strip())))
+    if name and not os.path.isabs(name):
+        for folder in (workspace.links, workspace.archive, workspace.view.pinned):
+            yield workspace.view.settled(folder / name)
+
+
+def _place_at(spec: str, path: Path) -> Path | None:
+    """The file or folder that ``path`` leads to, if any."""
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return _played(spec, path) or path
+    if path.suffix != ".pth":
+        return None
+    if path.name == LATEST_NAME and path.parent.name == "nn" and path.parent.parent.is_dir():
+        return path  # of a run that has saved nothing yet
+    if (path.parent / "nn" / path.name).is_file():
+        return path.parent / "nn" / path.name
+    if path.name == "checkpoint.pth" and _is_run(path.parent):
+        return _place_at(spec, path.parent)
+    return _place_at(spec, path.with_suffix("")) if path.with_suffix("").is_dir() else None
+
+
+def _is_run(folder: Path) -> bool:
+    name = os.path.basename(os.path.realpath(folder))
+    return (folder / "nn").is_dir() or (folder.is_dir() and RunName.parse(name) is not None)
+
+
+def _played(spec: str, folder: Path) -> Path | None:
+    """The checkpoint that the test run in ``folder`` played; ``None`` for a folder that is no test run."""
+    pointer = Run(folder).played_file
+    if checkpoints_in(folder / "nn") or not pointer.is_file():
+        return None
+    path = Path(os.path.normpath(os.path.join(os.path.realpath(folder), pointer.read_text(encoding="utf-8").strip())))
+    if not path.is_file():
+        raise CheckpointNotFound(spec, f"this test run played {path}, which is not there any more")
+    return path
+
+
+def _latest(spec: str, kind: str, workspace: Workspace) -> Path | None:
+    """``None`` for the newest training run, the file that it played for the newest test run."""
+    link = workspace.links / f"latest_{kind}"
+    if not workspace.view.is_deleted(link):
+        _explain_dead_links(spec, [link], workspace)
+    newest = workspace.latest(kind)
+    if newest is None:
+        raise CheckpointNotFound(
+            spec, f"there is no {kind}ing run in {workspace.links} or {workspace.archive} yet. {_ACCEPTED}"
+        )
+    if kind == "train":
+        return None
+    played = _played(spec, newest)
+    if played is None:
+        raise CheckpointNotFound(spec, f"{newest} holds no checkpoint and names none in checkpoint.txt. {_ACCEPTED}")
+    return played
+
+
+def _by_part(spec: str, name: str, places: list[Path], workspace: Workspace) -> Path:
+    """The newest run with ``name`` in its name: one that holds checkpoints, or else a test run that played one."""
+    runs = _runs(workspace)
+    matches = [path for called, path in runs.items() if name and name in called]
+    for match in matches:
+        if checkpoints_in(match / "nn") or checkpoints_in(match):
+            return match
+    for match in matches:
+        played = _played(spec, match)
+        if played:
+            return played
+    if matches:
+        return matches[0]
+    for place in places:
+        files = checkpoints_in(place.parent)
+        if place.suffix == ".pth" and files:
+            near = difflib.get_close_matches(place.name, [file.name for file in files]) or [files[0].name]
+            raise CheckpointNotFound(spec, f"there is no such file; {place.parent} holds {', '.join(near)}")
+    where = f"{workspace.links} and {workspace.archive}"
+    exists = (
+        f"{where} hold no runs" if not runs else f"Nearest in {where}: {', '.join(_nearest(name, [*runs, *_LATEST]))}"
+    )
+    raise CheckpointNotFound(spec, f"no file, folder or run is called so. {exists}. {_ACCEPTED}")
+
+
+def _explain_dead_links(spec: str, places: list[Path], workspace: Workspace) -> None:
+    links, archive = workspace.links.name, workspace.archive.name
+    for place in places:
+        run = [place.with_suffix("")] if place.suffix == ".pth" else []
+        for path in (place, *run, *place.parents):
+            if path.is_symlink() and not path.exists():
+                raise CheckpointNotFound(
+                    spec,
+                    f"the link {path} points to {os.readlink(path)}, which is not there. If the runs were copied from "
+                    "another machine, copy the folder that holds them too: "
+                    f"rsync -av SERVER:PATH/{links} SERVER:PATH/{archive} {workspace.links.parent}. "
+                    "If they were moved, name where they are now",
+                )
+
+
+def _runs(workspace: Workspace) -> dict[str, Path]:
+    """Every run that the workspace shows or holds by each of its names, newest first."""
+    found: dict[str, Path] = {}
+    for entry in workspace.view.entries():
+        found.setdefault(entry.name, entry.path)
+    return dict(sorted(found.items(), key=lambda item: began(item[1]), reverse=True))
+
+
+def _nearest(name: str, runs: list[str]) -> list[str]:
+    """Up to three names that begin like ``name``; where none does, the first three."""
+    heads = {run: run[: len(name)] for run in runs}
+    near = difflib.get_close_matches(name, set(heads.values()))
+    return ([run for head in near for run in runs if heads[run] == head] or runs)[:3]

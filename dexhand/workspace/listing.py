@@ -1,0 +1,178 @@
+"""The runs of a workspace and what their files say of them."""
+
+import difflib
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dexhand.checkpoints.folder import preferred_checkpoint
+from dexhand.checkpoints.format import read_plain_state
+from dexhand.workspace.links import LATEST, RunsView, began, is_running
+from dexhand.workspace.run_name import RunName
+from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
+
+_TASK_NAME = re.compile(r"^task:\n(?:  .*\n)*?  name: (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run and where it is shown."""
+
+    name: str
+    path: Path
+    """The folder itself."""
+    shown: bool
+    """In ``runs/``, by a link or because it lies there."""
+    pinned: tuple[str, ...]
+    """Its names in ``runs/pinned/``."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that it can be called by."""
+        return (self.name, *self.pinned)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run. ``None`` where its files do not say."""
+
+    task: str | None = None
+    kind: str | None = None
+    """``train`` or ``test``."""
+    age: float | None = None
+    """Seconds since it began."""
+    iterations: int | None = None
+    """Of a training: iterations behind its newest checkpoint."""
+    best_return: float | None = None
+    """Of a training: the best mean return so far."""
+    games: int | None = None
+    """Of a test: games played."""
+    mean_return: float | None = None
+    """Of a test: mean return of all its games."""
+    size: int | None = None
+    """Bytes on disk; a file with several names counts once."""
+    running: bool = False
+    """A process works in it now."""
+    problem: str | None = None
+    """Why its newest checkpoint or its results cannot be read."""
+
+
+def found_runs(view: RunsView) -> list[FoundRun]:
+    """Every run of the workspace, the newest first. Raises ``OSError``."""
+    found: dict[str, FoundRun] = {}
+    for entry in view.entries():
+        run = found.setdefault(os.path.realpath(entry.path), FoundRun(entry.path.name, entry.path, False, ()))
+        if entry.place == view.links:
+            run = replace(run, shown=True)
+        elif entry.place == view.pinned:
+            run = replace(run, pinned=(*run.pinned, entry.name))
+        found[os.path.realpath(entry.path)] = run
+    runs = [run for run in found.values() if _is_run(run.path)]
+    return sorted(runs, key=lambda run: (began(run.path), run.name), reverse=True)
+
+
+def find(spec: str, runs: list[FoundRun], workspace: Workspace) -> FoundRun:
+    """The one run that ``spec`` means: latest, a name, a part of a name, or a path. Raises ``WorkspaceError``."""
+    wanted = spec.strip().rstrip("/")
+    path = workspace.latest(LATEST.get(wanted, "train")) if wanted in ("latest", *LATEST) else _path(wanted, workspace)
+    real = None if path is None else os.path.realpath(path)
+    called = [run for run in runs if wanted in run.names or real == os.path.realpath(run.path)]
+    matches = called or [run for run in runs if wanted and any(wanted in name for name in run.names)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        rest = f" and {len(matches) - 3} more" if len(matches) > 3 else ""
+        some = ", ".join(run.name for run in matches[:3]) + rest
+        raise WorkspaceError(f"{spec!r} fits {len(matches)} runs: {some}. Give more of the name")
+    names = [name for run in runs for name in run.names]
+    near = difflib.get_close_matches(wanted, names) or names[:3]
+    nearest = f"Nearest: {', '.join(near)}" if near else "There are none yet"
+    raise WorkspaceError(f"no run is called {spec!r}. {nearest}. python -m dexhand.runs lists all")
+
+
+def _path(spec: str, workspace: Workspace) -> Path | None:
+    path = workspace.view.settled(Path(os.path.expanduser(spec)))
+    return path if "/" in spec and path.is_dir() else None
+
+
+def _is_run(path: Path) -> bool:
+    run, name = Run(path), os.path.basename(os.path.realpath(path))
+    return RunName.parse(name) is not None or run.checkpoints.is_dir() or run.config_file.is_file()
+
+
+# --- what files say ---------------------------------------------------------------------------------------------------
+
+
+def facts_of(run: FoundRun, now: float) -> Facts:
+    """Read what the run's files say; ``now`` in seconds since 1970. Files that cannot be read raise nothing."""
+    name = RunName.parse(os.path.basename(os.path.realpath(run.path)))
+    facts = Facts(size=_size(run.path), running=is_running(run.path))
+    if name is not None:
+        facts = replace(facts, task=name.task, kind=name.kind, age=_age(name, now))
+    try:
+        facts = replace(facts, task=_task(run.path) or facts.task)
+        return replace(facts, **_test_results(run.path), **_training_state(run.path))
+    except (OSError, OverflowError, RecursionError, ValueError) as error:
+        return replace(facts, problem=str(error))
+
+
+def _task(path: Path) -> str | None:
+    """What the configuration says, because a run may have been called otherwise."""
+    file = Run(path).config_file
+    # a YAML library would take milliseconds a run; the file is written by one, in this form
+    found = _TASK_NAME.search(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return found.group(1) if found else None
+
+
+def _training_state(path: Path) -> dict[str, Any]:
+    checkpoint = preferred_checkpoint(Run(path).checkpoints)
+    if checkpoint is None:
+        return {}
+    state = read_plain_state(checkpoint)
+    loop = state.get("train_loop")
+    best = loop.get("best_return") if isinstance(loop, dict) else None
+    return {"iterations": _number(state.get("epoch"), int), "best_return": _number(best, float)}
+
+
+def _test_results(path: Path) -> dict[str, Any]:
+    file = Run(path).results_file
+    if not file.is_file():
+        return {}
+    results = json.loads(file.read_text(encoding="utf-8"))
+    summary = results.get("summary") if isinstance(results, dict) else None
+    if not isinstance(summary, dict):
+        raise ValueError(f"{file}: there is no summary in it")
+    return {"games": _number(summary.get("games"), int), "mean_return": _number(summary.get("mean_return"), float)}
+
+
+def _number(value: Any, kind: Callable[[Any], Any]) -> Any:
+    return kind(value) if type(value) in (int, kind) and math.isfinite(value) else None
+
+
+def _age(name: RunName, now: float) -> float | None:
+    try:
+        return now - time.mktime(time.strptime(name.started, "%Y%m%d_%H%M%S"))
+    except (ValueError, OverflowError):  # no date, such as the 31st of February
+        return None
+
+
+def _size(folder: Path) -> int | None:
+    try:
+        return sum({(status.st_dev, status.st_ino): status.st_size for status in _files(folder)}.values())
+    except OSError:
+        return None
+
+
+def _files(folder: Path) -> Iterator[os.stat_result]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path))
+            else:
+                yield entry.stat(follow_symlinks=False)

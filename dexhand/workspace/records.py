@@ -1,0 +1,78 @@
+"""What a run records about itself: enough to run it again."""
+
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from dexhand.core.files import write_atomically
+from dexhand.workspace.workspace import Run
+
+GIT_TIMEOUT = 5.0
+"""Seconds that one question to git may take."""
+
+
+def record(run: Run, config_yaml: str, argv: Sequence[str], played: Path | None = None) -> None:
+    """Write down how the run came about: configuration, command, code, packages and the checkpoint it plays.
+
+    Of a run that goes on, the configuration is the newest; the rest is there of every start, in order.
+    """
+    run.config_file.write_text(config_yaml, encoding="utf-8")
+    for path, text in (
+        (run.command_file, shlex.join(argv) + "\n"),
+        (run.git_file, _git_state()),
+        (run.packages_file, _packages()),
+    ):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+    if played is not None:
+        record_played(run, played)
+
+
+def record_played(run: Run, checkpoint: Path) -> None:
+    """Write down what a test run plays now: ``latest_test`` and the name of the run lead to it. Raises ``OSError``."""
+    content = f"{_path_from(run.path, checkpoint)}\n".encode()
+    write_atomically(run.played_file, lambda file: file.write(content))
+
+
+def _path_from(run: Path, checkpoint: Path) -> str:
+    """Relative if the checkpoint belongs to a run beside this one, so that the whole workspace can move."""
+    folder, target = os.path.realpath(run), os.path.realpath(checkpoint)
+    beside = os.path.commonpath([folder, target]) == os.path.dirname(folder)
+    return os.path.relpath(target, folder) if beside else target
+
+
+def _git_state() -> str:
+    """Commit and uncommitted changes of the working directory's repository, or why there are none."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("diff", "--no-ext-diff", "HEAD")
+    except FileNotFoundError:
+        return "git is not installed\n"
+    except subprocess.TimeoutExpired:
+        return f"git did not answer within {GIT_TIMEOUT:g} s\n"
+    except subprocess.CalledProcessError as error:
+        complaint: bytes = error.stderr
+        return complaint.decode(errors="replace")
+    return f"commit {commit}\n{changes}"
+
+
+def _git(*arguments: str) -> str:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    answer = subprocess.run(["git", *arguments], check=True, capture_output=True, timeout=GIT_TIMEOUT, env=environment)
+    return answer.stdout.decode(errors="replace")
+
+
+@cache
+def _packages() -> str:
+    """The Python that runs and every installed distribution that it can import, as ``name==version``."""
+    found: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"]
+        if name:  # else the remains of an installation
+            found.setdefault(name.lower(), f"{name}=={distribution.version}")  # the first on the path is imported
+    return "\n".join([f"Python {platform.python_version()}", *(found[name] for name in sorted(found))]) + "\n"

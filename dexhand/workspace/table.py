@@ -1,0 +1,82 @@
+"""The list of runs as a table for people."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dexhand.workspace.listing import Facts, FoundRun
+
+_WIDE = 200
+"""Columns where nobody looks: a file or a pipe gets whole lines."""
+
+
+def print_table(runs: Sequence[FoundRun], facts: Sequence[Facts]) -> None:
+    """One line a run."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDE)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("run", "task", "kind", "age", "iterations", "best return", "size", ""):
+        right = header in ("age", "iterations", "best return", "size")
+        table.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=False)
+    for run, fact in zip(runs, facts):
+        table.add_row(*(Text(cell) for cell in _cells(run, fact)))
+    console.print(table)
+    if any(fact.kind == "test" for fact in facts):
+        console.print("Of tests: games and mean return.", style="dim")
+    for fact in facts:
+        if fact.problem is not None:
+            console.print(f"?  {fact.problem}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _cells(run: FoundRun, fact: Facts) -> list[str]:
+    missing = "" if fact.problem is None else "?"
+    done, result = _count(fact.iterations, ""), _decimal(fact.best_return)
+    if fact.iterations is None and fact.games is not None:
+        done, result = _count(fact.games, " game" if fact.games == 1 else " games"), _decimal(fact.mean_return)
+    return [
+        run.name,
+        fact.task or "?",
+        fact.kind or "?",
+        age_in_words(fact.age),
+        done or missing,
+        result or missing,
+        size_in_words(fact.size),
+        _state(run, fact),
+    ]
+
+
+def _state(run: FoundRun, fact: Facts) -> str:
+    pins = [f"pinned as {name}" if name != run.name else "pinned" for name in run.pinned]
+    shown = ["shown"] if run.shown else []
+    return ", ".join([*(["running"] if fact.running else []), *(pins or shown)])
+
+
+def age_in_words(seconds: float | None) -> str:
+    """In the largest unit of which there are two."""
+    if seconds is None:
+        return "?"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def size_in_words(size: int | None) -> str:
+    """In powers of 1000."""
+    if size is None:
+        return "?"
+    for exponent, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
+        if size >= 10**exponent:
+            return f"{size / 10**exponent:.1f} {unit}"
+    return f"{size} B"
+
+
+def _count(number: int | None, unit: str) -> str:
+    return "" if number is None else f"{number:,}{unit}"
+
+
+def _decimal(number: float | None) -> str:
+    return "" if number is None else f"{number:.2f}"

@@ -1,0 +1,74 @@
+"""Which simulator and which device a configuration means on this machine."""
+
+import importlib.util
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from dexhand.app.build import backend_of, device_of
+from dexhand.config.compose import compose
+from dexhand.config.errors import ConfigError
+
+Machine = Callable[[int, set[str]], None]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """``machine(gpus, packages)``: pretend that torch finds these GPUs and that only these simulators are installed."""
+
+    def pretend(gpus: int, packages: set[str]) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name in packages else None)
+
+    return pretend
+
+
+class TestChoice:
+    @pytest.mark.parametrize(
+        ("gpus", "packages", "device", "expected"),
+        [
+            (0, {"mujoco", "mujoco_warp"}, "auto", ("mujoco", "cpu")),
+            (1, {"mujoco", "mujoco_warp"}, "auto", ("mujoco_warp", "cuda:0")),
+            (1, {"mujoco", "mujoco_warp"}, "cuda:0", ("mujoco_warp", "cuda:0")),
+            (1, {"mujoco", "mujoco_warp"}, "cpu", ("mujoco", "cpu")),
+            (1, {"mujoco"}, "auto", ("mujoco", "cpu")),
+        ],
+    )
+    def test_auto_takes_the_best(
+        self, machine: Machine, gpus: int, packages: set[str], device: str, expected: tuple[str, str]
+    ) -> None:
+        """MuJoCo Warp where there are a GPU and the package, unless the CPU is asked for; else MuJoCo."""
+        config = compose([f"env.device={device}"])
+        machine(gpus, packages)
+        assert (backend_of(config), str(device_of(config))) == expected
+
+    @pytest.mark.parametrize(("gpus", "expected"), [(0, "cpu"), (1, "cuda:0")])
+    def test_mujoco_warp_works_where_the_machine_can(self, machine: Machine, gpus: int, expected: str) -> None:
+        """On the GPU if there is one, else on Warp's CPU device."""
+        config = compose(["sim.backend=mujoco_warp"])
+        machine(gpus, {"mujoco", "mujoco_warp"})
+        assert device_of(config) == torch.device(expected)
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(
+        ("overrides", "gpus", "packages", "parts"),
+        [
+            ([], 0, set(), ["sim.backend=auto", "MuJoCo is not installed", "pip install", "sim.backend=mock"]),
+            (["sim.backend=mujoco_warp"], 1, {"mujoco"}, ["sim.backend=mujoco_warp", "pip install 'dexhand[warp]'"]),
+            (["sim.backend=mujoco_warp", "env.device=cuda:1"], 1, {"mujoco_warp"}, ["env.device=cuda:1", "finds 1"]),
+            (["env.device=cuda"], 0, {"mujoco"}, ["env.device=cuda", "finds 0", "env.device=cpu"]),
+            (["env.device=cuda"], 1, {"mujoco"}, ["sim.backend=mujoco works on the CPU", "mujoco_warp"]),
+        ],
+    )
+    def test_what_is_missing_is_said(
+        self, machine: Machine, overrides: list[str], gpus: int, packages: set[str], parts: list[str]
+    ) -> None:
+        """With what to do about it."""
+        config = compose(overrides)
+        machine(gpus, packages)
+        with pytest.raises(ConfigError) as error:
+            device_of(config)
+        assert [part for part in parts if part not in str(error.value)] == []

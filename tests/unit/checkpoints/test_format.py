@@ -1,0 +1,70 @@
+"""What can be read of a checkpoint without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dexhand.checkpoints.format import read_plain_state
+from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
+
+STATE = {
+    "epoch": 7,
+    "train_loop": {"best_return": -1.5},
+    "odd": [float("inf"), (1, "two", None), {3: True}],
+    "model": {"weight": torch.ones(2, 3)},
+}
+
+
+def without_tensors(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return None
+    if isinstance(value, dict):
+        return {key: without_tensors(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(without_tensors(item) for item in value)
+    return value
+
+
+def test_plain_values_are_those_of_the_checkpoint(tmp_path: Path) -> None:
+    """Everything but the tensors, whose places hold None."""
+    save_checkpoint(tmp_path / "x.pth", STATE)
+    assert read_plain_state(tmp_path / "x.pth") == without_tensors(load_checkpoint(tmp_path / "x.pth"))
+    assert read_plain_state(tmp_path / "x.pth")["epoch"] == 7
+
+
+def test_it_needs_no_torch(tmp_path: Path) -> None:
+    """A program that only lists runs starts in a moment."""
+    save_checkpoint(tmp_path / "x.pth", STATE)
+    code = (
+        "import sys; from pathlib import Path; from dexhand.checkpoints.format import read_plain_state\n"
+        "print(read_plain_state(Path(sys.argv[1]))['epoch'], 'torch' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.pth")], capture_output=True, text=True)
+    assert answer.stdout == "7 False\n", answer.stderr
+
+
+def test_a_damaged_file_says_so(tmp_path: Path) -> None:
+    """Wherever a file is cut off, and whichever byte of its index is another one: ValueError, naming the file."""
+    path = tmp_path / "x.pth"
+    save_checkpoint(path, STATE)
+    content = path.read_bytes()
+    index = content.index(b'{"format"')
+    damaged = [content[:length] for length in range(0, len(content), 97)]
+    damaged += [content[:at] + b"#" + content[at + 1 :] for at in range(index, index + 300, 7)]
+    for part in damaged:
+        path.write_bytes(part)
+        with pytest.raises(ValueError, match=r"x\.pth: no readable index"):
+            read_plain_state(path)
+
+
+def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
+    """It holds no index of ours."""
+    torch.save({"epoch": 3}, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match="no readable index"):
+        read_plain_state(tmp_path / "x.pth")
+    with pytest.raises(FileNotFoundError):
+        read_plain_state(tmp_path / "gone.pth")

@@ -1,0 +1,141 @@
+"""Several processes that train together; this one is one of them, the other is real."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from peer import Counting, lead, talk
+
+from dexhand.distributed.process_group import (
+    DistributedAlgorithm,
+    LostProcess,
+    NoSuchDevice,
+    ProcessGroup,
+    join_process_group,
+    run_worker,
+)
+
+pytestmark = pytest.mark.usefixtures("forked_python")
+PEER = Path(__file__).with_name("peer.py")
+StartPeer = Callable[[str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start_peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartPeer]:
+    """``start_peer(role)`` starts the other process; ``lead`` is process 0, any other role process 1."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    peers: list[subprocess.Popen[str]] = []
+
+    def start(role: str) -> "subprocess.Popen[str]":
+        shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+        theirs = {**os.environ, **shared, "RANK": str(int(role != "lead")), "OMP_NUM_THREADS": "1"}
+        for name, value in {**shared, "RANK": str(int(role == "lead"))}.items():
+            monkeypatch.setenv(name, value)
+        peers.append(subprocess.Popen([sys.executable, str(PEER), role], env=theirs, stderr=subprocess.PIPE, text=True))
+        return peers[-1]
+
+    yield start
+    for peer in peers:
+        peer.kill()
+        peer.communicate()
+
+
+def test_processes_tell_each_other(start_peer: StartPeer) -> None:
+    """Gather, broadcast, mean and maximum of two, as process 0 sees them."""
+    peer = start_peer("talk")
+    with join_process_group(timeout=30.0) as processes:
+        assert talk(processes) == [[{"rank": 0}, {"rank": 1}], "from 0", [1.5, 15.0], [3.0, -1.0], True]
+    assert peer.wait(30) == 0
+
+
+def test_the_leader_takes_the_other_along(start_peer: StartPeer) -> None:
+    """Every call reaches both, in order, with its arguments; a state that both refuse stops neither."""
+    peer = start_peer("follow")
+    with join_process_group(timeout=30.0) as processes:
+        algorithm = Counting(processes)
+        led = DistributedAlgorithm(algorithm, processes)
+        assert led.iterate().mean_return == 3.0
+        with pytest.raises(ValueError, match="negative"):
+            led.load_state_dict({"iterations": -1})
+        led.load_state_dict({"iterations": 7})
+        led.load_weights({})
+        led.policy()
+        assert led.state_dict() == {"iterations": [7, 7]}
+        assert (led.iterations_done, led.frames_done) == (7, 0)
+        led.close()
+        led.close()
+    assert algorithm.calls.count("close") == 1
+    assert peer.wait(30) == 0
+
+
+def test_a_follower_leaves_signals_to_the_leader(start_peer: StartPeer) -> None:
+    """While it follows, and only then."""
+    handlers = []
+    before = signal.getsignal(signal.SIGTERM)
+
+    class Watching(Counting):
+        def close(self) -> None:
+            handlers.append(signal.getsignal(signal.SIGTERM))
+            super().close()
+
+    peer = start_peer("lead")
+    with join_process_group(timeout=30.0) as processes:
+        algorithm = Watching(processes)
+        run_worker(algorithm, processes)
+    assert algorithm.calls == ["iterate", "load_state_dict", "state_dict", "close"]
+    assert handlers == [signal.SIG_IGN]
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert peer.wait(30) == 0
+
+
+@pytest.mark.parametrize(("role", "timeout"), [("die", 30.0), ("hang", 1.0)])
+def test_a_process_that_is_gone_or_silent_is_an_error_of_one_line(
+    role: str, timeout: float, start_peer: StartPeer
+) -> None:
+    """Not a wait without end."""
+    start_peer(role)
+    with (
+        pytest.raises(LostProcess, match="process 0 of 2 lost another one") as error,
+        join_process_group(timeout=timeout) as processes,
+    ):
+        processes.gather(1)
+    assert "\n" not in str(error.value)
+    assert not torch.distributed.is_initialized()
+
+
+def test_other_errors_pass_through(start_peer: StartPeer) -> None:
+    """They are not about communication."""
+    start_peer("hang")
+    with pytest.raises(RuntimeError, match="a bug") as error, join_process_group(timeout=30.0):
+        raise RuntimeError("a bug")
+    assert not isinstance(error.value, LostProcess)
+
+
+def test_a_single_process_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything works, and no connection is made."""
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with join_process_group() as processes:
+        assert talk(processes) == [[{"rank": 0}], "from 0", [1.0, 10.0], [0.0, -1.0], True]
+        assert lead(processes).calls == ["iterate", "load_state_dict", "state_dict", "close"]
+        assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+    """In one line that says what to give."""
+    with pytest.raises(NoSuchDevice, match=rf"'{device}'.*Give cpu") as error, join_process_group(device):
+        pass
+    assert "\n" not in str(error.value)
+
+
+def test_processes_on_their_own_can_be_made_directly() -> None:
+    """For an algorithm without company."""
+    assert ProcessGroup(torch.device("cpu")).is_leader

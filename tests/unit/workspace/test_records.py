@@ -1,0 +1,101 @@
+"""What a run records about itself."""
+
+import os
+import platform
+import shlex
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from dexhand.mock.clock import FakeClock
+from dexhand.workspace import records
+from dexhand.workspace.records import record
+from dexhand.workspace.workspace import Run, Workspace
+
+
+class TestRecord:
+    def make(self, folder: Path) -> Run:
+        return Workspace(folder / "runs").create_run("A", "train", FakeClock())
+
+    def git(self, folder: Path, *arguments: str) -> None:
+        identity = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+    def test_configuration_and_command(self, tmp_path: Path) -> None:
+        """config.yaml is the text given; command.txt can be pasted into a shell."""
+        run = self.make(tmp_path)
+        argv: list[str] = ["python", "scripts/train.py", "task=A", "name=it's two words"]
+        record(run, "a: ü\n", argv)
+        assert run.config_file.read_text(encoding="utf-8") == "a: ü\n"
+        assert shlex.split(run.command_file.read_text()) == argv
+        assert not run.played_file.exists()
+
+    def test_commit_and_uncommitted_changes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """git.txt leads back to the code that ran."""
+        self.git(tmp_path, "init")
+        (tmp_path / "code.py").write_text("old\n")
+        self.git(tmp_path, "add", "code.py")
+        self.git(tmp_path, "commit", "-m", "first")
+        (tmp_path / "code.py").write_text("new\n")
+        monkeypatch.chdir(tmp_path)
+        run = self.make(tmp_path)
+        record(run, "", [])
+        text = run.git_file.read_text()
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert text.startswith(f"commit {head.stdout}")
+        assert "-old\n+new\n" in text
+
+    def test_outside_a_repository(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where there is no repository, git's own words are kept."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+        run = self.make(tmp_path)
+        record(run, "", [])
+        assert "not a git repository" in run.git_file.read_text()
+
+    def test_without_git(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A machine without git records that."""
+        monkeypatch.setenv("PATH", str(tmp_path))
+        run = self.make(tmp_path)
+        record(run, "", [])
+        assert run.git_file.read_text() == "git is not installed\n"
+
+    def test_a_git_that_hangs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A repository too slow to ask does not hold the run up."""
+        (tmp_path / "git").write_text("#!/bin/sh\nexec sleep 60\n")
+        (tmp_path / "git").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        monkeypatch.setattr(records, "GIT_TIMEOUT", 0.1)
+        run = self.make(tmp_path)
+        record(run, "", [])
+        assert run.git_file.read_text() == "git did not answer within 0.1 s\n"
+
+    def test_python_and_packages(self, tmp_path: Path) -> None:
+        """packages.txt has the running Python, then what pip would list, each once, in order."""
+        run = self.make(tmp_path)
+        record(run, "", [])
+        first, *rest = run.packages_file.read_text(encoding="utf-8").splitlines()
+        assert first == f"Python {platform.python_version()}"
+        assert f"filelock=={metadata.version('filelock')}" in rest
+        names = [line.partition("==")[0].lower() for line in rest]
+        assert names == sorted(set(names))
+
+    def test_of_every_start(self, tmp_path: Path) -> None:
+        """A run that goes on keeps the records of its starts, and has the newest configuration."""
+        run = self.make(tmp_path)
+        for seed in ("1", "2"):
+            record(run, f"seed: {seed}\n", ["train", f"seed={seed}"])
+        assert run.config_file.read_text() == "seed: 2\n"
+        assert run.command_file.read_text() == "train seed=1\ntrain seed=2\n"
+        assert run.packages_file.read_text().count("Python ") == 2
+
+    def test_the_checkpoint_that_is_played(self, tmp_path: Path) -> None:
+        """A checkpoint of the same workspace is named relative to the run, any other by its full path."""
+        run = self.make(tmp_path)
+        beside = tmp_path / "runs_all" / "B_train_20260101_000000" / "nn" / "latest.pth"
+        record(run, "", [], played=beside)
+        assert run.played_file.read_text() == "../B_train_20260101_000000/nn/latest.pth\n"
+        record(run, "", [], played=tmp_path / "else.pth")
+        assert run.played_file.read_text() == f"{tmp_path / 'else.pth'}\n"
