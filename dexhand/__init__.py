@@ -1,6 +1,6 @@
 """Train, watch and test policies for a dexterous robot hand."""
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dexhand.core.task_env import TaskEnv

@@ -1,8 +1,8 @@
 """Several processes that train together: who they are, what they tell each other, and how the first one leads.
 
 Process 0 runs the loop. What all have to do at the same time (an iteration, collecting the state) it calls through
-``DistributedAlgorithm``; the others ``run_worker`` it. So only one process decides when to save and when to stop, and a signal or a
-full disk that one process meets cannot make the others wait for something that never comes.
+``DistributedAlgorithm``; the others do the same in ``run_worker``. So only one process decides when to save and when to
+stop, and a signal or a full disk that one process meets cannot make the others wait for something that never comes.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Union
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch import Tensor
 from dexhand.core.interfaces import Metrics
 from dexhand.hard_examples.loss_statistics import LossStatistics
 
-Key = Union[int, str]
+Key = int | str
 """What identifies a sample, however often it is seen."""
 Plain = str | int | float | bool | None
 

@@ -13,7 +13,7 @@ from dexhand.hard_examples.reports import HardExampleReport, Plain, merge_report
 from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.dataset import PROMPT_LENGTH, MockBatch, MockDataset
 from dexhand.mock.model import MockModel, MockModelPolicy, check_weights
-from dexhand.mock.sharding import shard, whole
+from dexhand.mock.sharding import shard, shard_like, whole
 
 LEARNING_RATE = 0.01
 WARM_UP_STEPS = 10
@@ -215,7 +215,7 @@ class MockAlgorithm:
     @torch.no_grad()
     def _load_weights(self, weights: Mapping[str, Tensor]) -> None:
         for name, parameter in self.model.named_parameters():
-            parameter.copy_(shard(weights[name], parameter))
+            parameter.copy_(shard_like(weights[name], parameter))
 
     def _load_optimizer(self, state: Mapping[str, Any]) -> None:
         """Copies: Adam goes on in the tensors it is given. Moments are spread as their parameters are; the number of
@@ -223,7 +223,7 @@ class MockAlgorithm:
         """
         moments = {
             number: {
-                name: shard(value, self._parameters[number]).clone() if value.dim() else value.clone()
+                name: shard_like(value, self._parameters[number]).clone() if value.dim() else value.clone()
                 for name, value in moments.items()
             }
             for number, moments in state["state"].items()

@@ -27,7 +27,7 @@ def whole(value: Any) -> Any:
     return value.full_tensor() if hasattr(value, "full_tensor") else value
 
 
-def shard(value: Tensor, like: Any) -> Tensor:
+def shard_like(value: Tensor, like: Any) -> Tensor:
     """The part that a process keeps of a whole array, spread as ``like`` is. All processes call it."""
     if not hasattr(like, "full_tensor"):
         return value.to(like.device)

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from dexhand.runs.__main__ import main
 from freezegun import freeze_time
 
 from dexhand.checkpoints.store import CheckpointStore
 from dexhand.config.compose import compose, to_yaml
 from dexhand.config.task_schema import TASKS
 from dexhand.core.clock import SystemClock
+from dexhand.runs import main
 from dexhand.workspace.table import age_in_words, size_in_words
 from dexhand.workspace.workspace import Run, Workspace, lock_run
 
@@ -187,7 +187,7 @@ class TestList:
         """It answers in a fraction of a second."""
         save(begin(1), 3, 2.0)
         code = (
-            "import sys; from dexhand.runs.__main__ import main; main([])\n"
+            "import sys; from dexhand.runs import main; main([])\n"
             "print(sorted({'torch', 'numpy', 'hydra', 'mujoco'} & {*sys.modules}))"
         )
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

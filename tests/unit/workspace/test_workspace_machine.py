@@ -273,12 +273,12 @@ import sys
 from pathlib import Path
 from dexhand.core.clock import SystemClock
 from dexhand.workspace.links import Limits
-from dexhand.workspace.workspace import Workspace, hold
+from dexhand.workspace.workspace import Workspace, lock_run
 sys.stdin.readline()
 workspace = Workspace(Path(sys.argv[1]), Limits(train=3, test=3))
 for number in range(15):
     run = workspace.create_run("A", "train", SystemClock())
-    with hold(run):
+    with lock_run(run):
         workspace.publish(run)
         assert (workspace.links / run.name).is_dir(), "a run that goes on is shown"
         workspace.tidy()
