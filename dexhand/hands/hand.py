@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-ASSET = Path(__file__).parent.parent / "assets" / "dexhand021_right.xml"
+ASSET = Path(__file__).parent / "dexhand021_right" / "hand.xml"
 """The built-in model."""
 
 BASE_JOINTS = ("ARTx", "ARTy", "ARTz", "ARRx", "ARRy", "ARRz")

@@ -47,7 +47,7 @@ DONE_BY_CI = (
 """CI's own script installs the package in fresh environments and runs the tests."""
 IN_ANOTHER_TEST = ("pytest --dexhand-env=examples/outside_project/pendulum/env.py:PendulumEnv",)
 """``test_outside_project.py`` does so."""
-BUILT_IN_HAND = ROOT / "dexhand" / "assets" / "dexhand021_right.xml"
+BUILT_IN_HAND = ROOT / "dexhand" / "hands" / "dexhand021_right" / "hand.xml"
 
 
 def blocks(document: str, language: str) -> list[str]:
