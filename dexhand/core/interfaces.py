@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 
 from torch import Generator, Tensor, device
 
@@ -191,11 +191,20 @@ class ResetPose:
 
 
 @dataclass(frozen=True)
-class StepResult:
-    """What a task says of one control step, for every environment."""
+class Observations:
+    """What policy and critic see of every environment."""
 
-    observations: Tensor
-    """What the policy sees. Shape (N, F)."""
+    policy: Tensor
+    """Shape (N, F)."""
+    critic: Tensor | None = None
+    """Shape (N, Fc); ``None`` = the critic sees what the policy sees."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """A task's evaluation of one control step, for every environment."""
+
+    observations: Observations
     reward_terms: Tensor
     """Weighted reward terms; their sum is the reward. Shape (N, T)."""
     success: Tensor
@@ -209,13 +218,21 @@ class StepResult:
 class Task(Protocol):
     """What is asked of the hand: tensor code only, the same on every simulator.
 
-    A task keeps a memory between control steps (previous targets, timers) but no clock and no random state of its own.
+    A task keeps state between control steps (previous targets, timers, goals) but has no clock and no random state.
     ``TaskEnv`` calls ``dof_targets``, then lets the simulator step, then calls ``evaluate``; for environments that
-    finished it calls ``reset_pose`` and ``begin`` and then ``observe``.
+    finished it calls ``reset_pose`` and ``reset`` and then ``observe``.
+
+    What is random (starting poses, goals, commands, noise) is drawn from the generator passed in, a ``torch.Generator``
+    on the task's device, and remembered in the task's state. Every call draws the same amount, for all environments,
+    whatever happens in them: then no environment's numbers depend on what another one does.
     """
 
     num_observations: int
+    """F."""
+    num_critic_observations: int
+    """Fc; 0 = the critic sees what the policy sees, and ``Observations.critic`` is ``None``."""
     num_actions: int
+    """A."""
     reward_names: tuple[str, ...]
     """Names of the reward terms, the order of axis T."""
     success_names: tuple[str, ...]
@@ -224,23 +241,23 @@ class Task(Protocol):
     def dof_targets(self, actions: Tensor) -> Tensor:
         """Turn actions (N, A) in [-1, 1] into joint targets (N, D), m or rad."""
 
-    def evaluate(self, state: SimState) -> StepResult:
-        """Judge the control step that has just ended. Called exactly once a step: timers advance here."""
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        """Evaluate the control step that has just ended. Called exactly once a step: timers advance here."""
 
-    def observe(self, state: SimState) -> Tensor:
-        """The observations (N, F) of ``state`` as it is, advancing nothing: after ``evaluate`` the same bits."""
+    def observe(self, state: SimState) -> Observations:
+        """The observations of ``state`` as it is, advancing and drawing nothing: after ``evaluate`` the same bits."""
 
     def reset_pose(self, generator: Generator) -> ResetPose:
-        """Draw starting poses for all environments from a ``torch.Generator`` on the task's device."""
+        """Draw starting poses for all environments."""
 
-    def begin(self, mask: Tensor, state: SimState) -> None:
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
         """Start new episodes where ``mask`` (N,) is true; ``state`` already shows their starting poses."""
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The memory, copied."""
+        """The state kept between control steps, copied."""
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Continue with the memory of ``state_dict()``."""
+        """Continue with the state of ``state_dict()``, which is copied."""
 
 
 # --- what is trained on -----------------------------------------------------------------------------------------------
@@ -266,6 +283,10 @@ class StepInfo(TypedDict):
     """Index into ``VecEnv.outcome_names`` of how the episode ended, -1 where it goes on, int64. Shape (N,)."""
     reward_terms: Tensor
     """Weighted reward terms of this step; their sum is the reward. Shape (N, T)."""
+    critic_observations: NotRequired[Tensor]
+    """What the critic sees beside the observations returned: after a reset, of the new episode. There if and only if
+    the environment has a ``single_critic_observation_space``. Shape (N, Fc).
+    """
 
 
 class VecEnv(Protocol):
@@ -285,15 +306,20 @@ class VecEnv(Protocol):
 
     @property
     def single_observation_space(self) -> Space:
-        """What one environment shows: shape (F,), unbounded."""
+        """What the policy sees of one environment: shape (F,), unbounded."""
+
+    @property
+    def single_critic_observation_space(self) -> Space | None:
+        """What the critic sees of one environment: shape (Fc,), unbounded; ``None`` = what the policy sees."""
 
     @property
     def single_action_space(self) -> Space:
         """What one environment takes: shape (A,), bounds -1 and 1."""
 
     def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
-        """Start new episodes everywhere; returns observations (N, F) and an empty dictionary.
+        """Start new episodes everywhere; returns observations (N, F) and a dictionary.
 
+        The dictionary holds ``critic_observations`` (N, Fc) where the environment has any, and nothing else.
         With a seed, everything random that follows is determined by it; without, drawing goes on.
         """
 

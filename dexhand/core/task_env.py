@@ -9,7 +9,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from dexhand.core.interfaces import ResetPose, SimState, Simulator, StepInfo, Task
+from dexhand.core.interfaces import Observations, ResetPose, SimState, Simulator, StepInfo, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,9 @@ class TaskEnv:
         self.num_envs = simulator.num_envs
         self.device = simulator.device
         self.single_observation_space = Box(-np.inf, np.inf, (task.num_observations,), np.float32)
+        self.single_critic_observation_space = (
+            Box(-np.inf, np.inf, (task.num_critic_observations,), np.float32) if task.num_critic_observations else None
+        )
         self.single_action_space = Box(-1.0, 1.0, (task.num_actions,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -50,7 +53,8 @@ class TaskEnv:
             self._generator.manual_seed(seed)
         self._begin_episodes(self._everyone)
         self._started = True
-        return self.task.observe(self.simulator.state), {}
+        observations = self.observe()
+        return observations.policy, {} if observations.critic is None else {"critic_observations": observations.critic}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
         """See ``VecEnv.step``."""
@@ -58,19 +62,21 @@ class TaskEnv:
             raise RuntimeError("step() before reset(): call reset() once first")
         actions = self._checked(actions)
         self.simulator.step(self.task.dof_targets(actions))
-        verdict = self.task.evaluate(self.simulator.state)
+        result = self.task.evaluate(self.simulator.state, self._generator)
         if self.keep_final_pose:
             self.final_pose = _pose_of(self.simulator.state)
 
-        terminated = torch.cat((verdict.success, verdict.failure), dim=1).any(dim=1)
-        truncated = verdict.timeout & ~terminated
+        terminated = torch.cat((result.success, result.failure), dim=1).any(dim=1)
+        truncated = result.timeout & ~terminated
         info: StepInfo = {
-            "final_observation": verdict.observations,
-            "outcome": self._outcome(verdict.success, verdict.failure, truncated),
-            "reward_terms": verdict.reward_terms,
+            "final_observation": result.observations.policy,
+            "outcome": self._outcome(result.success, result.failure, truncated),
+            "reward_terms": result.reward_terms,
         }
-        observations = self._restart(terminated | truncated, verdict.observations)
-        return observations, verdict.reward_terms.sum(dim=1), terminated, truncated, info
+        observations = self._restart(terminated | truncated, result.observations)
+        if observations.critic is not None:
+            info["critic_observations"] = observations.critic
+        return observations.policy, result.reward_terms.sum(dim=1), terminated, truncated, info
 
     def _checked(self, actions: Tensor) -> Tensor:
         actions = torch.as_tensor(actions, dtype=torch.float32, device=self.device)
@@ -89,17 +95,21 @@ class TaskEnv:
         first = holds.to(torch.int8).argmax(dim=1)
         return torch.where(holds.any(dim=1), first, torch.full_like(first, -1))
 
-    def _restart(self, done: Tensor, observations: Tensor) -> Tensor:
-        """Begin new episodes where ``done`` and return what every environment sees now."""
+    def _restart(self, done: Tensor, before: Observations) -> Observations:
+        """Begin new episodes where ``done`` and return what is seen of every environment now."""
         if self.device.type == "cpu" and not bool(done.any()):
-            return observations
+            return before
         self._begin_episodes(done)
-        return torch.where(done[:, None], self.task.observe(self.simulator.state), observations)
+        new, ended = self.observe(), done[:, None]
+        policy = torch.where(ended, new.policy, before.policy)
+        if new.critic is None or before.critic is None:
+            return Observations(policy)
+        return Observations(policy, torch.where(ended, new.critic, before.critic))
 
     def _begin_episodes(self, mask: Tensor) -> None:
         pose = self.task.reset_pose(self._generator)
         self.simulator.reset(mask, pose.dof_pos, pose.object_pose)
-        self.task.begin(mask, self.simulator.state)
+        self.task.reset(mask, self.simulator.state, self._generator)
 
     def render(
         self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480
@@ -123,8 +133,8 @@ class TaskEnv:
         self._generator.set_state(state["generator"].cpu())
         self._started = state["started"]
 
-    def observe(self) -> Tensor:
-        """What the policy sees now; for a learner that resumes between two steps. Shape (N, F)."""
+    def observe(self) -> Observations:
+        """What policy and critic see now."""
         return self.task.observe(self.simulator.state)
 
     def close(self) -> None:

@@ -63,6 +63,11 @@ class EpisodeRecorder:
         return self.env.single_observation_space
 
     @property
+    def single_critic_observation_space(self) -> Space | None:
+        """See ``VecEnv``."""
+        return self.env.single_critic_observation_space
+
+    @property
     def single_action_space(self) -> Space:
         """See ``VecEnv``."""
         return self.env.single_action_space

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from dexhand.config.task_schema import BASE_OBSERVATIONS, BaseTaskConfig
-from dexhand.core.interfaces import Box, ResetPose, SimState, StepResult
+from dexhand.core.interfaces import Box, Observations, ResetPose, SimState, StepResult
 from dexhand.hands import hand
 from dexhand.tasks.action_map import ActionMap
 from dexhand.tasks.hand_state import HandState, TaskState
@@ -55,6 +55,7 @@ class BaseTask:
         self.memory = self.new_memory()
         self._select_terms(config)
         self.num_actions = self.action_map.num_actions
+        self.num_critic_observations = 0
         self.num_observations = sum(self.observation_sizes()[key] for key in config.policy_observation_keys)
 
     # --- what a task built on this one adds ---
@@ -116,7 +117,7 @@ class BaseTask:
         memory.targets = self.action_map.move(memory.targets, memory.scripted_targets, actions)
         return self.action_map.joints(memory.targets)
 
-    def evaluate(self, state: SimState) -> StepResult:
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
         """See ``Task.evaluate``."""
         self.memory.steps += 1
         s = self.hand_state(state)
@@ -134,7 +135,7 @@ class BaseTask:
     def advance(self, s: HandState) -> None:
         """Move the task's own timers and stages on by one control step, before anything is judged."""
 
-    def observe(self, state: SimState) -> Tensor:
+    def observe(self, state: SimState) -> Observations:
         """See ``Task.observe``."""
         return self._observations(self.hand_state(state))
 
@@ -145,8 +146,8 @@ class BaseTask:
             object_pose=torch.zeros(self.num_envs, 0, 7, device=self.device),
         )
 
-    def begin(self, mask: Tensor, state: SimState) -> None:
-        """See ``Task.begin``: targets are where the joints are, so nothing jumps."""
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
+        """See ``Task.reset``: targets are where the joints are, so nothing jumps."""
         self.memory.clear(mask)
         pose = self.action_map.controls(state.dof_pos)
         self.memory.targets = torch.where(mask[:, None], pose, self.memory.targets)
@@ -181,8 +182,8 @@ class BaseTask:
             "task.policy_observation_keys", config.policy_observation_keys, self.observation_table()
         )
 
-    def _observations(self, s: HandState) -> Tensor:
-        return torch.cat([observation(s) for observation in self._policy_observations], dim=1)
+    def _observations(self, s: HandState) -> Observations:
+        return Observations(torch.cat([observation(s) for observation in self._policy_observations], dim=1))
 
     def _holds(self, criteria: Sequence[Criterion], s: HandState) -> Tensor:
         if not criteria:

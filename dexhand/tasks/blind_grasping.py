@@ -52,9 +52,9 @@ class BlindGrasping(GraspingTask):
         """See ``BaseTask.new_memory``."""
         return BlindGraspTaskState.zeros(self.num_envs, self.device)
 
-    def begin(self, mask: Tensor, state: SimState) -> None:
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
         """Every episode starts in stage 1."""
-        super().begin(mask, state)
+        super().reset(mask, state, generator)
         self.memory.stage.masked_fill_(mask, 1)
 
     def advance(self, s: GraspState) -> None:  # type: ignore[override]

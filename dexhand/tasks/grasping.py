@@ -193,9 +193,9 @@ class GraspingTask(BaseTask):
         )
         self.memory.holding_steps.add_(1).mul_(held)
 
-    def begin(self, mask: Tensor, state: SimState) -> None:
-        """See ``Task.begin``."""
-        super().begin(mask, state)
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
+        """See ``Task.reset``."""
+        super().reset(mask, state, generator)
         self.memory.box_start = torch.where(mask[:, None], state.object_pos[:, 0], self.memory.box_start)
 
     def reset_pose(self, generator: Generator) -> ResetPose:

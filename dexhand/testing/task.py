@@ -5,7 +5,7 @@
             simulator = MockSimulator(MY_SCENE, num_envs, control_dt=0.01)
             return MyTask(simulator), simulator
 
-The suite plays the part of ``TaskEnv``: it asks for targets, steps the simulator, and lets the task judge.
+The suite plays the part of ``TaskEnv``: it asks for targets, steps the simulator, and lets the task evaluate.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from dexhand.core.interfaces import Simulator, StepResult, Task
+from dexhand.core.interfaces import Observations, Simulator, StepResult, Task
 from dexhand.testing.random_states import random_states, random_states_put_back, reseed
 from dexhand.testing.tree import copied, places_that_differ, same
 
 
 class Played(NamedTuple):
-    """What a task said in one control step, copied."""
+    """What a task returned in one control step, copied."""
 
     targets: Tensor
-    verdict: StepResult
+    result: StepResult
 
 
 class TaskHarness:
@@ -62,18 +62,20 @@ def begin(task: Task, simulator: Simulator, seed: int, mask: Tensor | None = Non
     """Start new episodes as ``TaskEnv`` does, in all environments or where ``mask`` is true."""
     if mask is None:
         mask = torch.ones(simulator.num_envs, dtype=torch.bool, device=simulator.device)
-    pose = task.reset_pose(_generator(simulator, seed))
+    generator = _generator(simulator, seed)
+    pose = task.reset_pose(generator)
     simulator.reset(mask, pose.dof_pos, pose.object_pose)
-    task.begin(mask, simulator.state)
+    task.reset(mask, simulator.state, generator)
 
 
-def play(task: Task, simulator: Simulator, actions: Tensor) -> list[Played]:
-    """Control steps without resets."""
+def play(task: Task, simulator: Simulator, actions: Tensor, generator: Generator | None = None) -> list[Played]:
+    """Control steps without resets; draws from ``generator``, or from a new one that is always the same."""
+    generator = _generator(simulator, 0) if generator is None else generator
     played = []
     for row in actions.to(simulator.device):
         targets = task.dof_targets(row)
         simulator.step(targets)
-        played.append(Played(targets.clone(), copied(task.evaluate(simulator.state))))
+        played.append(Played(targets.clone(), copied(task.evaluate(simulator.state, generator))))
     return played
 
 
@@ -82,7 +84,16 @@ def _generator(simulator: Simulator, seed: int) -> Generator:
 
 
 def _parts_of(played: Played) -> dict[str, Tensor]:
-    return {"dof_targets": played.targets, **vars(played.verdict)}
+    return {"dof_targets": played.targets, **_tensors_of(played.result)}
+
+
+def _tensors_of(result: StepResult) -> dict[str, Tensor]:
+    tensors = dict(vars(result))
+    return {**_seen(tensors.pop("observations")), **tensors}
+
+
+def _seen(observations: Observations) -> dict[str, Tensor]:
+    return {f"{who} observations": value for who, value in vars(observations).items() if value is not None}
 
 
 def _differing(first: list[Played], second: list[Played], rows: list[int] | None = None) -> list[str]:
@@ -113,17 +124,30 @@ class ShapeClauses(TaskHarness):
             targets = task.dof_targets(self.actions(task)[0].to(simulator.device))
             self._check("dof_targets", targets, (self.num_envs, len(simulator.dof_names)), simulator)
 
-    def test_verdicts_have_the_declared_shapes(self) -> None:
+    def test_results_have_the_declared_shapes(self) -> None:
         """Observations (N, F), reward terms (N, T), and a column for each criterion, in every step."""
         with self.parts() as (task, simulator):
             n = self.num_envs
             for played in play(task, simulator, self.actions(task)):
-                verdict = played.verdict
-                self._check("observations", verdict.observations, (n, task.num_observations), simulator)
-                self._check("reward_terms", verdict.reward_terms, (n, len(task.reward_names)), simulator)
-                self._check("success", verdict.success, (n, len(task.success_names)), simulator, torch.bool)
-                self._check("failure", verdict.failure, (n, len(task.failure_names)), simulator, torch.bool)
-                self._check("timeout", verdict.timeout, (n,), simulator, torch.bool)
+                result = played.result
+                self._check("policy observations", result.observations.policy, (n, task.num_observations), simulator)
+                self._check("reward_terms", result.reward_terms, (n, len(task.reward_names)), simulator)
+                self._check("success", result.success, (n, len(task.success_names)), simulator, torch.bool)
+                self._check("failure", result.failure, (n, len(task.failure_names)), simulator, torch.bool)
+                self._check("timeout", result.timeout, (n,), simulator, torch.bool)
+
+    def test_critic_observations_are_as_declared(self) -> None:
+        """Float32 (N, Fc), finite, from observe and in every step; none where ``num_critic_observations`` is 0."""
+        with self.parts() as (task, simulator):
+            shown = [task.observe(simulator.state)]
+            shown += [played.result.observations for played in play(task, simulator, self.actions(task))]
+            size = task.num_critic_observations
+            for observations in shown:
+                if size == 0:
+                    assert observations.critic is None, "num_critic_observations=0, but there are critic observations."
+                else:
+                    assert observations.critic is not None, f"num_critic_observations={size}, but there are none."
+                    self._check("critic observations", observations.critic, (self.num_envs, size), simulator)
 
     def test_starting_poses_fit_the_scene(self) -> None:
         """A row for every environment: joints (N, D) within their limits, objects (N, O, 7) with unit quaternions."""
@@ -160,7 +184,7 @@ class PurityClauses(TaskHarness):
             simulator.step(task.dof_targets(actions))
             assert torch.equal(actions, kept), "dof_targets changed the actions that it was given."
             before = copied(vars(simulator.state))
-            task.evaluate(simulator.state)
+            task.evaluate(simulator.state, _generator(simulator, 0))
             task.observe(simulator.state)
             changed = places_that_differ(before, vars(simulator.state))
             assert not changed, f"evaluate or observe changed the simulator's {changed[0]}."
@@ -169,14 +193,13 @@ class PurityClauses(TaskHarness):
         """Observe shows what evaluate has just shown, however often it is asked."""
         with self.parts() as (task, simulator):
             for played in play(task, simulator, self.actions(task)[:4]):
-                shown = played.verdict.observations
+                shown = _seen(played.result.observations)
             before = copied(task.state_dict())
             for _ in range(2):
-                observed = task.observe(simulator.state)
-                error = float((observed - shown).abs().max())
-                assert error == 0.0, f"observe is {error:g} away from the observations of the evaluate before it."
+                different = places_that_differ(shown, _seen(task.observe(simulator.state)))
+                assert not different, f"observe differs from the evaluate before it, at {different[0]}."
             changed = places_that_differ(before, task.state_dict())
-            assert not changed, f"observe changed the task's memory, at {changed[0]}."
+            assert not changed, f"observe changed the task's state, at {changed[0]}."
 
     def test_what_it_returned_does_not_change(self) -> None:
         """Later steps work on other memory."""
@@ -184,26 +207,46 @@ class PurityClauses(TaskHarness):
             row, *later = self.actions(task).to(simulator.device)
             targets = task.dof_targets(row)
             simulator.step(targets)
-            returned = {"dof_targets": targets, **vars(task.evaluate(simulator.state))}
+            evaluated = task.evaluate(simulator.state, _generator(simulator, 0))
+            returned = {"dof_targets": targets, **_tensors_of(evaluated)}
             kept = copied(returned)
             play(task, simulator, torch.stack(later))
             begin(task, simulator, seed=1)
             changed = [name for name in kept if not same(kept[name], returned[name])]
             assert not changed, f"Later steps changed {changed[0]} that was returned before: return copies."
 
-    def test_global_random_states_are_left_alone(self) -> None:
-        """Poses are drawn from the generator that is given, and nothing else is drawn."""
-        with random_states_put_back(), self.parts() as (task, simulator):
-            reseed(0)
-            before = random_states()
-            first = copied(vars(task.reset_pose(_generator(simulator, 5))))
-            play(task, simulator, self.actions(task)[:3])
-            changed = [name for name, state in random_states().items() if places_that_differ(before[name], state)]
-            assert not changed, f"The task changed the global random state of {' and '.join(changed)}."
-            reseed(1)
-            again = vars(task.reset_pose(_generator(simulator, 5)))
-            different = places_that_differ(first, again)
-            assert not different, f"reset_pose gave other poses for the same generator, at {different[0]}."
+    def test_only_the_given_generator_is_drawn_from(self) -> None:
+        """Global random states stay as they are, and the same generator gives the same bits whatever they are."""
+        with random_states_put_back(), self.parts(new_run=False) as (task, simulator):
+            runs = []
+            for seed in range(2):
+                reseed(seed)
+                before = random_states()
+                generator = _generator(simulator, 5)
+                poses = copied(vars(task.reset_pose(generator)))
+                begin(task, simulator, seed=5)
+                first = _seen(task.observe(simulator.state))
+                steps = [_parts_of(played) for played in play(task, simulator, self.actions(task))]
+                runs.append({**poses, **first, "steps": steps})
+                changed = [name for name, state in random_states().items() if places_that_differ(before[name], state)]
+                assert not changed, f"The task changed the global random state of {' and '.join(changed)}."
+            different = places_that_differ(*runs)
+            assert not different, f"The same generator gave something else the second time, at {different[0]}."
+
+    def test_every_call_draws_the_same_amount(self) -> None:
+        """Other actions, and a reset of other environments, leave the generator in the same state."""
+        states = []
+        for sign, masked in ((1.0, 0), (-1.0, 1)):
+            with self.parts() as (task, simulator):
+                generator = _generator(simulator, 0)
+                play(task, simulator, sign * self.actions(task).abs(), generator)
+                mask = torch.arange(self.num_envs, device=simulator.device) <= masked
+                task.reset_pose(generator)
+                task.reset(mask, simulator.state, generator)
+                states.append(generator.get_state())
+        assert torch.equal(*states), (
+            "How much is drawn depends on what happens: draw for all environments in every call, and select afterwards."
+        )
 
     def test_environments_do_not_influence_each_other(self) -> None:
         """Another action in one changes no row of the others."""
@@ -218,7 +261,7 @@ class PurityClauses(TaskHarness):
 
 
 class EpisodeClauses(TaskHarness):
-    """Time, beginnings and memory."""
+    """Time, resets and state."""
 
     def test_time_is_up_after_the_same_number_of_steps(self) -> None:
         """In every environment, counted from where its own episode began."""
@@ -231,7 +274,7 @@ class EpisodeClauses(TaskHarness):
             begin(task, simulator, seed=1, mask=second)
             up: dict[int, int] = {}
             for step in range(late + 1, self.max_steps + 1):
-                timeout = play(task, simulator, still)[0].verdict.timeout
+                timeout = play(task, simulator, still)[0].result.timeout
                 for index in timeout.nonzero().flatten().tolist():
                     up.setdefault(index, step)
                 if len(up) == self.num_envs:
@@ -244,7 +287,7 @@ class EpisodeClauses(TaskHarness):
             f"others, so {expected} was expected: count the steps of each episode by themselves."
         )
 
-    def test_begin_touches_only_the_masked_environments(self) -> None:
+    def test_reset_touches_only_the_masked_environments(self) -> None:
         """The others go on as if nothing had happened."""
         with self.parts() as (task, simulator), self.parts() as (other_task, other_simulator):
             actions = self.actions(task)
@@ -262,15 +305,15 @@ class EpisodeClauses(TaskHarness):
         """What came before it does not matter."""
         with self.parts(seed=3) as (fresh, simulator):
             actions = self.actions(fresh)
-            first = fresh.observe(simulator.state).clone()
+            first = copied(_seen(fresh.observe(simulator.state)))
             expected = play(fresh, simulator, actions)
         with self.parts(seed=0) as (task, simulator):
             play(task, simulator, self.actions(task, seed=9))
             begin(task, simulator, seed=3)
-            error = float((task.observe(simulator.state) - first).abs().max())
-            assert error == 0.0, f"The first observation of a new episode is {error:g} away from that of a new task."
+            different = places_that_differ(first, _seen(task.observe(simulator.state)))
+            assert not different, f"A new episode does not begin as that of a new task: {different[0]} differ."
             different = _differing(expected, play(task, simulator, actions))
-        assert not different, f"{different[0]} of a new episode depend on the episode before: forget it in begin."
+        assert not different, f"{different[0]} of a new episode depend on the episode before: forget it in reset."
 
     def test_the_state_continues_bit_for_bit(self) -> None:
         """After load_state_dict the same steps give the same bits, in a task that did something else."""
@@ -288,7 +331,7 @@ class EpisodeClauses(TaskHarness):
                 again.load_state_dict(state)
                 different = _differing(expected, play(again, its, actions[5:]))
                 assert not different, (
-                    f"After load_state_dict {different[0]} differ: does the state hold all the memory?"
+                    f"After load_state_dict {different[0]} differ: does state_dict hold all that is kept?"
                 )
                 changed = places_that_differ(kept, state)
                 assert not changed, f"Steps after load_state_dict changed {changed[0]} of what it was given: copy it."

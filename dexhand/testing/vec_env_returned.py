@@ -193,7 +193,10 @@ def _reset(env: VecEnv, seed: int | None = None) -> Any:
         raise AssertionError(
             f"{call} must return two things, observations and an empty dictionary; it returned {_kind(returned)}."
         )
-    if returned[1] != {}:
+    expected = ["critic_observations"] if getattr(env, "single_critic_observation_space", None) else []
+    if expected and list(returned[1]) != expected:
+        raise AssertionError(f"{call} must return a dictionary with critic_observations alone, not {returned[1]!r}.")
+    if not expected and returned[1] != {}:
         raise AssertionError(f"{call} must return an empty dictionary beside the observations, not {returned[1]!r}.")
     return returned[0]
 

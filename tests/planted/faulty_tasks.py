@@ -7,7 +7,7 @@ import torch
 from planted import Faults
 from torch import Generator, Tensor
 
-from dexhand.core.interfaces import ResetPose, SimState, Simulator, StepResult
+from dexhand.core.interfaces import Observations, ResetPose, SimState, Simulator, StepResult
 from dexhand.mock.task import MockTask
 
 FAULTS = Faults()
@@ -30,29 +30,56 @@ class TargetsOfItsOwnJoints(MockTask):
         return super().dof_targets(actions)[:, : self.num_actions]
 
 
-@found_by("verdicts_have_the_declared_shapes")
+@found_by("results_have_the_declared_shapes")
 class OneObservationTooMany(MockTask):
     def __init__(self, simulator: Simulator) -> None:
         super().__init__(simulator)
         self.num_observations += 1
 
 
-@found_by("verdicts_have_the_declared_shapes")
+@found_by("results_have_the_declared_shapes")
 class FlatCriteria(MockTask):
     """Without the axis of criteria."""
 
-    def evaluate(self, state: SimState) -> StepResult:
-        verdict = super().evaluate(state)
-        return replace(verdict, success=verdict.success[:, 0])
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        result = super().evaluate(state, generator)
+        return replace(result, success=result.success[:, 0])
 
 
-@found_by("verdicts_have_the_declared_shapes")
+@found_by("results_have_the_declared_shapes")
 class DividesByZero(MockTask):
     """Time since the step before, in the first step."""
 
-    def evaluate(self, state: SimState) -> StepResult:
-        verdict = super().evaluate(state)
-        return replace(verdict, reward_terms=verdict.reward_terms / (self._steps[:, None] - 1.0))
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        result = super().evaluate(state, generator)
+        return replace(result, reward_terms=result.reward_terms / (self._steps[:, None] - 1.0))
+
+
+@found_by("critic_observations_are_as_declared")
+class UnannouncedCritic(MockTask):
+    """Critic observations that no size announces."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__(simulator)
+        self.num_critic_observations = 0
+
+
+@found_by("critic_observations_are_as_declared")
+class BlindCritic(MockTask):
+    """Announces critic observations and offers none."""
+
+    def observe(self, state: SimState) -> Observations:
+        return Observations(super().observe(state).policy)
+
+
+@found_by("critic_observations_are_as_declared")
+class ShortCritic(MockTask):
+    """One critic observation is missing."""
+
+    def observe(self, state: SimState) -> Observations:
+        seen = super().observe(state)
+        assert seen.critic is not None
+        return replace(seen, critic=seen.critic[:, 1:])
 
 
 @found_by("starting_poses_fit_the_scene")
@@ -82,27 +109,60 @@ class ScalesInPlace(MockTask):
 
 @found_by("actions_and_states_are_not_written_to")
 class CentresTheState(MockTask):
-    def evaluate(self, state: SimState) -> StepResult:
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
         state.dof_pos.sub_(1e-3)
-        return super().evaluate(state)
+        return super().evaluate(state, generator)
 
 
 @found_by("observing_advances_nothing")
 class CountsLooks(MockTask):
     """A look is a step."""
 
-    def observe(self, state: SimState) -> Tensor:
+    def observe(self, state: SimState) -> Observations:
         self._steps = self._steps + 1
         return super().observe(state)
 
 
 @found_by("observing_advances_nothing")
-class JudgesAnotherMoment(MockTask):
+class EvaluatesAnotherMoment(MockTask):
     """evaluate shows the targets as they will be."""
 
-    def evaluate(self, state: SimState) -> StepResult:
-        verdict = super().evaluate(state)
-        return replace(verdict, observations=verdict.observations + 1e-3)
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        result = super().evaluate(state, generator)
+        seen = result.observations
+        return replace(result, observations=replace(seen, policy=seen.policy + 1e-3))
+
+
+@found_by("observing_advances_nothing")
+class ObservesWithNewNoise(MockTask):
+    """The noise of a step is not remembered."""
+
+    def observe(self, state: SimState) -> Observations:
+        seen = super().observe(state)
+        self._looks = getattr(self, "_looks", 0) + 1
+        return replace(seen, policy=seen.policy + 1e-3 * self._looks)
+
+
+@found_by("observing_advances_nothing")
+class CriticOfAnotherMoment(MockTask):
+    """evaluate shows the critic something else than observe does."""
+
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        result = super().evaluate(state, generator)
+        seen = result.observations
+        assert seen.critic is not None
+        return replace(result, observations=replace(seen, critic=seen.critic + 1e-3))
+
+
+@found_by("what_it_returned_does_not_change")
+class HandsOutItsCriticBuffer(MockTask):
+    """Each step writes critic observations to the same tensor."""
+
+    def observe(self, state: SimState) -> Observations:
+        seen = super().observe(state)
+        assert seen.critic is not None
+        self._critic = getattr(self, "_critic", seen.critic).copy_(seen.critic)
+        return replace(seen, critic=self._critic)
 
 
 @found_by("what_it_returned_does_not_change")
@@ -111,19 +171,46 @@ class HandsOutItsTargets(MockTask):
         self._targets.copy_(super().dof_targets(actions))
         return self._targets
 
-    def begin(self, mask: Tensor, state: SimState) -> None:
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
         targets = self._targets
-        super().begin(mask, state)
+        super().reset(mask, state, generator)
         self._targets = targets.copy_(self._targets)
 
 
-@found_by("global_random_states_are_left_alone")
+@found_by("only_the_given_generator_is_drawn_from")
 class DrawsAnyhow(MockTask):
     """Not from the generator that is given."""
 
     def reset_pose(self, generator: Generator) -> ResetPose:
         pose = super().reset_pose(generator)
         return ResetPose(pose.dof_pos * torch.rand(1), pose.object_pose)
+
+
+@found_by("only_the_given_generator_is_drawn_from")
+class NoiseFromAnywhere(MockTask):
+    """In an episode, noise from torch's own generator."""
+
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        result = super().evaluate(state, generator)
+        return replace(result, reward_terms=result.reward_terms + torch.rand(1))
+
+
+@found_by("every_call_draws_the_same_amount")
+class DrawsWhereItMoved(MockTask):
+    """A number for each joint on the right."""
+
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        torch.rand(int((state.dof_pos[:, 0] > 0).sum()), generator=generator)
+        return super().evaluate(state, generator)
+
+
+@found_by("every_call_draws_the_same_amount")
+class DrawsForTheMasked(MockTask):
+    """Only for the environments that are reset."""
+
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
+        super().reset(mask, state, generator)
+        torch.rand(int(mask.sum()), generator=generator)
 
 
 @found_by("environments_do_not_influence_each_other")
@@ -137,10 +224,10 @@ class SharesTheMean(MockTask):
 
 @found_by("time_is_up_after_the_same_number_of_steps")
 class OneClockForAll(MockTask):
-    """Any beginning puts it to 0."""
+    """Any reset puts it to 0."""
 
-    def begin(self, mask: Tensor, state: SimState) -> None:
-        super().begin(torch.ones_like(mask), state)
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
+        super().reset(torch.ones_like(mask), state, generator)
 
 
 @found_by("time_is_up_after_the_same_number_of_steps")
@@ -149,16 +236,16 @@ class LaterEpisodesAreShorter(MockTask):
 
     new_run = False
 
-    def begin(self, mask: Tensor, state: SimState) -> None:
-        super().begin(mask, state)
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
+        super().reset(mask, state, generator)
         self._steps = self._steps + (mask.long() if self.new_run else 0)
         self.new_run = True
 
 
-@found_by("begin_touches_only_the_masked_environments")
-class BeginsEverywhere(MockTask):
-    def begin(self, mask: Tensor, state: SimState) -> None:
-        super().begin(mask, state)
+@found_by("reset_touches_only_the_masked_environments")
+class ResetsEverywhere(MockTask):
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
+        super().reset(mask, state, generator)
         self._targets = state.dof_pos.clone()
 
 
@@ -166,21 +253,20 @@ class BeginsEverywhere(MockTask):
 class KeepsItsTargets(MockTask):
     """Where the episode before left them."""
 
-    def begin(self, mask: Tensor, state: SimState) -> None:
-        self._steps = self._steps.masked_fill(mask, 0)
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
+        targets = self._targets
+        super().reset(mask, state, generator)
+        self._targets = targets
 
 
 @found_by("the_state_continues_bit_for_bit")
 class ForgetsTime(MockTask):
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"targets": self._targets.clone()}
-
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self._targets = state["targets"].clone()
+        super().load_state_dict({**state, "steps": self._steps})
 
-    def evaluate(self, state: SimState) -> StepResult:
-        verdict = super().evaluate(state)
-        return replace(verdict, reward_terms=verdict.reward_terms + self._steps[:, None])
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        result = super().evaluate(state, generator)
+        return replace(result, reward_terms=result.reward_terms + self._steps[:, None])
 
 
 class InPlace(MockTask):
@@ -194,7 +280,7 @@ class InPlace(MockTask):
 
 
 @found_by("the_state_continues_bit_for_bit")
-class SavesItsMemory(InPlace):
+class SavesItsTargets(InPlace):
     def state_dict(self) -> dict[str, Tensor]:
         return {**super().state_dict(), "targets": self._targets}
 

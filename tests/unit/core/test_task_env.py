@@ -10,7 +10,7 @@ from composed import composed
 from torch import Generator, Tensor
 
 from dexhand.app.build import build_env
-from dexhand.core.interfaces import ResetPose, Scene, SimState, StepResult, VecEnv
+from dexhand.core.interfaces import Observations, ResetPose, Scene, SimState, StepResult, VecEnv
 from dexhand.core.task_env import TaskEnv
 from dexhand.testing.vec_env import VecEnvConformance
 
@@ -85,6 +85,7 @@ class ScriptedTask:
     """
 
     num_observations = 3
+    num_critic_observations = 1
     num_actions = 2
     reward_names = ("progress", "bonus")
     success_names = ("arrived",)
@@ -100,7 +101,7 @@ class ScriptedTask:
         self.actions = actions
         return actions
 
-    def evaluate(self, state: SimState) -> StepResult:
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
         """Advance by one step."""
         self.steps += 1
         over = self.steps >= self.env_id + 2
@@ -112,15 +113,16 @@ class ScriptedTask:
             timeout=over,
         )
 
-    def observe(self, state: SimState) -> Tensor:
-        """Where and when."""
-        return torch.stack((self.env_id, self.steps, self.episode), dim=1)
+    def observe(self, state: SimState) -> Observations:
+        """Where and when; the critic sees the number of the episode, times 10."""
+        seen = torch.stack((self.env_id, self.steps, self.episode), dim=1)
+        return Observations(seen, critic=10.0 * seen[:, 2:])
 
     def reset_pose(self, generator: Generator) -> ResetPose:
         """Nowhere."""
         return ResetPose(torch.zeros(len(self.env_id), 0), torch.zeros(len(self.env_id), 0, 7))
 
-    def begin(self, mask: Tensor, state: SimState) -> None:
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
         """A new episode."""
         self.steps[mask] = 0
         self.episode[mask] += 1
@@ -154,6 +156,15 @@ def test_an_ended_episode_gives_the_next_ones_first_observation(scripted: TaskEn
     assert terminated.tolist() == [True, False]
     assert truncated.tolist() == [False, False]
     assert scripted.simulator.resets[-1] == [True, False]
+
+
+def test_the_critic_sees_the_same_moment_as_the_policy(scripted: TaskEnv) -> None:
+    """After an automatic reset that of the new episode, where there was one; the last row is of episode 1."""
+    assert scripted.single_critic_observation_space is not None
+    assert scripted.single_critic_observation_space.shape == (1,)
+    assert scripted.reset()[1]["critic_observations"].tolist() == [[20], [20]]
+    scripted.step(STILL)
+    assert scripted.step(STILL)[4]["critic_observations"].tolist() == [[30], [20]]
 
 
 def test_success_goes_before_failure_before_timeout(scripted: TaskEnv) -> None:
@@ -194,9 +205,9 @@ def test_the_final_pose_is_that_before_episodes_begin_anew() -> None:
     judged = []
     evaluate = env.task.evaluate
 
-    def watched(state: SimState) -> StepResult:
+    def watched(state: SimState, generator: Generator) -> StepResult:
         judged.append((state.dof_pos.clone(), state.object_pos.clone(), state.object_quat.clone()))
-        return evaluate(state)
+        return evaluate(state, generator)
 
     env.task.evaluate = watched  # type: ignore[method-assign]
     env.reset()

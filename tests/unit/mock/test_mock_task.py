@@ -46,7 +46,7 @@ def test_it_can_be_solved() -> None:
     for _ in range(20):
         targets = observations[:, 2:]
         *_, info = env.step((-targets / MockTask.change).clamp(-1.0, 1.0))
-        observations = env.observe()
+        observations = env.observe().policy
         outcomes |= set(info["outcome"].tolist())
     assert env.outcome_names == ("success:at_zero", "failure:too_far", "timeout")
     assert outcomes == {-1, 0}

@@ -25,14 +25,14 @@ def config(**changes: Any) -> BaseTaskConfig:
 def task(cls: type = BaseTask, num_envs: int = 2, **changes: Any) -> BaseTask:
     """A task whose episodes have begun at zero joints."""
     made = cls(config(**changes), num_envs=num_envs, device=torch.device("cpu"), control_dt=0.01, dof_limits=limits())
-    made.begin(torch.ones(num_envs, dtype=torch.bool), sim_state(num_envs))
+    made.reset(torch.ones(num_envs, dtype=torch.bool), sim_state(num_envs), torch.Generator())
     return made
 
 
 def step(made: BaseTask, state: SimState, action: float = 0.0) -> Any:
     """One control step that leaves the hand as it is."""
     made.dof_targets(torch.full((made.num_envs, made.num_actions), action))
-    return made.evaluate(state)
+    return made.evaluate(state, torch.Generator())
 
 
 class TestCriteria:
@@ -117,7 +117,7 @@ class TestTerms:
     def test_observations_come_in_the_order_asked_for(self) -> None:
         """And are as long as announced."""
         made = task(policy_observation_keys=["episode_time", "hand_pose"])
-        observations = step(made, sim_state(2)).observations
+        observations = step(made, sim_state(2)).observations.policy
         assert made.num_observations == observations.shape[1] == 8
         assert observations[0].tolist()[:4] == pytest.approx([0.01, 0, 0, 0.5])
 
@@ -132,7 +132,7 @@ class TestMemory:
         made = task()
         state = sim_state(2)
         state.dof_pos[1, 2] = 0.25
-        made.begin(torch.tensor([False, True]), state)
+        made.reset(torch.tensor([False, True]), state, torch.Generator())
         assert made.memory.targets[:, 2].tolist() == [0.0, 0.25]
 
     def test_only_the_environments_that_begin_are_cleared(self) -> None:
@@ -140,7 +140,7 @@ class TestMemory:
         made = task()
         step(made, sim_state(2), action=1.0)
         kept = {name: tensor[0].clone() for name, tensor in made.memory.tensors().items()}
-        made.begin(torch.tensor([False, True]), sim_state(2))
+        made.reset(torch.tensor([False, True]), sim_state(2), torch.Generator())
         assert all(torch.equal(tensor[0], kept[name]) for name, tensor in made.memory.tensors().items())
         assert made.memory.steps.tolist() == [1, 0]
         assert made.memory.actions[1].abs().sum() == 0

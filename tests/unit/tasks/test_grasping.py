@@ -63,26 +63,26 @@ def task(name: str = "BlindGrasping", num_envs: int = 1, **settings: Any) -> Any
     overrides = [f"task.{key}={value}" for key, value in settings.items()]
     config = composed(f"task={name}", *overrides).task
     made = CLASSES[name](config, num_envs=num_envs, device=torch.device("cpu"), control_dt=0.02, dof_limits=limits())
-    made.begin(torch.ones(num_envs, dtype=torch.bool), scene(num_envs))
+    made.reset(torch.ones(num_envs, dtype=torch.bool), scene(num_envs), torch.Generator())
     return made
 
 
 def play(made: BaseTask, state: SimState, steps: int) -> StepResult:
-    """The verdict of the last of some control steps in the same state."""
+    """The result of the last of some control steps in the same state."""
     for _ in range(steps):
         made.dof_targets(torch.zeros(made.num_envs, made.num_actions))
-        verdict = made.evaluate(state)
-    return verdict
+        result = made.evaluate(state, torch.Generator())
+    return result
 
 
-def terms(made: BaseTask, verdict: StepResult) -> dict[str, float]:
+def terms(made: BaseTask, result: StepResult) -> dict[str, float]:
     """Weighted reward terms of environment 0 by name."""
-    return dict(zip(made.reward_names, verdict.reward_terms[0].tolist()))
+    return dict(zip(made.reward_names, result.reward_terms[0].tolist()))
 
 
-def failures(made: BaseTask, verdict: StepResult) -> list[str]:
+def failures(made: BaseTask, result: StepResult) -> list[str]:
     """Failure criteria that hold in environment 0."""
-    return [name for name, holds in zip(made.failure_names, verdict.failure[0].tolist()) if holds]
+    return [name for name, holds in zip(made.failure_names, result.failure[0].tolist()) if holds]
 
 
 class TestObservations:
@@ -98,9 +98,9 @@ class TestObservations:
         assert made.num_observations == size
         table = made.observation_table()
         assert {key: table[key](made.hand_state(state)).shape[1] for key in table} == sizes
-        before = made.observe(state)
+        before = made.observe(state).policy
         state.object_pos.add_(1.0)
-        assert torch.equal(made.observe(state), before)
+        assert torch.equal(made.observe(state).policy, before)
 
     def test_pads_are_seen_in_relation_to_each_other(self) -> None:
         """Thumb and index are 8 cm apart; the middle of three pads lies 1 cm from the box's centre."""
@@ -144,16 +144,16 @@ class TestStages:
     def test_progress_is_seen(self) -> None:
         """Half of stage 1 after 100 steps; 1 in stage 3."""
         made = task(policy_observation_keys="[current_stage,time_in_stage,stage_progress]")
-        assert play(made, scene(), 100).observations[0].tolist() == pytest.approx([1.0, 2.0, 0.5])
+        assert play(made, scene(), 100).observations.policy[0].tolist() == pytest.approx([1.0, 2.0, 0.5])
         play(made, scene(), 100)
         held = touch(scene(), 0, 1)
-        assert play(made, held, 26).observations[0].tolist() == pytest.approx([3.0, 0.02, 1.0])
+        assert play(made, held, 26).observations.policy[0].tolist() == pytest.approx([3.0, 0.02, 1.0])
 
     def test_a_new_episode_starts_in_stage_1(self) -> None:
         """Only where it begins."""
         made = task(num_envs=2)
         play(made, scene(2), 200)
-        made.begin(torch.tensor([True, False]), scene(2))
+        made.reset(torch.tensor([True, False]), scene(2), torch.Generator())
         assert made.memory.stage.tolist() == [1, 2]
 
 
@@ -182,9 +182,9 @@ class TestPregrasp:
     def test_it_ends_well_around_an_undisturbed_box(self) -> None:
         """500 are paid, once; nothing fails."""
         made = task()
-        verdict = play(made, scene(), 200)
-        assert failures(made, verdict) == []
-        assert terms(made, verdict)["s1_completion"] == 500.0
+        result = play(made, scene(), 200)
+        assert failures(made, result) == []
+        assert terms(made, result)["s1_completion"] == 500.0
         assert terms(made, play(made, scene(), 1))["s1_completion"] == 0.0
 
     @pytest.mark.parametrize("spoil", [off_height, off_centre, moved, moving])
@@ -193,9 +193,9 @@ class TestPregrasp:
         made, state = task(), scene()
         spoil(state)
         assert failures(made, play(made, state, 199)) == []
-        verdict = play(made, state, 1)
-        assert failures(made, verdict) == ["stage1_pregrasp_failed"]
-        assert terms(made, verdict)["s1_completion"] == 0.0
+        result = play(made, state, 1)
+        assert failures(made, result) == ["stage1_pregrasp_failed"]
+        assert terms(made, result)["s1_completion"] == 0.0
 
 
 class TestContact:
@@ -286,8 +286,8 @@ class TestRewards:
         """Half way up: (0.1135 - 0.027) / (0.2 - 0.027) = 0.5; then held up for one second of two."""
         made = task()
         play(made, scene(), 200)
-        verdict = play(made, touch(scene(), 0, 1), 25)
-        assert terms(made, verdict)["s2_completion"] == 1000.0
+        result = play(made, touch(scene(), 0, 1), 25)
+        assert terms(made, result)["s2_completion"] == 1000.0
         paid = terms(made, play(made, touch(lifted(scene(), 0.1135), 0, 1), 1))
         assert paid["s3_object_height"] == pytest.approx(5.0, abs=1e-4)
         assert paid["s3_grasp_maintenance"] == 10.0
