@@ -14,7 +14,7 @@ WARM_PYTHON = Path(__file__).with_name("warm_python.py")
 SLOW = [
     "torch._dynamo",
     "torch.utils.tensorboard",
-    "dexhand.app.experiment",
+    "dexhand.app.main",
     "dexhand.app.train",
     "dexhand.app.evaluate",
 ]

@@ -17,8 +17,8 @@ from dexhand.config.cli import Sweep
 log = logging.getLogger(__name__)
 
 
-def run_jobs(sweep: Sweep, script: str) -> int:
-    """Run the jobs with ``script``. One that fails does not keep the others from running.
+def run_jobs(sweep: Sweep) -> int:
+    """Run the jobs. One that fails does not keep the others from running.
 
     SIGINT and SIGTERM are passed on to the job that runs, which ends in good order; no further one is started. Returns
     0 where all that were started succeeded, else the exit code of the first that did not.
@@ -30,7 +30,7 @@ def run_jobs(sweep: Sweep, script: str) -> int:
         for number, job in enumerate(sweep.jobs, 1):
             words = shlex.join(job.argv)
             log.info("Job %d of %d: %s", number, len(sweep.jobs), words)
-            code = passed_on.run([sys.executable, script, *job.argv])
+            code = passed_on.run([sys.executable, "-m", "dexhand.app", *job.argv])
             done += 1
             if code != 0:
                 failed[words] = code

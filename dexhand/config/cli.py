@@ -1,11 +1,10 @@
 """The command line of ``scripts/train.py``."""
 
 import itertools
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from dexhand.config.aliases import canonical_key
 from dexhand.config.completion import complete
@@ -61,6 +60,13 @@ class Sweep:
     jobs: tuple[Invocation, ...]
 
 
+@dataclass(frozen=True)
+class Page:
+    """Text to print, asked for with ``--help``, ``--cfg`` or ``--shell-completion``."""
+
+    text: str
+
+
 class SavedConfigs(Protocol):
     """Finds the ``config.yaml`` of runs in a ``train.runsDir``."""
 
@@ -71,33 +77,19 @@ class SavedConfigs(Protocol):
         """Of the run that ``checkpoint=`` comes from; ``None`` where that is not known."""
 
 
-def parse(argv: Sequence[str], saved: SavedConfigs) -> Invocation | Sweep:
-    """Read a command line. Prints a page that it asks for and exits 0, or one line about what is wrong and exits 2."""
-    try:
-        if "--help" in argv or "-h" in argv:
-            _show(help_text())
-        words = _sorted_words(argv)
-        if "--shell-completion" in words.chosen:
-            _show(complete(words.chosen["--shell-completion"]))
-        if "--multirun" in words.switches:
-            return _sweep(argv, words, saved)
-        invocation = _invocation(argv, words, saved)
-        if "--cfg" in words.chosen:
-            _show(_page_of(invocation.config, words.chosen["--cfg"], words.chosen.get("--package", "_global_")))
-        return invocation
-    except ConfigError as error:
-        fail(error)
-
-
-def fail(error: Exception) -> NoReturn:
-    """Say what is wrong, in one line, and exit 2."""
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201
-    sys.exit(2)
-
-
-def _show(page: str) -> NoReturn:
-    print(page, end="" if page.endswith("\n") else "\n")  # noqa: T201
-    sys.exit(0)
+def parse(argv: Sequence[str], saved: SavedConfigs) -> Invocation | Sweep | Page:
+    """Read a command line. Raises ``ConfigError``."""
+    if "--help" in argv or "-h" in argv:
+        return Page(help_text())
+    words = _sorted_words(argv)
+    if "--shell-completion" in words.chosen:
+        return Page(complete(words.chosen["--shell-completion"]))
+    if "--multirun" in words.switches:
+        return _sweep(argv, words, saved)
+    invocation = _invocation(argv, words, saved)
+    if "--cfg" in words.chosen:
+        return Page(_page_of(invocation.config, words.chosen["--cfg"], words.chosen.get("--package", "_global_")))
+    return invocation
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def complete(request: str) -> str:
         if command not in _COMMANDS or shell not in plugins:
             raise ConfigError(f"-sc {request}: expected {'|'.join(_COMMANDS)}=SHELL, SHELL one of {', '.join(plugins)}")
         if command == "query":
-            return (" " if shell != "fish" else "\n").join(candidates(os.environ.get("COMP_LINE", "")))
+            return (" " if shell != "fish" else "\n").join(candidates(os.environ.get("COMP_LINE", ""))) + "\n"
         getattr(plugins[shell](loader), command)()
     return ""
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dexhand.app.experiment import Workspaces
-from dexhand.config.cli import parse
-from dexhand.config.completion import candidates
+from dexhand.config.completion import candidates, complete
+from dexhand.config.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
 
@@ -65,9 +64,7 @@ def test_bash_completes() -> None:
 
 
 @pytest.mark.parametrize("request_", ["install=tcsh", "delete=bash", "install"])
-def test_what_is_not_offered(request_: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_offered(request_: str) -> None:
     """One line says what is."""
-    with pytest.raises(SystemExit) as end:
-        parse(["-sc", request_], Workspaces())
-    assert end.value.code == 2
-    assert "SHELL one of bash, fish, zsh" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="SHELL one of bash, fish, zsh"):
+        complete(request_)

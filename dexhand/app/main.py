@@ -1,13 +1,19 @@
-"""One run, from a command line that has been read to an exit code: train, test or describe."""
+"""From a command line to an exit code: train, test or describe. torch is imported once the command line is valid."""
 
+import atexit
+import gc
 import logging
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
 from dexhand.app.logs import log_to_console
-from dexhand.config.cli import Invocation, fail
+from dexhand.app.sweep import run_jobs
+from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.import_order import import_simulator_before_torch
@@ -19,7 +25,32 @@ from dexhand.workspace.workspace import Run, WorkspaceError
 log = logging.getLogger(__name__)
 
 
-class Workspaces:
+def main(argv: Sequence[str]) -> int:
+    """Do what a command line asks for.
+
+    Returns the exit code: 0; 1 where the end of a training could not be saved; 2 where the configuration cannot work,
+    with one line about it on standard error; 130 after Ctrl-C before anything was started.
+    """
+    try:
+        request = parse(argv, Workspaces())
+        if isinstance(request, Page):
+            print(request.text, end="")  # noqa: T201
+            return 0
+        return run_jobs(request) if isinstance(request, Sweep) else run(request)
+    except (ConfigError, WorkspaceError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def run_as_program() -> NoReturn:
+    """Run ``main`` with the command line of this process and exit."""
+    atexit.register(gc.freeze)  # else Python spends most of a second looking for cycles among torch's objects
+    sys.exit(main(sys.argv[1:]))
+
+
+class Workspaces(SavedConfigs):
     """``SavedConfigs`` of the runs in workspaces."""
 
     def to_resume(self, spec: str, runs_dir: str) -> Path:
@@ -42,20 +73,13 @@ class Workspaces:
 
 
 def run(invocation: Invocation) -> int:
-    """Train, test or describe, as configured.
-
-    Returns the exit code: 0, or 1 where the end of a training could not be saved. Exits with 2 where the configuration
-    cannot work.
-    """
+    """Train, test or describe; returns the exit code. Raises ``ConfigError`` or ``WorkspaceError``."""
     console = Console(highlight=False)
-    is_leader = os.environ.get("RANK", "0") == "0"  # of several processes that torchrun started, one speaks
+    is_leader = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, only the leader logs
     log_to_console(console, invocation.config.train.logLevel if is_leader else "error")
-    for remark in invocation.warnings:
-        log.info("%s", remark)
-    try:
-        return _test(invocation, console) if invocation.config.train.test else _train(invocation, console)
-    except (ConfigError, WorkspaceError) as error:
-        fail(error)
+    for warning in invocation.warnings:
+        log.info("%s", warning)
+    return _test(invocation, console) if invocation.config.train.test else _train(invocation, console)
 
 
 def _test(invocation: Invocation, console: Console) -> int:
