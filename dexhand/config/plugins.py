@@ -1,0 +1,94 @@
+"""The one place that imports code by name: ``package.module:Name`` or ``path/to/file.py:Name``."""
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from dexhand.config.errors import ConfigError, did_you_mean
+
+
+def load_plugin(key: str, spec: str) -> Any:
+    """What ``spec`` names, a class or a function; ``key`` is the configuration key that holds it.
+
+    Raises ``ConfigError``.
+    """
+    module, _, name = spec.rpartition(":")
+    where = f"{key}={spec}"
+    return callable_in(load_module(module, where), name, where)
+
+
+def callable_in(module: ModuleType, name: str, where: str) -> Any:
+    """The class or function ``name`` of ``module``. ``where`` begins messages. Raises ``ConfigError``."""
+    found = getattr(module, name, None)
+    if found is None:
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise ConfigError(
+            f"{where}: {module.__name__} has no {name}. It has: {', '.join(known) or 'no class or function'}."
+            + did_you_mean(name, known)
+        )
+    if not callable(found):
+        raise ConfigError(f"{where}: {name} is {found!r}, which cannot be called. Name a class or a function")
+    return found
+
+
+def check_plugin_name(key: str, value: str, known: Sequence[str] = ()) -> None:
+    """Raise ``ConfigError`` where ``value`` is none of the ``known`` names and cannot name code; imports nothing."""
+    module, colon, name = value.rpartition(":")
+    if value in known or (colon and module and name.isidentifier()):
+        return
+    ours = f"one of {', '.join(known)}, or code of your own as " if known else ""
+    raise ConfigError(
+        f"{key}={value} is unknown. Expected {ours}package.module:Name or path/to/file.py:Name."
+        + did_you_mean(value, known)
+    )
+
+
+def settled(value: str) -> str:
+    """``value`` with an absolute path, where it names a file: a run may be continued from another folder."""
+    module, colon, name = value.rpartition(":") if ".py:" in value else (value, "", "")
+    return f"{Path(module).resolve()}{colon}{name}" if module.endswith(".py") else value
+
+
+def load_module(module: str, where: str) -> ModuleType:
+    """Import ``package.module`` or the file ``path/to/file.py``. ``where`` begins messages. Raises ``ConfigError``."""
+    try:
+        return _from_file(Path(module)) if module.endswith(".py") else _from_path(module)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{where}: there is no file {error.filename}") from None
+    except ModuleNotFoundError as error:
+        hint = "Start in the folder that holds it, install it, or give the path of a .py file"
+        raise ConfigError(f"{where} cannot be imported: {error}. {hint}") from error
+    except Exception as error:
+        raise ConfigError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    path = path.resolve()
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    if loaded is not None:
+        raise ImportError(f"another module is called {path.stem}, too; rename the file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    created = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = created
+    try:
+        spec.loader.exec_module(created)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+    return created
+
+
+def _from_path(module: str) -> ModuleType:
+    """Import by name; the working folder counts, as with ``python -m``."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return importlib.import_module(module)
