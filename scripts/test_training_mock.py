@@ -6,15 +6,12 @@ import functools
 import gc
 import sys
 
-from dexhand.distributed.launch import is_launched, launch
 from dexhand.mock_training.command_line import training_settings
 
 
 def main() -> int:
-    """Read the command line before torch is imported; several processes are this program several times."""
+    """Read the command line before torch is imported."""
     settings = training_settings(sys.argv[1:])
-    if settings.fsdp_devices > 1 and not is_launched():
-        return launch([sys.executable, *sys.argv], settings.fsdp_devices)
     try:
         from dexhand.mock_training.training_run import run
 

@@ -2,17 +2,15 @@
 
 import logging
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import Any
 
 from rich.console import Console
 
 from dexhand.app.logs import log_to_console
 from dexhand.config.cli import Sweep
+from dexhand.core.stop import handle_signals
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +24,16 @@ def run_jobs(sweep: Sweep) -> int:
     log_to_console(Console(highlight=False), sweep.jobs[0].config.train.logLevel)
     failed: dict[str, int] = {}
     done = 0
-    with _PassedOn() as passed_on:
+    current = _Job()
+    with handle_signals(current.signal):
         for number, job in enumerate(sweep.jobs, 1):
             words = shlex.join(job.argv)
             log.info("Job %d of %d: %s", number, len(sweep.jobs), words)
-            code = passed_on.run([sys.executable, "-m", "dexhand.app", *job.argv])
+            code = current.run([sys.executable, "-m", "dexhand.app", *job.argv])
             done += 1
             if code != 0:
                 failed[words] = code
-            if passed_on.stopped:
+            if current.is_stopping:
                 break
     for words, code in failed.items():
         log.error("Exit code %d: %s", code, words)
@@ -42,22 +41,12 @@ def run_jobs(sweep: Sweep) -> int:
     return next(iter(failed.values()), 0)
 
 
-class _PassedOn:
-    """While entered, SIGINT and SIGTERM go to the process that runs."""
+class _Job:
+    """The job that runs; signals are passed on to it."""
 
     def __init__(self) -> None:
-        self.stopped = False
+        self.is_stopping = False
         self._process: subprocess.Popen[bytes] | None = None
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> "_PassedOn":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
 
     def run(self, command: Sequence[str]) -> int:
         """Run a command to its end; returns its exit code."""
@@ -65,7 +54,8 @@ class _PassedOn:
         self._process = subprocess.Popen(command, start_new_session=True)
         return self._process.wait()
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.stopped = True
+    def signal(self, number: int) -> None:
+        """Pass on a signal."""
+        self.is_stopping = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)

@@ -25,7 +25,7 @@ def rotate(quat: Tensor, vector: Tensor) -> Tensor:
 
 def cross(left: Tensor, right: Tensor) -> Tensor:
     """The vector product of two (..., 3) tensors, broadcast against each other."""
-    left, right = torch.broadcast_tensors(left, right)  # type: ignore[no-untyped-call]
+    left, right = torch.broadcast_tensors(left, right)
     product: Tensor = torch.linalg.cross(left, right, dim=-1)
     return product
 

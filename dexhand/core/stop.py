@@ -1,29 +1,43 @@
-"""Stopping a loop from outside, in good order."""
+"""Handling SIGINT and SIGTERM: stopping a loop in good order, and whatever else a block makes of the two signals."""
 
+import contextlib
 import logging
 import os
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Any
+from collections.abc import Callable, Iterator
+from types import TracebackType
 
 log = logging.getLogger(__name__)
 
 
-class StopRequest:
-    """While entered, the first SIGINT or SIGTERM asks the loop to stop after the step it is in; a second one ends the
-    process at once with exit code 128 + signal number.
+@contextlib.contextmanager
+def handle_signals(handle: Callable[[int], None]) -> Iterator[None]:
+    """Call ``handle`` with the number of each SIGINT and SIGTERM that arrives during the block.
 
-    Enter it in the main thread; Python delivers signals only there.
+    The handlers from before are restored afterwards. Enter it in the main thread; Python delivers signals only there.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, lambda number, frame: handle(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class StopRequest:
+    """While entered, the first SIGINT or SIGTERM asks the loop to stop after its current step; a second one ends the
+    process at once with exit code 128 + signal number.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self._previous: dict[int, Any] = {}
+        self._signals: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
 
     def __enter__(self) -> "StopRequest":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._handle)
+        self._signals = handle_signals(self._handle)
+        self._signals.__enter__()
         return self
 
     def __exit__(
@@ -32,10 +46,9 @@ class StopRequest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        self._signals.__exit__(None, None, None)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int) -> None:
         if self.requested:
             os._exit(128 + number)
         self.requested = True

@@ -11,7 +11,6 @@ import contextlib
 import datetime
 import os
 import re
-import signal
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dexhand.core.interfaces import Algorithm, Iteration, Policy
+from dexhand.core.stop import handle_signals
 
 TIMEOUT = 60.0
 """Seconds that a process waits for the others before it gives up."""
@@ -203,16 +203,12 @@ class DistributedAlgorithm:
 def run_worker(algorithm: Algorithm, processes: ProcessGroup) -> None:
     """Do what process 0 does, until it closes its ``DistributedAlgorithm``.
 
-    SIGINT and SIGTERM are left to process 0: a follower that ended by itself would take the last checkpoint with it.
+    SIGINT and SIGTERM are left to process 0: a worker that ended by itself would take the last checkpoint with it.
     """
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handle_signals(lambda number: None):
         method = ""
         while method != "close":
             method, arguments = processes.broadcast(("", ()))
-            # a state that does not fit is refused by all alike, and process 0 tells
+            # a state that does not fit is refused by all alike, and process 0 reports it
             with contextlib.suppress(ValueError):
                 getattr(algorithm, method)(*arguments)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

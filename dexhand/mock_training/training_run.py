@@ -16,6 +16,7 @@ from dexhand.core.clock import SystemClock
 from dexhand.core.interfaces import Metrics, MetricSink
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
+from dexhand.distributed.launch import is_launched, launch
 from dexhand.distributed.process_group import (
     DistributedAlgorithm,
     LostProcess,
@@ -47,25 +48,35 @@ _REPEATED_STEPS = REMEMBERED_STEPS // 2
 
 
 def run(settings: TrainingSettings, say: Say) -> int:
-    """Train and validate. Returns the exit code: 0, 1 with a list of problems, 2 for settings that do not work."""
-    torch.set_num_threads(1)  # arrays this small are not worth waiting for a second one
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    """Train and validate, in as many processes as ``fsdp_devices`` asks for unless they have been started already.
+
+    Returns the exit code: 0, 1 with a list of problems, 2 for settings that do not work.
+    """
     try:
-        with join_process_group(settings.device) as processes:
-            _check(settings, processes)
-            return _lead(settings, processes, say) if processes.is_leader else _follow(settings, processes)
+        if settings.fsdp_devices > 1 and not is_launched():
+            _check(settings, settings.fsdp_devices)
+            return launch(run, (settings, say), settings.fsdp_devices)
+        return _run_process(settings, say)
     except (SettingsError, NoSuchDevice, LostProcess) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1 if isinstance(error, LostProcess) else 2
 
 
-def _check(settings: TrainingSettings, processes: ProcessGroup) -> None:
-    """Every process finds the same, and says it."""
-    size, batch_size, shards = processes.size, settings.batch_size, settings.fsdp_devices
-    if batch_size % size:
-        raise SettingsError(f"--batch_size={batch_size} must be a multiple of {size}, the number of processes")
-    if shards not in (1, size):
-        raise SettingsError(f"--fsdp_devices={shards} must be 1 or {size}, the number of processes that were started")
+def _run_process(settings: TrainingSettings, say: Say) -> int:
+    torch.set_num_threads(1)  # arrays this small are not worth waiting for a second one
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    with join_process_group(settings.device) as processes:
+        _check(settings, processes.size)
+        return _lead(settings, processes, say) if processes.is_leader else _follow(settings, processes)
+
+
+def _check(settings: TrainingSettings, processes: int) -> None:
+    """Raises ``SettingsError``, in every process alike."""
+    batch_size, shards = settings.batch_size, settings.fsdp_devices
+    if batch_size % processes:
+        raise SettingsError(f"--batch_size={batch_size} must be a multiple of {processes}, the number of processes")
+    if shards not in (1, processes):
+        raise SettingsError(f"--fsdp_devices={shards} must be 1 or {processes}, the number of processes started")
     if shards > 1 and not CAN_SHARD:
         raise SettingsError(f"--fsdp_devices={shards} needs torch 2.6 or newer, this is {torch.__version__}")
 

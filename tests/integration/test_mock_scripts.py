@@ -113,7 +113,7 @@ def test_a_resumed_training_ends_like_one_that_was_not_interrupted(tmp_path: Pat
     [
         (["--resume"], "there is no checkpoint"),
         (["--device", "cuda:99"], "there is no GPU 99"),
-        (["--fsdp_devices", "3"], "--fsdp_devices=3 must be 1"),
+        (["--fsdp_devices", "3"], "--batch_size=16 must be a multiple of 3"),
     ],
 )
 def test_settings_that_do_not_work_are_said_in_one_line(
