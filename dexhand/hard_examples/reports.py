@@ -1,4 +1,4 @@
-"""What is told of hard examples: the samples themselves, reports of them, and reports of several processes as one.
+"""Hard examples, reports of them, and the merging of several processes' reports into one.
 
 Nothing here knows what a sample is: it has a key, a loss, perhaps a picture, and a few plain values that describe it.
 """
@@ -14,7 +14,6 @@ import numpy as np
 from torch import Tensor
 
 from dexhand.core.interfaces import Metrics
-from dexhand.hard_examples.loss_statistics import LossStatistics
 
 Key = int | str
 """What identifies a sample, however often it is seen."""
@@ -31,7 +30,7 @@ class HardExample:
     step: int
     """The training step that measured the loss."""
     process: int = 0
-    """Rank of the process that remembers it."""
+    """Rank of the process that keeps it."""
     image: Tensor | None = None
     """uint8 (h, w, 3), the longer side at most ``HardExampleTracker.image_side``."""
     details: Mapping[str, Plain] = field(default_factory=dict)
@@ -39,17 +38,17 @@ class HardExample:
 
 @dataclass(frozen=True)
 class HardExampleReport:
-    """What there is to say at one step, of one process or of several together."""
+    """The hard examples and loss statistics at one step, of one process or of several together."""
 
     step: int
     entries: tuple[HardExample, ...]
     """The hardest samples of the run so far, hardest first."""
     nonfinite: tuple[HardExample, ...]
     """The first samples of the interval whose loss was NaN or infinite, in order of time; no pictures."""
-    interval: LossStatistics
-    """Finite losses since the report before."""
+    interval_losses: np.ndarray
+    """Finite losses since the previous report. Shape (n,), float64."""
     interval_samples: int
-    """Samples since the report before, those with NaN and infinite losses included."""
+    """Samples since the previous report, those with NaN and infinite losses included."""
     quantile: float
     total_samples: int
     """Samples of the run so far, those with NaN and infinite losses included."""
@@ -64,13 +63,14 @@ class HardExampleReport:
 
     @property
     def place(self) -> str:
-        """Begins the names of the scalars and pictures."""
+        """The prefix of the names of scalars and pictures."""
         return f"hard_examples/{self.ranking}" if self.ranking else "hard_examples"
 
     @property
     def threshold(self) -> float:
-        """The ``quantile`` of the interval's finite losses; NaN where there was none."""
-        return self.interval.quantile(self.quantile)
+        """The loss of rank floor(``quantile`` (n - 1)) among the interval's n; NaN where there was none."""
+        losses = self.interval_losses
+        return float(np.quantile(losses, self.quantile, method="lower")) if losses.size else math.nan
 
     def scalars(self) -> Metrics:
         """For ``MetricSink.scalars``."""
@@ -81,10 +81,10 @@ class HardExampleReport:
             f"{self.place}/nan_losses": float(self.nan_losses),
             f"{self.place}/infinite_losses": float(self.infinite_losses),
         }
-        if self.interval.count:
+        if self.interval_losses.size:
             values[f"{self.place}/threshold"] = self.threshold
-            values[f"{self.place}/interval_mean"] = self.interval.mean
-            values[f"{self.place}/interval_max"] = self.interval.maximum
+            values[f"{self.place}/interval_mean"] = float(self.interval_losses.mean())
+            values[f"{self.place}/interval_max"] = float(self.interval_losses.max())
         return values
 
     def images(self) -> dict[str, np.ndarray]:
@@ -97,6 +97,7 @@ class HardExampleReport:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that every JSON reader takes; NaN and infinity become text, pictures their shape."""
+        losses = self.interval_losses if self.interval_losses.size else np.array([math.nan])
         return {
             "ranking": self.ranking,
             "step": self.step,
@@ -105,9 +106,9 @@ class HardExampleReport:
             "quantile": self.quantile,
             "threshold": _finite_or_text(self.threshold),
             "interval_samples": self.interval_samples,
-            "interval_mean": _finite_or_text(self.interval.mean),
-            "interval_min": _finite_or_text(self.interval.minimum),
-            "interval_max": _finite_or_text(self.interval.maximum),
+            "interval_mean": _finite_or_text(float(losses.mean())),
+            "interval_min": _finite_or_text(float(losses.min())),
+            "interval_max": _finite_or_text(float(losses.max())),
             "total_samples": self.total_samples,
             "nan_losses": self.nan_losses,
             "infinite_losses": self.infinite_losses,
@@ -132,15 +133,12 @@ def merge_reports(reports: Sequence[HardExampleReport], size: int) -> HardExampl
     """
     if not reports:
         raise ValueError("there is no report to merge; every process gives one")
-    interval = LossStatistics()
-    for report in reports:
-        interval.merge(report.interval)
     nonfinite = sorted((example for report in reports for example in report.nonfinite), key=time_of)
     return HardExampleReport(
         step=reports[0].step,
         entries=tuple(sorted(_in_turns(_without_doubles(reports), size), key=hardness)),
         nonfinite=tuple(nonfinite[:size]),
-        interval=interval,
+        interval_losses=np.concatenate([report.interval_losses for report in reports]),
         interval_samples=sum(report.interval_samples for report in reports),
         quantile=reports[0].quantile,
         total_samples=sum(report.total_samples for report in reports),

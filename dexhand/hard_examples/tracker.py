@@ -1,8 +1,9 @@
-"""Remembers the samples that training finds hardest, with what they looked like."""
+"""Keeping the samples with the highest losses of a training, with their pictures."""
 
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.hard_examples.loss_statistics import LossStatistics
 from dexhand.hard_examples.reports import HardExample, HardExampleReport, Key, Plain, hardness, time_of
 
 
@@ -18,7 +18,8 @@ class HardExampleTracker:
     """Keeps the ``max_hard_examples`` samples with the highest losses of one process.
 
     A sample seen again keeps its higher loss. Samples below ``min_loss`` are counted but never kept. Losses that are
-    NaN or infinite are counted and shown apart: they have no place in an order. Memory does not grow with the steps.
+    NaN or infinite are counted and shown apart: they have no place in an order. Beside the samples kept it holds the
+    losses since the last report, eight bytes each.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class HardExampleTracker:
         self.process = process
         self.ranking = ranking
         self._buffer: list[HardExample] = []
-        self._interval = LossStatistics()
+        self._interval = array("d")  # finite losses since the last report
         self._nonfinite: list[HardExample] = []
         self._total_samples = 0
         self._reported_samples = 0
@@ -93,17 +94,17 @@ class HardExampleTracker:
         image: Callable[[int], Tensor] | None = None,
         details: Callable[[int], Mapping[str, Plain]] | None = None,
     ) -> int:
-        """Take note of one batch: ``losses`` (B,) of the samples ``keys``; returns how many entered the buffer.
+        """Add one batch: ``losses`` (B,) of the samples ``keys``; returns how many entered the buffer.
 
         ``image`` gives the picture, uint8 (H, W, 3), of the sample at a place in the batch (``images.__getitem__`` of a
-        tensor (B, H, W, 3) will do), and ``details`` what else to remember of it. Both are asked only for samples that
-        enter the buffer, ``details`` also for losses that are not finite. Raises ``ValueError`` where shapes or types
-        are not these; nothing has changed then.
+        tensor (B, H, W, 3) will do), and ``details`` what else to keep of it. Both are called only for samples that
+        enter the buffer, ``details`` also for losses that are not finite. Raises ``ValueError`` for other shapes or
+        types, and then changes nothing.
         """
         if losses.shape != (len(keys),):
             raise ValueError(f"losses have shape {tuple(losses.shape)}; {len(keys)} keys need shape ({len(keys)},)")
         values: list[float] = losses.tolist()
-        # most batches have nothing strange and nothing hard, and should cost next to nothing
+        # fast path: most batches have no loss that is not finite and none that is high
         is_finite = math.isfinite(sum(values))
         numbers = values if is_finite else [value for value in values if math.isfinite(value)]
         entering: list[HardExample] = []
@@ -113,18 +114,18 @@ class HardExampleTracker:
         if len(numbers) < len(values):
             strange = [place for place, value in enumerate(values) if not math.isfinite(value)]
             self._note_nonfinite([self._example(step, keys, values, place, None, details) for place in strange])
-        self._interval.add(numbers)
+        self._interval.extend(numbers)
         self._total_samples += len(keys)
         self._insert(entering)
         return len(entering)
 
     def report(self, step: int) -> HardExampleReport:
-        """What there is to say at ``step``; a new interval begins."""
+        """The report at ``step``; a new interval begins."""
         report = HardExampleReport(
             step=step,
             entries=tuple(self._buffer[: self.report_size]),
             nonfinite=tuple(self._nonfinite),
-            interval=self._interval,
+            interval_losses=np.array(self._interval),
             interval_samples=self.unreported_samples,
             quantile=self.quantile,
             total_samples=self._total_samples,
@@ -133,7 +134,7 @@ class HardExampleTracker:
             buffer_size=len(self._buffer),
             ranking=self.ranking,
         )
-        self._interval, self._nonfinite = LossStatistics(), []
+        self._interval, self._nonfinite = array("d"), []
         self._reported_samples = self._total_samples
         return report
 
@@ -146,7 +147,7 @@ class HardExampleTracker:
         return {
             "buffer": [_entry_to_state(entry) for entry in self._buffer],
             "nonfinite": [_entry_to_state(entry) for entry in self._nonfinite],
-            "interval": self._interval.state_dict(),
+            "interval": torch.tensor(self._interval, dtype=torch.float64),
             "total_samples": self._total_samples,
             "reported_samples": self._reported_samples,
             "nan_losses": self._nan_losses,
@@ -158,11 +159,11 @@ class HardExampleTracker:
 
         Where this buffer is smaller, the hardest samples stay.
         """
-        self._buffer, self._nonfinite, self._interval = [], [], LossStatistics()
+        self._buffer, self._nonfinite, self._interval = [], [], array("d")
         for state in states:
             self._insert([HardExample(**{**entry, "process": self.process}) for entry in state["buffer"]])
             self._nonfinite += [HardExample(**{**entry, "process": self.process}) for entry in state["nonfinite"]]
-            self._interval.merge(LossStatistics.from_state(state["interval"]))
+            self._interval.extend(_interval_losses(state["interval"]))
         self._nonfinite = sorted(self._nonfinite, key=time_of)[: self.report_size]
         self._total_samples = sum(state["total_samples"] for state in states)
         self._reported_samples = sum(state["reported_samples"] for state in states)
@@ -243,3 +244,13 @@ def _shrunk(image: Tensor, side: int) -> Tensor:
 
 def _entry_to_state(entry: HardExample) -> dict[str, Any]:
     return {**vars(entry), "details": dict(entry.details)}
+
+
+def _interval_losses(state: Tensor | Mapping[str, Any]) -> list[float]:
+    """The saved losses of an interval; checkpoints of earlier versions hold counts of logarithmic bins instead."""
+    if isinstance(state, Tensor):
+        losses: list[float] = state.tolist()
+        return losses
+    edge = 1.01 / 0.99
+    middles = [(sign * 2 * edge**power / (edge + 1), count) for sign, power, count in state["bins"]]
+    return [middle for middle, count in middles for _ in range(count)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -248,6 +249,16 @@ class CountsTwice(HardExampleTracker):
         return self.total_samples
 
 
+class ForgetsEasyLosses(HardExampleTracker):
+    """Reports 0 for what is not hard."""
+
+    def report(self, step: int) -> HardExampleReport:
+        """Its quantile is right."""
+        report = super().report(step)
+        losses = report.interval_losses
+        return dataclasses.replace(report, interval_losses=np.where(losses < report.threshold, 0.0, losses))
+
+
 class SilentFile(HardExampleFile):
     """Writes nothing."""
 
@@ -284,7 +295,8 @@ FAULTS = [
     ("buffer keys", swap(training_run, "HardExampleTracker", ForgetsKeys)),
     ("images", swap(training_run, "HardExampleTracker", Takes)),
     ("buffer content", swap(training_run, "HardExampleTracker", FirstCome)),
-    ("threshold", swap(HardExampleReport, "threshold", property(lambda report: report.interval.quantile(0.5)))),
+    ("threshold", swap(HardExampleReport, "threshold", property(lambda report: np.median(report.interval_losses)))),
+    ("interval losses", swap(training_run, "HardExampleTracker", ForgetsEasyLosses)),
     ("report samples", swap(training_run, "HardExampleTracker", CountsTwice)),
     ("logging", swap(training_run, "HardExampleFile", SilentFile)),
 ]

@@ -124,7 +124,7 @@ def test_losses_that_are_not_finite_are_counted_and_shown_apart() -> None:
     assert (report.nan_losses, report.infinite_losses) == (2, 2)
     assert [example.key for example in report.nonfinite] == [1, 3, 4]
     assert [example.details["name"] for example in report.nonfinite] == ["n1", "n3", "n4"]
-    assert (report.interval_samples, report.interval.count, report.total_samples) == (6, 2, 6)
+    assert (report.interval_samples, report.interval_losses.size, report.total_samples) == (6, 2, 6)
 
 
 def test_a_report_ends_an_interval() -> None:
@@ -134,8 +134,24 @@ def test_a_report_ends_an_interval() -> None:
     assert tracker.unreported_samples == 0
     report = feed(tracker, [[(3, 5.0)]], first_step=1).report(1)
     assert (report.interval_samples, report.total_samples, report.buffer_size) == (1, 3, 2)
-    assert report.threshold == pytest.approx(5.0, rel=0.01)
+    assert report.threshold == 5.0
     assert (report.nonfinite, report.nan_losses) == ((), 1)
+
+
+@pytest.mark.parametrize(("quantile", "threshold"), [(0.0, -1.0), (0.5, 2.0), (0.74, 2.0), (0.75, 3.0), (1.0, 4.0)])
+def test_the_threshold_is_one_of_the_losses_of_the_interval(quantile: float, threshold: float) -> None:
+    """That of rank floor(quantile (n - 1)), in whatever order they came."""
+    tracker = feed(HardExampleTracker(1, quantile=quantile), [[(1, 3.0), (2, -1.0)], [(3, 4.0), (4, 2.0), (5, 1.0)]])
+    assert tracker.report(1).threshold == threshold
+
+
+def test_an_interval_saved_by_an_earlier_version_goes_on() -> None:
+    """It held the counts of bins in which all losses lie within 1 % of the middle."""
+    state = HardExampleTracker(2).state_dict()
+    state["interval"] = {"bins": [[-1, 35, 1], [0, 0, 1], [1, 81, 3]], "count": 5}  # -2.0, 0.0 and 5.0 three times
+    tracker = HardExampleTracker(2)
+    tracker.load_state_dict(state)
+    assert tracker.report(0).interval_losses == pytest.approx([-2.0, 0.0, 5.0, 5.0, 5.0], rel=0.01)
 
 
 def test_what_sinks_are_given() -> None:
@@ -239,9 +255,9 @@ def test_a_sample_of_several_processes_counts_once() -> None:
 def test_a_merged_report_adds_up() -> None:
     """Counts, statistics, and what is not finite, in order of time."""
     merged = merge_reports(reports_of([1.0, math.nan], [2.0, 3.0, math.inf]), size=10)
-    assert (merged.total_samples, merged.interval_samples, merged.interval.count) == (5, 5, 3)
+    assert (merged.total_samples, merged.interval_samples, merged.interval_losses.size) == (5, 5, 3)
     assert (merged.nan_losses, merged.infinite_losses, merged.processes, merged.buffer_size) == (1, 1, 2, 3)
-    assert (merged.interval.minimum, merged.interval.maximum) == (1.0, 3.0)
+    assert sorted(merged.interval_losses) == [1.0, 2.0, 3.0]
     assert [example.process for example in merged.nonfinite] == [0, 1]
 
 
