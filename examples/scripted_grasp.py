@@ -78,7 +78,7 @@ class Expert:
     def _find_pinch(self) -> None:
         """Where the middle of the pads is, seen from the wrist, and the direction in which they press."""
         device = self._env.device
-        kinematics = HandKinematics((0.0, 0.0, 0.0), device)
+        kinematics = HandKinematics(self._env.simulator.scene.hand, (0.0, 0.0, 0.0), device)
         dof_pos = self._actions.joints(self._posture(0.0)[None])
         poses = kinematics.poses(dof_pos, torch.zeros_like(dof_pos))
         thumb, index, middle = (poses.pos[0, kinematics.index(name)] for name in hand.FINGERPADS[:3])

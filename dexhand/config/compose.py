@@ -26,6 +26,7 @@ from dexhand.config.overrides import Overrides, read_overrides
 from dexhand.config.schema import Config, EnvConfig, SimConfig, TrainConfig
 from dexhand.config.task_schema import TASKS, BaseTaskConfig
 from dexhand.config.validate import validate
+from dexhand.hands.spec import known_hands
 
 TRAIN_ENVS, TEST_ENVS = 1024, 4
 """What env.numEnvs=null means."""
@@ -122,7 +123,15 @@ def _composed(overrides: Overrides, sources: Sources, explainer: Explainer) -> D
     return composed
 
 
-_WORLD = ("task.", "sim.dt", "env.controlDecimation", "env.handAsset", "env.initialHandPos", "env.actuators.")
+_WORLD = (
+    "task.",
+    "sim.dt",
+    "env.controlDecimation",
+    "env.hand",
+    "env.handAsset",
+    "env.initialHandPos",
+    "env.actuators.",
+)
 """What a policy takes for granted: what it sees and does, how often, and with which hand."""
 
 
@@ -250,6 +259,8 @@ def _fill_in(config: Config) -> None:
         ppo.minibatch_size = batch // 4 if batch % 4 == 0 else batch
     if config.task.module is not None and config.task.module.endswith(".py"):
         config.task.module = str(Path(config.task.module).resolve())  # the run may be continued from elsewhere
+    if env.hand not in known_hands():
+        env.hand = str(Path(env.hand).resolve())
 
 
 def _without_effect(config: Config) -> Iterator[str]:

@@ -81,7 +81,7 @@ class SimConfig:
 
 @dataclass
 class GainsConfig:
-    """A joint servo; null = what the hand's file says."""
+    """A joint servo; null = the hand's own value."""
 
     stiffness: float | None = option(None, "position gain", unit="N/m or N m/rad", low=0)
     damping: float | None = option(None, "velocity gain", unit="N s/m or N m s/rad", low=0)
@@ -93,9 +93,9 @@ class GainsConfig:
 class ActuatorsConfig:
     """Joint servos by group."""
 
-    baseTranslation: GainsConfig = option(GainsConfig, "ARTx, ARTy, ARTz")
-    baseRotation: GainsConfig = option(GainsConfig, "ARRx, ARRy, ARRz")
-    fingers: GainsConfig = option(GainsConfig, "the 20 finger joints")
+    baseTranslation: GainsConfig = option(GainsConfig, "the base's three slides")
+    baseRotation: GainsConfig = option(GainsConfig, "the base's three hinges")
+    fingers: GainsConfig = option(GainsConfig, "the finger joints")
 
 
 @dataclass
@@ -113,8 +113,9 @@ class EnvConfig:
     videoStreamPort: int = option(58080, "port of the stream", low=1, high=65535)
     videoStreamBindAll: bool = option(False, "other machines may see the stream, too")
     controlDecimation: int = option(2, "physics calls per control step", low=1)
+    hand: str = option("dexhand021_right", "the hand: the name of a built-in one, or a folder with a spec.yaml")
     handAsset: str | None = option(
-        None, "MJCF of a hand with the built-in one's joint and body names; null = the built-in one"
+        None, "MJCF that replaces the hand's own, with the same joint and body names; null = the hand's own"
     )
     initialHandPos: list[float] = option([0.0, 0.0, 0.5], "where the fixed root of the hand stands, x y z", unit="m")
     actuators: ActuatorsConfig = option(ActuatorsConfig, "joint servos")

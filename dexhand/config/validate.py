@@ -9,6 +9,7 @@ from typing import Any
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.keys import Key, keys_of
 from dexhand.config.schema import Config
+from dexhand.hands.spec import HandError, load_hand
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -77,6 +78,10 @@ def _check_env(config: Config) -> None:
         raise ConfigError(f"env.device={env.device} is unknown. Allowed: auto, cpu, cuda, cuda:<index>")
     if len(env.initialHandPos) != 3:
         raise ConfigError(f"env.initialHandPos={env.initialHandPos} must be three numbers x, y, z in metres")
+    try:
+        load_hand(env.hand)
+    except HandError as error:
+        raise ConfigError(str(error)) from None
     if env.handAsset is not None and not Path(env.handAsset).is_file():
         raise ConfigError(f"env.handAsset={env.handAsset}: there is no such file. Give the path of an MJCF, or null")
 

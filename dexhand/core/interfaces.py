@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 
 from torch import Generator, Tensor, device
 
+from dexhand.hands.spec import HandSpec
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -45,20 +47,6 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Gains:
-    """A joint servo: force = stiffness * (target - position) - damping * velocity, clamped to +-force_limit.
-
-    ``None`` keeps what the hand's own file says. Slides: N/m, N s/m, N. Hinges: N m/rad, N m s/rad, N m.
-    """
-
-    stiffness: float | None = None
-    damping: float | None = None
-    force_limit: float | None = None
-    armature: float | None = None
-    """Inertia of the drive as the joint feels it, kg or kg m^2."""
-
-
-@dataclass(frozen=True)
 class Camera:
     """A fixed camera of the scene."""
 
@@ -75,8 +63,8 @@ class Camera:
 class Scene:
     """One hand over a ground plane at z = 0, with its objects: the same description for every simulator."""
 
-    hand_asset: str | None = None
-    """Path of an MJCF with the joints and bodies of ``dexhand.sim.hand``; ``None`` = the built-in model."""
+    hand: HandSpec
+    """Its MJCF, its joints, which give axis D, and the gains of their servos."""
     hand_position: Vec3 = (0.0, 0.0, 0.5)
     """Where the fixed root of the hand stands; base joints are displacements from here, along the world's axes."""
     bodies: tuple[str, ...] = ()
@@ -86,9 +74,6 @@ class Scene:
     objects: tuple[Box, ...] = ()
     """The order of axis O."""
     ground_friction: float = 0.5
-    base_translation_gains: Gains = Gains()
-    base_rotation_gains: Gains = Gains()
-    finger_gains: Gains = Gains()
     cameras: tuple[Camera, ...] = (Camera("default", position=(0.72, -0.55, 0.62), target=(0.12, 0.0, 0.32)),)
 
 
@@ -134,7 +119,7 @@ class Simulator(Protocol):
     control_dt: float
     """Seconds of simulated time per ``step``."""
     dof_names: tuple[str, ...]
-    """Joint names: 6 base joints, then finger by finger. Length D."""
+    """``scene.hand.dof_names``: six base joints, then finger by finger. Length D."""
     dof_limits: Tensor
     """Lower and upper joint limits, m or rad. Shape (D, 2)."""
     state: SimState

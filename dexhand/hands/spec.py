@@ -1,13 +1,14 @@
-"""What dexhand knows of a hand, as data: a folder with ``spec.yaml`` and the MJCF that it names.
+"""``HandSpec``: what dexhand knows of a hand, as data, read from a folder with ``spec.yaml`` and an MJCF.
 
-Everything else follows from a ``HandSpec``: numbers of joints and actions, the order of tensors, the sizes of
-observations. Nothing here needs torch or a simulator.
+Numbers of joints and actions, the order of tensors and the sizes of observations follow from it. Nothing here needs
+torch or a simulator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -16,20 +17,20 @@ from typing import Any
 import yaml
 
 HANDS = Path(__file__).parent
-"""Holds a folder for each hand that dexhand comes with."""
+"""Holds a folder for each built-in hand."""
 
 SPEC_FILE = "spec.yaml"
 
 
 class HandError(ValueError):
-    """A hand cannot be used as it is described; one line for the user."""
+    """A hand's ``spec.yaml`` or MJCF cannot be used. The message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Gains:
     """A joint servo: force = stiffness * (target - position) - damping * velocity, clamped to +-force_limit.
 
-    ``None`` keeps what the hand's MJCF says. Slides: N/m, N s/m, N. Hinges: N m/rad, N m s/rad, N m.
+    ``None`` keeps the value of the hand's MJCF. Slides: N/m, N s/m, N. Hinges: N m/rad, N m s/rad, N m.
     """
 
     stiffness: float | None = None
@@ -41,7 +42,7 @@ class Gains:
 
 @dataclass(frozen=True)
 class Finger:
-    """One finger: joints of the MJCF and the bodies that tasks look at."""
+    """One finger: its joints, and the bodies that tasks observe."""
 
     name: str
     joints: tuple[str, ...]
@@ -60,12 +61,12 @@ class Control:
 
     name: str
     joints: tuple[tuple[str, float], ...]
-    """Joint and factor. The first joint stands for the control: its position and limits are the control's."""
+    """Joint and factor. The position and the limits of the first joint, whose factor is 1, are the control's."""
 
 
 @dataclass(frozen=True)
 class HandSpec:
-    """A hand on a floating base. Frozen and hashable by identity of its fields; see ``load_hand``."""
+    """A hand on a floating base of three slides and three hinges. Immutable and hashable; see ``load_hand``."""
 
     name: str
     asset: Path
@@ -75,13 +76,13 @@ class HandSpec:
     fingers: tuple[Finger, ...]
     """The thumb, or whatever opposes the others, first."""
     controls: tuple[Control, ...]
-    """Finger controls, the order of the actions behind the base's. A joint that no control drives stays at 0."""
+    """Finger controls, the order of the actions after the base's. A joint that no control drives stays at 0."""
     palm: str
     """Body of the wrist and palm, whose pose is the hand's."""
     palm_quat: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
     """Orientation of the palm at zero joints, (x, y, z, w)."""
-    start_angles: Mapping[str, float] = field(default_factory=dict)
-    """Largest angle of a finger control when a grasping episode begins, rad, where it is not the task's own."""
+    start_angles: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Largest angle of a finger control at the start of a grasping episode, rad; the task's own where not listed."""
     base_translation_gains: Gains = Gains()
     base_rotation_gains: Gains = Gains()
     finger_gains: Gains = Gains()
@@ -98,22 +99,22 @@ class HandSpec:
 
     @property
     def num_base(self) -> int:
-        """Base joints."""
+        """Number of base joints."""
         return len(self.base_joints)
 
     @property
     def num_dofs(self) -> int:
-        """D."""
+        """Number of joints, D."""
         return len(self.dof_names)
 
     @property
     def num_controls(self) -> int:
-        """What a policy can command: base joints and finger controls."""
+        """Number of quantities a policy can command: base joints and finger controls."""
         return len(self.base_joints) + len(self.controls)
 
     @property
     def num_fingers(self) -> int:
-        """Fingers, and with them tips, pads and contact bodies."""
+        """Number of fingers, and of tips, pads and contact bodies."""
         return len(self.fingers)
 
     @cached_property
@@ -157,50 +158,158 @@ class HandSpec:
             (self.finger_joints, self.finger_gains),
         )
 
+    def check_model(self, joints: Iterable[str], bodies: Iterable[str], driven: Iterable[str]) -> None:
+        """Raise ``HandError`` where an MJCF with these joints, bodies and driven joints is not one of this hand."""
+        model_joints, needed_bodies = set(joints), {*self.bodies, *self.contact_bodies}
+        problems = {
+            "lacks joints": set(self.dof_names) - model_joints,
+            "lacks bodies": needed_bodies - set(bodies),
+            "lacks position actuators for joints": (set(self.dof_names) & model_joints) - set(driven),
+            "has joints that are not the hand's:": model_joints - set(self.dof_names),
+        }
+        text = "; ".join(f"{what} {', '.join(sorted(names))}" for what, names in problems.items() if names)
+        if text:
+            raise HandError(
+                f"{self.asset} is not an MJCF of env.hand={self.name}: it {text}. "
+                f"Rename them in the MJCF, or describe this hand in a {SPEC_FILE} of its own"
+            )
+
 
 def known_hands() -> list[str]:
-    """Names of the hands that dexhand comes with."""
+    """Names of the built-in hands."""
     return sorted(path.parent.name for path in HANDS.glob(f"*/{SPEC_FILE}"))
 
 
 def load_hand(hand: str) -> HandSpec:
-    """Read a hand: the name of one of ours, or a folder with a ``spec.yaml``. Raises ``HandError``."""
+    """Read a hand: the name of a built-in one, or a folder with a ``spec.yaml``. Raises ``HandError``."""
     folder = HANDS / hand if hand in known_hands() else Path(hand)
     path = folder / SPEC_FILE
     if not path.is_file():
         raise HandError(
-            f"env.hand={hand}: no hand of this name and no folder with a {SPEC_FILE}. Known: {', '.join(known_hands())}"
+            f"env.hand={hand} is unknown. Known: {', '.join(known_hands())}; or give a folder that holds a {SPEC_FILE}"
         )
     try:
-        return _parse(yaml.safe_load(path.read_text(encoding="utf-8")), folder)
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise HandError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise HandError(f"{path} does not describe a hand: {error!r}") from None
+    return _hand(_Section(path, "", values))
 
 
-def _parse(values: Mapping[str, Any], folder: Path) -> HandSpec:
-    return HandSpec(
-        name=folder.resolve().name,
-        asset=(folder / values["asset"]).resolve(),
-        base_joints=tuple(values["base_joints"]),
-        fingers=tuple(
-            Finger(name, tuple(finger["joints"]), finger["tip"], finger["pad"], finger["contact"])
-            for name, finger in values["fingers"].items()
-        ),
-        controls=tuple(
-            Control(name, tuple((joint, float(factor)) for joint, factor in joints.items()))
-            for name, joints in values["controls"].items()
-        ),
-        palm=values["palm"],
-        palm_quat=tuple(values.get("palm_quat", (0.0, 0.0, 0.0, 1.0))),
-        start_angles={name: float(angle) for name, angle in values.get("start_angles", {}).items()},
-        **{
-            name: Gains(**values["gains"][name.removesuffix("_gains")])
-            for name in _GAINS
-            if name.removesuffix("_gains") in values.get("gains", {})
-        },
+_GAINS = ("base_translation", "base_rotation", "fingers")
+
+
+class _Section:
+    """A mapping of ``spec.yaml``; errors name the file, the key and what is allowed."""
+
+    def __init__(self, path: Path, key: str, values: object) -> None:
+        self.path = path
+        self._key = key
+        if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+            raise self.error("", values, "give a mapping of names")
+        self.values: dict[str, Any] = values
+
+    def error(self, key: str, value: object, advice: str) -> HandError:
+        full = ".".join(part for part in (self._key, key) if part) or "the file"
+        return HandError(f"{self.path}: {full}={value}: {advice}")
+
+    def only(self, *known: str) -> _Section:
+        """Refuse other keys."""
+        for key in self.values:
+            if key not in known:
+                raise self.error(key, self.values[key], f"unknown key. Known: {', '.join(known)}")
+        return self
+
+    def section(self, key: str) -> _Section:
+        """An optional mapping below."""
+        return _Section(self.path, f"{self._key}.{key}" if self._key else key, self.values.get(key, {}))
+
+    def text(self, key: str) -> str:
+        value = self.values.get(key)
+        if not isinstance(value, str) or not value:
+            raise self.error(key, value, "give a name")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.values.get(key)
+        if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+            raise self.error(key, value, "give a list of names")
+        return tuple(value)
+
+    def number(self, key: str) -> float:
+        return self._float(key, self.values[key])
+
+    def numbers(self, key: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        value = self.values.get(key, default)
+        if not isinstance(value, (list, tuple)) or len(value) != len(default):
+            raise self.error(key, value, f"give {len(default)} numbers")
+        return tuple(self._float(key, number) for number in value)
+
+    def _float(self, key: str, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.error(key, value, "give a number")
+        return float(value)
+
+
+def _hand(spec: _Section) -> HandSpec:
+    required = ("asset", "base_joints", "palm", "fingers", "controls")
+    spec.only(*required, "palm_quat", "start_angles", "gains")
+    base_joints = spec.texts("base_joints")
+    if len(base_joints) != 6:
+        raise spec.error("base_joints", list(base_joints), "give three slides, then three hinges")
+    x, y, z, w = spec.numbers("palm_quat", (0.0, 0.0, 0.0, 1.0))
+    if abs(x * x + y * y + z * z + w * w - 1.0) > 1e-6:
+        raise spec.error("palm_quat", [x, y, z, w], "give a quaternion (x, y, z, w) of length 1")
+    fingers = tuple(_finger(name, spec.section("fingers").section(name)) for name in spec.section("fingers").values)
+    _refuse_repeated(spec, "joints", [*base_joints, *chain.from_iterable(finger.joints for finger in fingers)])
+    finger_joints = set(chain.from_iterable(finger.joints for finger in fingers))
+    controls = spec.section("controls")
+    gains = spec.section("gains").only(*_GAINS)
+    hand = HandSpec(
+        name=spec.path.parent.resolve().name,
+        asset=(spec.path.parent / spec.text("asset")).resolve(),
+        base_joints=base_joints,
+        fingers=fingers,
+        controls=tuple(_control(name, controls, finger_joints) for name in controls.values),
+        palm=spec.text("palm"),
+        palm_quat=(x, y, z, w),
+        start_angles=_start_angles(spec.section("start_angles"), controls.values),
+        base_translation_gains=_gains(gains.section(_GAINS[0])),
+        base_rotation_gains=_gains(gains.section(_GAINS[1])),
+        finger_gains=_gains(gains.section(_GAINS[2])),
     )
+    if not hand.fingers or not hand.controls:
+        raise spec.error("fingers" if not hand.fingers else "controls", "{}", "give at least one")
+    if not hand.asset.is_file():
+        raise spec.error("asset", spec.text("asset"), f"there is no file {hand.asset}")
+    _refuse_repeated(spec, "controls", [joint for control in hand.controls for joint, _ in control.joints])
+    _refuse_repeated(spec, "fingers", [*hand.bodies])
+    _refuse_repeated(spec, "fingers", [*hand.contact_bodies])
+    return hand
 
 
-_GAINS = ("base_translation_gains", "base_rotation_gains", "finger_gains")
+def _finger(name: str, finger: _Section) -> Finger:
+    finger.only("joints", "tip", "pad", "contact")
+    return Finger(name, finger.texts("joints"), finger.text("tip"), finger.text("pad"), finger.text("contact"))
+
+
+def _control(name: str, controls: _Section, finger_joints: Collection[str]) -> Control:
+    section = controls.section(name).only(*finger_joints)
+    joints = tuple((joint, section.number(joint)) for joint in section.values)
+    if not joints or joints[0][1] != 1.0 or not all(factor for _, factor in joints):
+        raise controls.error(name, section.values, "give joints with factors other than 0, the first one with factor 1")
+    return Control(name, joints)
+
+
+def _start_angles(angles: _Section, controls: Collection[str]) -> dict[str, float]:
+    return {name: angles.number(name) for name in angles.only(*controls).values}
+
+
+def _gains(gains: _Section) -> Gains:
+    gains.only(*(entry.name for entry in fields(Gains)))
+    return Gains(**{name: gains.number(name) for name in gains.values})
+
+
+def _refuse_repeated(spec: _Section, key: str, names: list[str]) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise spec.error(key, ", ".join(repeated), "given twice; each may stand here once")

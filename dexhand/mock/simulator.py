@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Camera, Scene, SimState
-from dexhand.hands import hand
 from dexhand.mock.boxes import Boxes
 from dexhand.mock.picture import Picture
 from dexhand.sim.kinematics import BodyPoses, HandKinematics
 
 
 class MockSimulator:
-    """The built-in hand as pure kinematics.
+    """The hand as pure kinematics.
 
     Joints follow their clamped targets as a first-order lag. Boxes fall, rest on the ground and are carried while the
     thumb and another fingerpad touch them; see ``Boxes``. Contact is felt by fingerpads alone and reported on their
@@ -34,25 +33,21 @@ class MockSimulator:
         device: str | torch.device = "cpu",
     ) -> None:
         """``substeps`` is how often within a control step contact is looked at; the motion is exact for any number."""
-        if scene.hand_asset is not None:
-            raise ValueError(
-                f"env.handAsset={scene.hand_asset} cannot be simulated by the mock, which knows only the built-in hand."
-                " Leave env.handAsset unset, or choose another sim.backend."
-            )
+        hand = scene.hand
         self.scene = scene
         self.num_envs = num_envs
         self.control_dt = control_dt
         self.substeps = substeps
         self.device = torch.device(device)
-        self.dof_names: tuple[str, ...] = hand.DOF_NAMES
-        self._kinematics = HandKinematics(scene.hand_position, self.device)
+        self.dof_names = hand.dof_names
+        self._kinematics = HandKinematics(hand, scene.hand_position, self.device)
         self.dof_limits = self._kinematics.dof_limits
         self._boxes = Boxes(scene.objects, num_envs, self.device)
         self._tracked = self._indices(scene.bodies)
-        self._hand_base = self._indices((hand.HAND_BODY,))
-        self._pads = self._indices(hand.FINGERPADS)
+        self._hand_base = self._indices((hand.palm,))
+        self._pads = self._indices(hand.fingerpads)
         self._fingers, self._has_pad = self._pads_of_contact_bodies()
-        self._bones = self._kinematics.bones_below(hand.HAND_BODY)
+        self._bones = self._kinematics.bones_below(hand.palm)
         self.state = self._new_state()
         self._show_bodies(self._hand_poses(), torch.ones(num_envs, dtype=torch.bool, device=self.device))
 
@@ -106,8 +101,8 @@ class MockSimulator:
 
         bodies = len(self.scene.bodies)
         return SimState(
-            dof_pos=zeros(len(hand.DOF_NAMES)),
-            dof_vel=zeros(len(hand.DOF_NAMES)),
+            dof_pos=zeros(len(self.dof_names)),
+            dof_vel=zeros(len(self.dof_names)),
             body_pos=zeros(bodies, 3),
             body_quat=zeros(bodies, 4),
             body_linvel=zeros(bodies, 3),
@@ -149,10 +144,10 @@ class MockSimulator:
     def _pads_of_contact_bodies(self) -> tuple[Tensor, Tensor]:
         """For each contact body the number of its pad, and 1 where it has one, 0 where it feels nothing."""
         self._indices(self.scene.contact_bodies)
-        is_distal = [body in hand.CONTACT_BODIES for body in self.scene.contact_bodies]
+        distal_links = self.scene.hand.contact_bodies
+        is_distal = [body in distal_links for body in self.scene.contact_bodies]
         fingers = [
-            hand.CONTACT_BODIES.index(body) if distal else 0
-            for body, distal in zip(self.scene.contact_bodies, is_distal)
+            distal_links.index(body) if distal else 0 for body, distal in zip(self.scene.contact_bodies, is_distal)
         ]
         has_pad = torch.tensor(is_distal, dtype=torch.float32, device=self.device)
         return torch.tensor(fingers, dtype=torch.long, device=self.device), has_pad[:, None]

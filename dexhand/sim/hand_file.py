@@ -1,4 +1,4 @@
-"""What an MJCF says of a hand, read without MuJoCo: for simulators that run where MuJoCo is not installed."""
+"""A hand's MJCF, read without MuJoCo: for simulators that run where MuJoCo is not installed."""
 
 import math
 import xml.etree.ElementTree as ET
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dexhand.core.interfaces import Quat, Vec3
-from dexhand.hands import hand
+from dexhand.hands.spec import HandSpec
 
 _Attributes = dict[str, str]
 _Defaults = dict[str, dict[str, _Attributes]]
@@ -55,22 +55,30 @@ class Body:
     """Sliding friction coefficient of its collision shapes; ``None`` without any."""
 
 
-def read_hand(path: Path) -> tuple[Body, ...]:
-    """All bodies of the first tree in the file, parents before children.
+def read_hand(hand: HandSpec) -> tuple[Body, ...]:
+    """Read all bodies of the hand's MJCF; see ``read_bodies``. Raises ``ValueError`` where the hand lacks something."""
+    root = _parse(hand.asset)
+    hand.check_model(
+        joints=(joint.get("name", "") for joint in root.iterfind("worldbody//joint")),
+        bodies=(body.get("name", "") for body in root.iterfind("worldbody//body")),
+        driven=(servo.get("joint", "") for servo in root.iterfind("actuator/position")),
+    )
+    return _Reader(root, hand.asset).bodies()
 
-    Raises ``ValueError`` for what this reader does not understand or the hand lacks.
+
+def read_bodies(path: Path) -> tuple[Body, ...]:
+    """Read all bodies of the first tree in an MJCF, parents before children.
+
+    Raises ``ValueError`` for a file that is no MJCF or uses elements that this reader does not know.
     """
+    return _Reader(_parse(path), path).bodies()
+
+
+def _parse(path: Path) -> ET.Element:
     try:
-        root = ET.parse(path).getroot()
+        return ET.parse(path).getroot()
     except (OSError, ET.ParseError) as error:
-        raise ValueError(f"env.handAsset={path} is not a usable MJCF: {error}") from None
-    bodies = _Reader(root, path).bodies()
-    joints = [body.joint.name for body in bodies if body.joint]
-    if sorted(joints) != sorted(hand.DOF_NAMES):
-        lacking = ", ".join(sorted(set(hand.DOF_NAMES) - set(joints))) or "none"
-        unknown = ", ".join(sorted(set(joints) - set(hand.DOF_NAMES))) or "none"
-        raise ValueError(f"env.handAsset={path}: missing joints {lacking}; unknown joints {unknown}")
-    return bodies
+        raise ValueError(f"{path} is not a usable MJCF: {error}") from None
 
 
 class _Reader:
@@ -116,7 +124,7 @@ class _Reader:
         joints = element.findall("joint")
         if odd or len(joints) > 1:
             what = f"is oriented by {odd.pop()}, not quat" if odd else "has more than one joint"
-            raise ValueError(f"env.handAsset={self._path}: body {name} {what}; this simulator cannot read that")
+            raise ValueError(f"{self._path}: body {name} {what}; this simulator cannot read that")
         tree.append(
             Body(
                 name=name,
@@ -134,9 +142,8 @@ class _Reader:
 
     def _joint(self, attributes: _Attributes) -> Joint:
         name = attributes.get("name", "")
-        if attributes.get("limited") != "true" or name not in self._servos:
-            lacking = "a position actuator" if name not in self._servos else 'limited="true"'
-            raise ValueError(f"env.handAsset={self._path}: joint {name} lacks {lacking}")
+        if attributes.get("limited") != "true":
+            raise ValueError(f'{self._path}: joint {name} lacks limited="true"')
         is_slide = attributes.get("type") == "slide"
         unit = 1.0 if is_slide else self._radian
         lower, upper = _numbers(attributes["range"])

@@ -5,7 +5,6 @@ Importing this module imports Isaac Gym, which must come before torch in every p
 
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from isaacgym import gymapi, gymtorch  # isort: skip  (before torch)
@@ -14,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Box, Camera, Gains, RenderingUnavailable, Scene, SimState
-from dexhand.hands import hand
+from dexhand.core.interfaces import Box, Camera, RenderingUnavailable, Scene, SimState
+from dexhand.hands.spec import Gains
 from dexhand.sim.hand_file import Joint, read_hand
 from dexhand.sim.isaacgym_viewer import IsaacGymViewer
 from dexhand.sim.kinematics import HandKinematics
@@ -74,9 +73,9 @@ class IsaacGymSimulator:
         self.num_envs = num_envs
         self.device = device
         self.control_dt = dt * calls_per_control
-        self.dof_names = hand.DOF_NAMES
-        self._asset_path = Path(scene.hand_asset) if scene.hand_asset else hand.ASSET
-        self._kinematics = HandKinematics(scene.hand_position, device, self._asset_path)
+        self.dof_names = scene.hand.dof_names
+        self._asset_path = scene.hand.asset
+        self._kinematics = HandKinematics(scene.hand, scene.hand_position, device)
         self.dof_limits = self._kinematics.dof_limits
         self._calls_per_control = calls_per_control
         self._on_gpu = device.type == "cuda"
@@ -164,8 +163,10 @@ class IsaacGymSimulator:
         path = self._asset_path
         asset = self._gym.load_asset(self._sim, str(path.parent), path.name, options)
         found = self._gym.get_asset_dof_names(asset)
-        if sorted(found) != sorted(hand.DOF_NAMES):
-            raise ValueError(f"Isaac Gym reads {len(found)} joints from {path}, not the 26 of the hand: {found}")
+        if sorted(found) != sorted(self.dof_names):
+            raise ValueError(
+                f"Isaac Gym reads {len(found)} joints from {path}, not the {len(self.dof_names)} of the hand: {found}"
+            )
         return asset
 
     def _make_box(self, box: Box) -> gymapi.Asset:
@@ -178,12 +179,12 @@ class IsaacGymSimulator:
         pose.p = gymapi.Vec3(*self.scene.hand_position)
         actor = self._gym.create_actor(env, asset, pose, "hand", index, 0)
         self._gym.set_actor_dof_properties(env, actor, self._dof_properties(env, actor))
-        bodies = {body.name: body for body in read_hand(self._asset_path)}
+        bodies = {body.name: body for body in read_hand(self.scene.hand)}
         shapes = self._gym.get_actor_rigid_shape_properties(env, actor)
         ranges = self._gym.get_actor_rigid_body_shape_indices(env, actor)
         for name, shapes_of_body in zip(self._gym.get_actor_rigid_body_names(env, actor), ranges):
             for shape in shapes[shapes_of_body.start : shapes_of_body.start + shapes_of_body.count]:
-                shape.filter = _collision_filter(name)
+                shape.filter = _collision_filter(name, self.scene.hand.contact_bodies)
                 shape.friction = bodies[name].friction or 0.0
                 shape.restitution = 0.0
         self._gym.set_actor_rigid_shape_properties(env, actor, shapes)
@@ -192,7 +193,7 @@ class IsaacGymSimulator:
     def _dof_properties(self, env: gymapi.Env, actor: int) -> np.ndarray:
         """Servos with the scene's gains over those of the file; limits and losses are the file's."""
         properties: np.ndarray = self._gym.get_actor_dof_properties(env, actor)
-        joints = {body.joint.name: body.joint for body in read_hand(self._asset_path) if body.joint}
+        joints = {body.joint.name: body.joint for body in read_hand(self.scene.hand) if body.joint}
         for row, name in enumerate(self._gym.get_actor_dof_names(env, actor)):
             joint, gains = joints[name], self._gains(name)
             properties["hasLimits"][row] = True
@@ -205,10 +206,7 @@ class IsaacGymSimulator:
         return properties
 
     def _gains(self, joint: str) -> Gains:
-        if joint in hand.FINGER_JOINTS:
-            return self.scene.finger_gains
-        slides = joint in hand.BASE_JOINTS[:3]
-        return self.scene.base_translation_gains if slides else self.scene.base_rotation_gains
+        return next(gains for joints, gains in self.scene.hand.joint_groups if joint in joints)
 
     def _place_box(self, env: gymapi.Env, asset: gymapi.Asset, box: Box, index: int) -> int:
         pose = gymapi.Transform()
@@ -235,7 +233,7 @@ class IsaacGymSimulator:
             found = [gym.find_actor_rigid_body_index(env, hand_actor, name, gymapi.DOMAIN_SIM) for name in wanted]
             missing = [name for name, index in zip(wanted, found) if index < 0]
             if missing:
-                raise ValueError(f"env.handAsset={self._asset_path} lacks bodies {', '.join(missing)}")
+                raise ValueError(f"{self._asset_path} lacks bodies {', '.join(missing)}")
             return torch.tensor(found, dtype=torch.int64, device=self.device)
 
         self._dof_columns = torch.tensor([names.index(name) for name in self.dof_names], device=self.device)
@@ -465,11 +463,11 @@ def _drive(joint: Joint, gains: Gains) -> Tuple[float, float]:
     return stiffness, servo_damping + joint.damping
 
 
-def _collision_filter(body: str) -> int:
+def _collision_filter(body: str, distal_links: Tuple[str, ...]) -> int:
     """Two shapes collide only if their filters share no bit: distal links with each other, the rest with no part of it.
 
     Ground and objects have filter 0 and collide with everything.
     """
-    if body in hand.CONTACT_BODIES:
-        return 1 << hand.CONTACT_BODIES.index(body)
-    return (1 << len(hand.CONTACT_BODIES)) - 1
+    if body in distal_links:
+        return 1 << distal_links.index(body)
+    return (1 << len(distal_links)) - 1

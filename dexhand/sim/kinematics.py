@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from dexhand.core import quaternions as quat
-from dexhand.hands import hand
+from dexhand.hands.spec import HandSpec
 from dexhand.sim.hand_file import Body, read_hand
 
 
@@ -36,12 +35,12 @@ class HandKinematics:
     Raises ``ValueError`` for a file that cannot be read; see ``read_hand``.
     """
 
-    def __init__(self, root_position: Sequence[float], device: torch.device, asset: Path = hand.ASSET) -> None:
-        tree = read_hand(asset)
+    def __init__(self, hand: HandSpec, root_position: Sequence[float], device: torch.device) -> None:
+        tree = read_hand(hand)
         self.names = tuple(body.name for body in tree)
         self._parents = tuple(body.parent for body in tree)
         joints = {body.joint.name: body.joint for body in tree if body.joint}
-        limits = [(joints[name].lower, joints[name].upper) for name in hand.DOF_NAMES]
+        limits = [(joints[name].lower, joints[name].upper) for name in hand.dof_names]
         self.dof_limits = torch.tensor(limits, device=device)
         """Shape (D, 2), m or rad."""
         self._pos = torch.tensor([body.pos for body in tree], device=device)
@@ -52,7 +51,7 @@ class HandKinematics:
         slides = torch.tensor([bool(body.joint and body.joint.is_slide) for body in tree], device=device)[:, None]
         self._hinge_axes = torch.where(slides, torch.zeros_like(axes), axes)
         self._slide_axes = torch.where(slides, axes, torch.zeros_like(axes))
-        dofs = [hand.DOF_NAMES.index(body.joint.name) if body.joint else 0 for body in tree]
+        dofs = [hand.dof_names.index(body.joint.name) if body.joint else 0 for body in tree]
         self._dofs = torch.tensor(dofs, device=device)
         self._lineage = _lineage(self._parents).to(device)
         self._levels = [_Level.of(depth, tree, device) for depth in range(1, 1 + max(body.depth for body in tree))]

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Scene
-from dexhand.hands import hand
-from dexhand.sim.mjcf import SolverSettings, compile_scene
 from dexhand.sim.mujoco_pictures import MujocoPictures
+from dexhand.sim.mujoco_scene import SolverSettings, compile_scene
 from dexhand.sim.mujoco_state import MujocoState, check_saved
 
-import mujoco  # isort: skip  (after mjcf, which chooses the GL library)
+import mujoco  # isort: skip  (after mujoco_scene, which chooses the GL library)
 from mujoco.batch import Batch  # isort: skip
 
 _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -34,7 +33,7 @@ class MujocoSimulator:
         self.num_envs = num_envs
         self.device = torch.device("cpu")
         self.control_dt = solver.timestep * steps_per_control
-        self.dof_names = hand.DOF_NAMES
+        self.dof_names = scene.hand.dof_names
         self.model = compile_scene(scene, solver)
         self._steps_per_control = steps_per_control
         # the persistent batch goes on from the velocity stage instead of computing it twice

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Scene, SimState
-from dexhand.hands import hand
-from dexhand.sim.mjcf import BODY_SENSORS, HAND_PREFIX
+from dexhand.sim.mujoco_scene import BODY_SENSORS, HAND_PREFIX
 
 
 class MujocoState:
@@ -26,7 +25,7 @@ class MujocoState:
         self._scene = scene
         self._num_envs = num_envs
         self._device = device
-        joints = [model.joint(HAND_PREFIX + name) for name in hand.DOF_NAMES]
+        joints = [model.joint(HAND_PREFIX + name) for name in scene.hand.dof_names]
         limits = np.array([joint.range for joint in joints])
         self.dof_limits = torch.tensor(limits, dtype=torch.float32, device=device)
         """Shape (D, 2), m or rad."""
@@ -34,7 +33,7 @@ class MujocoState:
         self.qvel_columns = self._indices([int(joint.dofadr[0]) for joint in joints])
         dof_of_joint = {joint.id: dof for dof, joint in enumerate(joints)}
         self.dof_of_actuator = self._indices([dof_of_joint[joint] for joint in model.actuator_trnid[:, 0].tolist()])
-        """For each actuator the joint it drives, an index into ``hand.DOF_NAMES``."""
+        """For each actuator the joint it drives, an index into axis D."""
         free = [int(model.joint(box.name).qposadr[0]) for box in scene.objects]
         self.object_qpos_columns = self._indices([column for start in free for column in range(start, start + 7)])
         self._xyzw = self._indices([1, 2, 3, 0])
@@ -67,8 +66,8 @@ class MujocoState:
             return torch.zeros(self._num_envs, *shape, device=self._device)
 
         return SimState(
-            dof_pos=zeros(len(hand.DOF_NAMES)),
-            dof_vel=zeros(len(hand.DOF_NAMES)),
+            dof_pos=zeros(self._scene.hand.num_dofs),
+            dof_vel=zeros(self._scene.hand.num_dofs),
             body_pos=pos,
             body_quat=zeros(num_bodies, 4),
             body_linvel=linvel,

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Scene
-from dexhand.hands import hand
-from dexhand.sim.mjcf import SolverSettings, compile_scene
 from dexhand.sim.mujoco_pictures import MujocoPictures
+from dexhand.sim.mujoco_scene import SolverSettings, compile_scene
 from dexhand.sim.mujoco_state import MujocoState, check_saved
 
-import mujoco  # isort: skip  (after mjcf, which chooses the GL library)
+import mujoco  # isort: skip  (after mujoco_scene, which chooses the GL library)
 import warp as wp  # isort: skip
 
 wp.config.log_level = wp.LOG_ERROR  # which kernels it compiles and which devices it has is not news
@@ -67,7 +66,7 @@ class MujocoWarpSimulator:
         self.num_envs = num_envs
         self.device = device
         self.control_dt = solver.timestep * steps_per_control
-        self.dof_names = hand.DOF_NAMES
+        self.dof_names = scene.hand.dof_names
         self.model = compile_scene(scene, solver)
         self._steps_per_control = steps_per_control
         self._settings = settings

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from dexhand.core.interfaces import RenderingUnavailable, Simulator
-from dexhand.testing.scenes import SCENE, boxes_at, dof_rows, random_targets
+from dexhand.testing.scenes import boxes_at, dof_rows, random_targets
 from dexhand.testing.simulator_harness import (
     SimulatorHarness,
     changed,
@@ -47,7 +47,7 @@ class DrawingClauses(SimulatorHarness):
             pose = dof_rows(sim)
             self._bring_to_the_picture(sim, pose)
             before = _draw(sim, 0), _draw(sim, 1)
-            pose[1] = dof_rows(sim, ARTz=0.2, ARRz=0.5)[1]
+            pose[1] = dof_rows(sim, **{self.hand.base_joints[2]: 0.2, self.hand.base_joints[5]: 0.5})[1]
             sim.reset(mask_of(sim, 1), pose, boxes_at(sim))
             self._bring_to_the_picture(sim, pose)
             assert (_draw(sim, 1) != before[1]).any(), "Environment 1 moved and its picture stayed the same."
@@ -91,7 +91,7 @@ class ClosingClauses(SimulatorHarness):
 
     def test_close_can_be_called_again(self) -> None:
         """Closing a closed simulator does nothing."""
-        sim = self.make_simulator(SCENE, 2)
+        sim = self.make_simulator(self.scene, 2)
         put(sim)
         sim.close()
         sim.close()

@@ -3,13 +3,24 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Scene, SimState, Simulator
-from dexhand.hands import hand
-from dexhand.testing.scenes import NUM_ENVS, SCENE, boxes_at, dof_rows, pointing_down, random_targets
+from dexhand.hands.spec import HandSpec
+from dexhand.testing.scenes import (
+    NUM_ENVS,
+    RIGHT_HAND,
+    RIGHT_PINCH,
+    Pinch,
+    boxes_at,
+    dof_rows,
+    pointing_down,
+    random_targets,
+    scene_of,
+)
 
 Snapshot = dict[str, Tensor]
 """A copy of every tensor of a ``SimState``, by name."""
@@ -33,14 +44,24 @@ class SimulatorHarness:
     draws_resets_after_a_step = False
     """True where the engine cannot draw a reset before its next step."""
 
+    hand: HandSpec = RIGHT_HAND
+    """The hand of all scenes. It needs at least three fingers, along the world's x axis at zero joints."""
+    pinch: Pinch | None = RIGHT_PINCH
+    """How this hand grasps the small box; ``None`` skips the check that needs it."""
+
     def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
-        """Build the simulator under test with the built-in hand. The suite closes it."""
+        """Build the simulator under test. The suite closes it."""
         raise NotImplementedError("A conformance suite needs make_simulator(scene, num_envs)")
 
+    @cached_property
+    def scene(self) -> Scene:
+        """The hand and two boxes."""
+        return scene_of(self.hand)
+
     @contextmanager
-    def simulator(self, scene: Scene = SCENE, num_envs: int = NUM_ENVS) -> Iterator[Simulator]:
+    def simulator(self, scene: Scene | None = None, num_envs: int = NUM_ENVS) -> Iterator[Simulator]:
         """A simulator that is closed in the end, at the zero pose with its boxes on the ground."""
-        sim = self.make_simulator(scene, num_envs)
+        sim = self.make_simulator(scene or self.scene, num_envs)
         try:
             put(sim)
             yield sim
@@ -53,7 +74,7 @@ class SimulatorHarness:
             sim.step(targets)
 
     def press(self, sim: Simulator) -> None:
-        """Press finger 2 + i to the ground in environment i, coming from 1 cm above it."""
+        """Press one finger to the ground in each environment, coming from 2 cm above it."""
         put(sim, pointing_down(sim, depth=-0.02))
         self.settle(sim, pointing_down(sim, depth=0.003))
 
@@ -107,11 +128,6 @@ def changed(before: Snapshot, after: Snapshot, *envs: int) -> str:
         if not torch.equal(bits, bits_after):
             names.append(name)
     return ", ".join(names)
-
-
-def dof(name: str) -> int:
-    """Index of a joint."""
-    return hand.DOF_NAMES.index(name)
 
 
 def worst(error: Tensor) -> float:

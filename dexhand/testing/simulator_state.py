@@ -7,16 +7,13 @@ import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Scene, SimState
-from dexhand.hands import hand
 from dexhand.testing.scenes import (
-    DOF_LIMITS,
     NUM_ENVS,
-    SCENE,
-    Reference,
     boxes_at,
     dof_rows,
     pointing_down,
     random_targets,
+    reference_of,
 )
 from dexhand.testing.simulator_harness import (
     SimulatorHarness,
@@ -37,12 +34,15 @@ class StateClauses(SimulatorHarness):
         """num_envs and scene are those the simulator was made with, control_dt is a positive time."""
         with self.simulator() as sim:
             assert sim.num_envs == NUM_ENVS, f"num_envs is {sim.num_envs}, but {NUM_ENVS} were asked for."
-            assert sim.scene == SCENE, "scene is not the scene that was asked for."
+            assert sim.scene == self.scene, "scene is not the scene that was asked for."
             assert sim.control_dt > 0, f"control_dt is {sim.control_dt}, but a step takes some time."
 
     def test_state_has_the_stated_shapes(self) -> None:
         """Every state tensor has the shape that its docstring gives."""
-        joints, bodies, contacts, objects = 26, len(SCENE.bodies), len(SCENE.contact_bodies), len(SCENE.objects)
+        scene = self.scene
+        joints, bodies, contacts, objects = (
+            len(each) for each in (scene.hand.dof_names, scene.bodies, scene.contact_bodies, scene.objects)
+        )
         with self.simulator() as sim:
             expected = {
                 "dof_pos": (joints,),
@@ -64,11 +64,11 @@ class StateClauses(SimulatorHarness):
 
     def test_state_of_an_empty_scene_is_empty(self) -> None:
         """A scene without objects, tracked bodies and contact bodies steps, with state tensors of length 0."""
-        with self.simulator(Scene()) as sim:
+        with self.simulator(Scene(self.hand)) as sim:
             sim.step(dof_rows(sim))
             shapes = {name: tensor.shape[1] for name, tensor in snapshot(sim.state).items() if "dof" not in name}
             assert not any(shapes.values()), f"The scene lists nothing, but the state has {shapes}."
-            put(sim, dof_rows(sim, ARTx=0.1))
+            put(sim, dof_rows(sim, **{self.hand.base_joints[0]: 0.1}))
             assert worst(sim.state.dof_pos[:, 0] - 0.1) < 1e-6, "reset does not work without objects."
 
     def test_state_is_float32_on_the_device(self) -> None:
@@ -81,15 +81,17 @@ class StateClauses(SimulatorHarness):
     def test_joints_are_named_in_the_agreed_order(self) -> None:
         """dof_names are the six base joints, then the joints finger by finger."""
         with self.simulator() as sim:
-            assert tuple(sim.dof_names) == hand.DOF_NAMES, f"dof_names are {sim.dof_names}."
+            assert tuple(sim.dof_names) == self.hand.dof_names, f"dof_names are {sim.dof_names}."
 
     def test_joint_limits_are_those_of_the_hand(self) -> None:
         """dof_limits hold the lower and upper limit of every joint."""
-        expected = torch.tensor([DOF_LIMITS[name] for name in hand.DOF_NAMES])
+        expected = reference_of(self.hand).dof_limits
         with self.simulator() as sim:
             limits = sim.dof_limits.cpu()
-            assert limits.shape == expected.shape, f"dof_limits has shape {tuple(limits.shape)} instead of (26, 2)."
-            wrong = [name for name, off in zip(hand.DOF_NAMES, (limits - expected).abs().amax(1) > 1e-6) if off]
+            assert limits.shape == expected.shape, (
+                f"dof_limits has shape {tuple(limits.shape)} instead of {tuple(expected.shape)}."
+            )
+            wrong = [name for name, off in zip(self.hand.dof_names, (limits - expected).abs().amax(1) > 1e-6) if off]
             assert not wrong, f"The limits of {', '.join(wrong)} are not the hand's."
 
     def test_state_is_refreshed_in_place(self) -> None:
@@ -97,9 +99,10 @@ class StateClauses(SimulatorHarness):
         with self.simulator() as sim:
             held = {field.name: getattr(sim.state, field.name) for field in fields(SimState)}
             saved = sim.state_dict()
-            sim.step(dof_rows(sim, ARTx=0.1))
+            moved = dof_rows(sim, **{self.hand.base_joints[0]: 0.1})
+            sim.step(moved)
             _assert_same_tensors(held, sim.state, "step")
-            put(sim, dof_rows(sim, ARTx=0.1))
+            put(sim, moved)
             _assert_same_tensors(held, sim.state, "reset")
             assert worst(held["dof_pos"][:, 0] - 0.1) < 1e-6, "A state taken before reset does not show the new pose."
             sim.load_state_dict(saved)
@@ -115,13 +118,13 @@ class ResetClauses(SimulatorHarness):
     """``reset`` and the geometry it shows."""
 
     def test_zero_pose_has_the_hand_at_its_position(self) -> None:
-        """With all joints at zero the hand is at scene.hand_position, its fingers along the world's x axis."""
+        """With all joints at zero the palm is at scene.hand_position, turned as the hand's palm_quat says."""
         with self.simulator() as sim:
-            index = SCENE.bodies.index(hand.HAND_BODY)
-            position = torch.tensor(SCENE.hand_position, device=sim.device)
+            index = self.scene.bodies.index(self.hand.palm)
+            position = torch.tensor(self.scene.hand_position, device=sim.device)
             error = worst(sim.state.body_pos[:, index] - position)
             assert error < self.pose_tolerance, f"The hand is {error:.2g} m away from scene.hand_position."
-            upright = torch.tensor((0.0, math.sqrt(0.5), 0.0, math.sqrt(0.5)), device=sim.device)
+            upright = torch.tensor(self.hand.palm_quat, device=sim.device)
             error = worst(1 - (sim.state.body_quat[:, index] * upright).sum(-1).abs())
             assert error < self.pose_tolerance, (
                 f"The hand's quaternion is {sim.state.body_quat[0, index].tolist()}, in x, y, z, w it should be"
@@ -129,16 +132,20 @@ class ResetClauses(SimulatorHarness):
             )
 
     def test_forward_kinematics_match_the_reference(self) -> None:
-        """After reset the tracked bodies are where the hand's joint table puts them."""
-        reference = Reference.load(torch.device("cpu"))
-        columns = [reference.bodies.index(body) for body in SCENE.bodies]
-        with self.simulator(num_envs=len(reference.dof_pos)) as sim:
-            put(sim, reference.dof_pos.to(sim.device))
-            expected = reference.body_pos[:, columns] + torch.tensor(SCENE.hand_position)
-            pos_error = (sim.state.body_pos.cpu() - expected).abs().amax(dim=(0, 2))
-            alignment = (sim.state.body_quat.cpu() * reference.body_quat[:, columns]).sum(-1).abs()
+        """After reset the tracked bodies are where the hand's MJCF puts them, at zero joints and at random ones."""
+        reference = reference_of(self.hand)
+        lower, upper = reference.dof_limits.unbind(-1)
+        dof_pos = lower + (upper - lower) * torch.rand(16, len(lower), generator=torch.Generator().manual_seed(0))
+        dof_pos[0] = 0.0
+        columns = torch.tensor([reference.index(body) for body in self.scene.bodies])
+        expected = reference.poses(dof_pos, torch.zeros_like(dof_pos)).select(columns)
+        with self.simulator(num_envs=len(dof_pos)) as sim:
+            put(sim, dof_pos.to(sim.device))
+            away = sim.state.body_pos.cpu() - expected.pos - torch.tensor(self.scene.hand_position)
+            pos_error = away.abs().amax(dim=(0, 2))
+            alignment = (sim.state.body_quat.cpu() * expected.quat).sum(-1).abs()
             quat_error = (1 - alignment).abs().amax(dim=0)
-            for body, metres, turn in zip(SCENE.bodies, pos_error.tolist(), quat_error.tolist()):
+            for body, metres, turn in zip(self.scene.bodies, pos_error.tolist(), quat_error.tolist()):
                 assert metres < self.pose_tolerance, f"{body} is up to {metres:.2g} m away from its reference position."
                 assert turn < self.pose_tolerance, f"{body} is turned away from its reference orientation."
 

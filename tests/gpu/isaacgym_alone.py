@@ -9,7 +9,7 @@ from dexhand.app.build import build_env
 from dexhand.config.compose import compose
 from dexhand.core.interfaces import Scene, Simulator
 from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
-from dexhand.testing.scenes import dof_rows
+from dexhand.testing.scenes import RIGHT_HAND, dof_rows
 from dexhand.testing.simulator import SimulatorConformance
 from dexhand.testing.simulator_harness import put, worst
 
@@ -58,7 +58,7 @@ def test_memory_stays_flat_over_resets() -> None:
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
 def test_a_free_motion_ends_where_the_joint_targets_are(device: str) -> None:
     """On both pipelines alike."""
-    sim = make(Scene(bodies=("right_hand_base",)), 2, device)
+    sim = make(Scene(RIGHT_HAND, bodies=("right_hand_base",)), 2, device)
     put(sim)
     for _ in range(100):
         sim.step(dof_rows(sim, ARTx=0.1, ARRz=0.3, r_f_joint2_2=0.8))

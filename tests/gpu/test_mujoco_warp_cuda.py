@@ -10,7 +10,7 @@ pytest.importorskip("dexhand.sim.mujoco_warp", reason="MuJoCo Warp needs Python 
 from dexhand.app.build import build_env
 from dexhand.config.compose import compose
 from dexhand.core.interfaces import Scene, Simulator, VecEnv
-from dexhand.sim.mjcf import SolverSettings
+from dexhand.sim.mujoco_scene import SolverSettings
 from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance

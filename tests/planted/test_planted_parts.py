@@ -22,13 +22,14 @@ from dexhand.sinks.memory import MemorySink
 from dexhand.testing.algorithm import AlgorithmConformance
 from dexhand.testing.metric_sink import MetricSinkConformance, Series
 from dexhand.testing.policy import PolicyConformance
+from dexhand.testing.scenes import RIGHT_HAND
 from dexhand.testing.task import TaskConformance
 
 
 def task_suite(made: type[MockTask]) -> Any:
     class Suite(TaskConformance):
         def make_task(self, num_envs: int) -> tuple[Task, Simulator]:
-            scene = Scene(objects=(Box("box", (0.05, 0.05, 0.05), 0.1),))
+            scene = Scene(RIGHT_HAND, objects=(Box("box", (0.05, 0.05, 0.05), 0.1),))
             simulator = MockSimulator(scene, num_envs, control_dt=0.01)
             return made(simulator), simulator
 

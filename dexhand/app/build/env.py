@@ -2,22 +2,23 @@
 
 import copy
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, Type
 
 from dexhand.config.custom_task import load_task_class
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, GainsConfig
-from dexhand.hands import hand
-from dexhand.core.interfaces import Gains, RenderingUnavailable, Scene, Simulator
+from dexhand.hands.spec import Gains, HandSpec, load_hand
+from dexhand.core.interfaces import RenderingUnavailable, Scene, Simulator
 from dexhand.core.task_env import TaskEnv
 from dexhand.app.build.machine import INSTALL, backend_of, device_of, is_installed
 from dexhand.tasks.base_task import BaseTask
 from dexhand.tasks.blind_grasping import BlindGrasping
 from dexhand.tasks.box_grasping import BoxGrasping
-from dexhand.tasks.hand_state import BODIES
 
 if TYPE_CHECKING:
-    from dexhand.sim.mjcf import SolverSettings
+    from dexhand.sim.mujoco_scene import SolverSettings
 
 TASKS: Dict[str, Type[BaseTask]] = {
     "BaseTask": BaseTask,
@@ -30,7 +31,7 @@ def build_env(config: Config) -> TaskEnv:
     """The environments, seeded. Raises ``ConfigError`` where the configuration cannot be built on this machine."""
     task_class = _task_class(config)
     try:
-        simulator = build_simulator(config, _scene(config, task_class))
+        simulator = build_simulator(config, _scene(config, build_hand(config), task_class))
     except ValueError as error:
         raise ConfigError(str(error)) from None
     task = task_class(
@@ -57,23 +58,38 @@ def _task_class(config: Config) -> Type[BaseTask]:
     return custom
 
 
-def _scene(config: Config, task_class: Type[BaseTask]) -> Scene:
+def build_hand(config: Config) -> HandSpec:
+    """The hand of ``env.hand`` with the configuration's MJCF and gains. Raises ``HandError``."""
     env = config.env
-    x, y, z = env.initialHandPos
-    return Scene(
-        hand_asset=env.handAsset,
-        hand_position=(x, y, z),
-        bodies=BODIES,
-        contact_bodies=hand.CONTACT_BODIES,
-        objects=task_class.objects(config.task),
-        base_translation_gains=_gains(env.actuators.baseTranslation),
-        base_rotation_gains=_gains(env.actuators.baseRotation),
-        finger_gains=_gains(env.actuators.fingers),
+    hand = load_hand(env.hand)
+    return replace(
+        hand,
+        asset=Path(env.handAsset) if env.handAsset else hand.asset,
+        base_translation_gains=_gains(env.actuators.baseTranslation, hand.base_translation_gains),
+        base_rotation_gains=_gains(env.actuators.baseRotation, hand.base_rotation_gains),
+        finger_gains=_gains(env.actuators.fingers, hand.finger_gains),
     )
 
 
-def _gains(config: GainsConfig) -> Gains:
-    return Gains(config.stiffness, config.damping, config.forceLimit, config.armature)
+def _gains(config: GainsConfig, hand: Gains) -> Gains:
+    """The configuration's gains, those of the hand where it says null."""
+    return Gains(
+        stiffness=hand.stiffness if config.stiffness is None else config.stiffness,
+        damping=hand.damping if config.damping is None else config.damping,
+        force_limit=hand.force_limit if config.forceLimit is None else config.forceLimit,
+        armature=hand.armature if config.armature is None else config.armature,
+    )
+
+
+def _scene(config: Config, hand: HandSpec, task_class: Type[BaseTask]) -> Scene:
+    x, y, z = config.env.initialHandPos
+    return Scene(
+        hand=hand,
+        hand_position=(x, y, z),
+        bodies=hand.bodies,
+        contact_bodies=hand.contact_bodies,
+        objects=task_class.objects(config.task),
+    )
 
 
 def _mujoco(config: Config, scene: Scene) -> Simulator:
@@ -107,7 +123,7 @@ def _mujoco_substeps(config: Config) -> int:
 
 
 def _solver(config: Config) -> "SolverSettings":
-    from dexhand.sim.mjcf import SolverSettings
+    from dexhand.sim.mujoco_scene import SolverSettings
 
     mujoco = config.sim.mujoco
     return SolverSettings(
@@ -183,6 +199,4 @@ def build_drawing_simulator(config: Config, scene: Scene) -> Simulator:
     alone.env.numEnvs, alone.env.device, alone.sim.mujoco.threads = 1, "cpu", 1
     if backend_of(config) != "mock" and is_installed("mujoco"):
         return _mujoco(alone, scene)
-    if scene.hand_asset is not None:
-        raise RenderingUnavailable(f"{INSTALL['mujoco']}, nor can the mock draw env.handAsset={scene.hand_asset}")
     return _mock(alone, scene)

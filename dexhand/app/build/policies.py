@@ -11,6 +11,7 @@ from dexhand.checkpoints.store import CheckpointError, ForeignCheckpointError, p
 from dexhand.core.interfaces import Policy
 from dexhand.checkpoints.reload import Load
 from dexhand.core.task_env import TaskEnv
+from dexhand.hands.spec import load_hand
 
 
 def read_state(config: Config, path: Path, content: Optional[bytes] = None) -> Dict[str, Any]:
@@ -77,12 +78,14 @@ def check_contract(config: Config, path: Path, state: Mapping[str, Any]) -> None
     Files that do not say what theirs mean (rl_games's own) pass.
     """
     trained, needed = state["dexhand"].get("contract", {}), contract_of(config)
+    if trained:
+        trained = {"env.hand": "dexhand021_right", **trained}  # contracts were once without it
     for key, value in needed.items():
         if key in trained and trained[key] != value:
             key_given = "task" if key == "task.name" else key
             raise ConfigError(
                 f"{key_given}={_shown(value)}: {path} was trained with {key_given}={_shown(trained[key])}. "
-                "Give the task and the task.* settings it was trained with"
+                "Give the hand, the task and the task.* settings it was trained with"
             )
 
 
@@ -90,6 +93,7 @@ def contract_of(config: Config) -> Dict[str, Any]:
     """What observations and actions mean; a policy trained under another contract would act on nonsense."""
     task = config.task
     return {
+        "env.hand": load_hand(config.env.hand).name,
         "task.name": task.name,
         "task.policy_observation_keys": list(task.policy_observation_keys),
         "task.controlMode": task.controlMode,

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 
 from dexhand.core import interfaces as dexhand
-from dexhand.hands import hand
+from dexhand.hands.spec import load_hand
 from dexhand.mock.isaacgym._records import Asset, Camera, Sim, misuse
 from dexhand.mock.isaacgym._types import DOF_PROPERTIES, AssetOptions, ContactCollection, pose_of, vector_of
 from dexhand.mock.simulator import MockSimulator
-from dexhand.sim.hand_file import read_hand
+from dexhand.sim.hand_file import read_bodies
 
 
 def describe(path: Path, options: AssetOptions) -> Asset:
     """Bodies and joints as the file has them, a shape for each body that can touch something."""
-    bodies = read_hand(path)
+    bodies = read_bodies(path)
     joints = [body.joint for body in bodies if body.joint]
     properties = np.zeros(len(joints), DOF_PROPERTIES)
     properties["hasLimits"], properties["driveMode"] = True, options.default_dof_drive_mode
@@ -43,7 +43,8 @@ class KinematicEngine:
 
     def __init__(self, sim: Sim) -> None:
         articulated, *boxes = sim.first_env.actors
-        if articulated.asset.source != hand.ASSET or not all(isinstance(box.asset.source, tuple) for box in boxes):
+        hand = load_hand("dexhand021_right")
+        if articulated.asset.source != hand.asset or not all(isinstance(box.asset.source, tuple) for box in boxes):
             misuse("Without MuJoCo the stand-in knows the built-in hand as first actor and boxes after it, no more")
         upright = sim.ground is not None and vector_of(sim.ground.normal) == (0.0, 0.0, 1.0)
         if not upright or vector_of(sim.params.gravity) != (0.0, 0.0, -9.81):
@@ -52,6 +53,7 @@ class KinematicEngine:
         self._bodies = articulated.asset.body_names
         x, y, z, *_ = pose_of(articulated.pose)
         scene = dexhand.Scene(
+            hand=hand,
             hand_position=(x, y, z),
             bodies=tuple(self._bodies),
             contact_bodies=tuple(self._bodies),
@@ -63,9 +65,9 @@ class KinematicEngine:
         )
         self._sim = MockSimulator(scene, len(sim.envs), sim.params.dt)
         poses = torch.tensor([[pose_of(box.pose) for box in boxes]]).reshape(1, -1, 7).repeat(len(sim.envs), 1, 1)
-        dofs = torch.zeros(len(sim.envs), len(hand.DOF_NAMES))
+        dofs = torch.zeros(len(sim.envs), len(hand.dof_names))
         self._sim.reset(torch.ones(len(sim.envs), dtype=torch.bool), dofs, poses)
-        order = [articulated.asset.dof_names.index(name) for name in hand.DOF_NAMES]
+        order = [articulated.asset.dof_names.index(name) for name in hand.dof_names]
         self._from_asset = torch.tensor(order)
         self._to_asset = torch.argsort(self._from_asset)
 

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from dexhand.app.build import build_env
 from dexhand.core.interfaces import Observations, ResetPose, Scene, SimState, StepResult, VecEnv
 from dexhand.core.task_env import TaskEnv
+from dexhand.testing.scenes import RIGHT_HAND
 from dexhand.testing.vec_env import VecEnvConformance
 
 
@@ -48,7 +49,7 @@ class ScriptedSimulator:
     def __init__(self, num_envs: int) -> None:
         self.num_envs = num_envs
         self.device = torch.device("cpu")
-        self.scene = Scene()
+        self.scene = Scene(RIGHT_HAND)
         self.control_dt = 0.01
         self.dof_names: tuple[str, ...] = ()
         self.dof_limits = torch.zeros(0, 2)

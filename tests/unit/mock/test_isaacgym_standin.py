@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from dexhand.hands import hand
 from dexhand.mock.isaacgym import _engines, gymapi, gymtorch, torch_utils
 from dexhand.mock.isaacgym._records import IsaacGymMisuse
 from dexhand.mock.isaacgym._types import Struct
+from dexhand.testing.scenes import RIGHT_HAND
 
 ROOT = Path(__file__).parents[3]
 API = json.loads((ROOT / "typings" / "isaacgym_api.json").read_text(encoding="utf-8"))
@@ -129,7 +129,7 @@ class World:
         self.gym.add_ground(self.sim, plane)
         options = gymapi.AssetOptions()
         options.fix_base_link, options.default_dof_drive_mode = True, int(gymapi.DOF_MODE_POS)
-        self.hand = self.gym.load_asset(self.sim, str(hand.ASSET.parent), hand.ASSET.name, options)
+        self.hand = self.gym.load_asset(self.sim, str(RIGHT_HAND.asset.parent), RIGHT_HAND.asset.name, options)
         options = gymapi.AssetOptions()
         options.density = 800.0
         self.box = self.gym.create_box(self.sim, 0.05, 0.05, 0.05, options)
@@ -199,7 +199,7 @@ class TestTensors:
     def test_quaternions_are_x_y_z_w(self, world: World) -> None:
         world.step()
         world.gym.refresh_rigid_body_state_tensor(world.sim)
-        index = world.gym.find_actor_rigid_body_index(world.envs[0], 0, hand.HAND_BODY, gymapi.DOMAIN_SIM)
+        index = world.gym.find_actor_rigid_body_index(world.envs[0], 0, RIGHT_HAND.palm, gymapi.DOMAIN_SIM)
         quat = world.wrap("rigid_body_state")[index, 3:7]
         assert quat.tolist() == pytest.approx([0.0, 0.5**0.5, 0.0, 0.5**0.5], abs=0.01)
 
@@ -241,7 +241,7 @@ class TestTensors:
     def test_forces_and_sensors(self) -> None:
         """A lifted box falls upwards; a drive works against gravity; a wrist sensor feels the hand's weight."""
         world = World()
-        palm = world.gym.find_asset_rigid_body_index(world.hand, hand.HAND_BODY)
+        palm = world.gym.find_asset_rigid_body_index(world.hand, RIGHT_HAND.palm)
         assert world.gym.create_asset_force_sensor(world.hand, palm, gymapi.Transform()) == 0
         for index in range(2):
             env = world.add_env()

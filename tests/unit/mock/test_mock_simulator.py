@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Box, Camera, Scene
-from dexhand.hands import hand
 from dexhand.mock.boxes import CONTACT_STIFFNESS, SKIN
 from dexhand.mock.simulator import MockSimulator
-from dexhand.testing.scenes import dof_rows
+from dexhand.testing.scenes import RIGHT_HAND, dof_rows
 from dexhand.testing.simulator import SimulatorConformance
 
 DT = 0.01
@@ -37,7 +36,11 @@ class TestMockSimulator(SimulatorConformance):
 
 def make(num_envs: int = 1, **changes: object) -> MockSimulator:
     scene = Scene(
-        bodies=(hand.HAND_BODY, *hand.FINGERPADS), contact_bodies=hand.CONTACT_BODIES, objects=(BOX,), **changes
+        RIGHT_HAND,
+        bodies=(RIGHT_HAND.palm, *RIGHT_HAND.fingerpads),
+        contact_bodies=RIGHT_HAND.contact_bodies,
+        objects=(BOX,),
+        **changes,
     )
     return MockSimulator(scene, num_envs, control_dt=DT)
 
@@ -177,7 +180,7 @@ class TestContact:
 
     def test_bodies_without_a_pad_feel_nothing(self) -> None:
         """Contact is felt by fingerpads alone, so any other contact body reports 0."""
-        sim = MockSimulator(Scene(contact_bodies=(hand.HAND_BODY, "r_f_link3_4")), 1, control_dt=DT)
+        sim = MockSimulator(Scene(RIGHT_HAND, contact_bodies=(RIGHT_HAND.palm, "r_f_link3_4")), 1, control_dt=DT)
         targets = dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.4)
         for _ in range(20):
             sim.step(targets)
@@ -186,16 +189,11 @@ class TestContact:
 
 
 class TestRefusals:
-    def test_another_hand_is_refused(self) -> None:
-        """The mock knows only the built-in hand and says what to do."""
-        with pytest.raises(ValueError, match=r"env\.handAsset=my_hand\.xml.*only the built-in hand.*sim\.backend"):
-            MockSimulator(Scene(hand_asset="my_hand.xml"), 1, control_dt=DT)
-
     @pytest.mark.parametrize("key", ["bodies", "contact_bodies"])
     def test_an_unknown_body_is_refused(self, key: str) -> None:
         """A body that the hand does not have is an error that lists those it has."""
         with pytest.raises(ValueError, match=r"no body 'thumb'.*right_hand_base"):
-            MockSimulator(Scene(**{key: ("thumb",)}), 1, control_dt=DT)
+            MockSimulator(Scene(RIGHT_HAND, **{key: ("thumb",)}), 1, control_dt=DT)
 
 
 class TestPictures:
@@ -209,7 +207,9 @@ class TestPictures:
         red = Box("red", size=(0.1, 0.1, 0.1), mass=1.0, rgba=(1.0, 0.0, 0.0, 1.0))
         green = Box("green", size=(0.1, 0.1, 0.1), mass=1.0, rgba=(0.0, 1.0, 0.0, 1.0))
         camera = Camera("default", position=(0.0, -2.0, 0.2), target=(0.0, 0.0, 0.2))
-        sim = MockSimulator(Scene(objects=(green, red), cameras=(camera,), hand_position=(0.0, 0.0, 1.5)), 1, DT)
+        sim = MockSimulator(
+            Scene(RIGHT_HAND, objects=(green, red), cameras=(camera,), hand_position=(0.0, 0.0, 1.5)), 1, DT
+        )
 
         def middle(green_y: float) -> "list[int]":
             pose = torch.tensor([[[0, green_y, 0.2, 0, 0, 0, 1], [0, 0, 0.2, 0, 0, 0, 1]]])
@@ -222,5 +222,5 @@ class TestPictures:
     def test_a_camera_can_look_straight_down(self) -> None:
         """A camera above the scene is no special case to the caller."""
         above = Camera("above", position=(0.0, 0.0, 2.0), target=(0.0, 0.0, 0.0))
-        picture = MockSimulator(Scene(cameras=(above,)), 1, DT).render(0, "above", 64, 48)
+        picture = MockSimulator(Scene(RIGHT_HAND, cameras=(above,)), 1, DT).render(0, "above", 64, 48)
         assert picture.min() < picture.max()

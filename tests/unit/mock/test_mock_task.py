@@ -9,10 +9,11 @@ from dexhand.core.interfaces import Box, Scene, Simulator, Task, VecEnv
 from dexhand.core.task_env import TaskEnv
 from dexhand.mock.simulator import MockSimulator
 from dexhand.mock.task import MockTask
+from dexhand.testing.scenes import RIGHT_HAND
 from dexhand.testing.task import TaskConformance
 from dexhand.testing.vec_env import VecEnvConformance
 
-SCENE = Scene(objects=(Box("box", (0.05, 0.05, 0.05), 0.1),))
+SCENE = Scene(RIGHT_HAND, objects=(Box("box", (0.05, 0.05, 0.05), 0.1),))
 
 
 class TestOnTheMock(TaskConformance):
@@ -24,8 +25,8 @@ class TestOnTheMock(TaskConformance):
 @pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo needs Python 3.11 or newer")
 class TestOnMujoco(TaskConformance):
     def make_task(self, num_envs: int) -> tuple[Task, Simulator]:
-        from dexhand.sim.mjcf import SolverSettings
         from dexhand.sim.mujoco import MujocoSimulator
+        from dexhand.sim.mujoco_scene import SolverSettings
 
         simulator = MujocoSimulator(SCENE, num_envs, solver=SolverSettings(timestep=0.005), steps_per_control=2)
         return MockTask(simulator), simulator

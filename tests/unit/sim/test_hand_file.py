@@ -2,22 +2,23 @@
 
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dexhand.hands import hand
-from dexhand.sim.hand_file import Joint, read_hand
+from dexhand.sim.hand_file import Joint, read_bodies, read_hand
+from dexhand.testing.scenes import RIGHT_HAND
 
 
 def joints_of(path: Path) -> dict[str, Joint]:
-    return {body.joint.name: body.joint for body in read_hand(path) if body.joint}
+    return {body.joint.name: body.joint for body in read_bodies(path) if body.joint}
 
 
 def edited(tmp_path: Path, **edits: Any) -> Path:
     """The built-in hand with attributes of its first element of a path changed: ``path={attribute: value}``."""
-    tree = ET.parse(hand.ASSET)
+    tree = ET.parse(RIGHT_HAND.asset)
     for path, attributes in edits["changes"].items():
         element = tree.getroot().find(path)
         assert element is not None
@@ -28,8 +29,8 @@ def edited(tmp_path: Path, **edits: Any) -> Path:
 
 def test_classes_give_joints_and_servos_their_values() -> None:
     """Down the tree of default classes."""
-    joints = joints_of(hand.ASSET)
-    assert set(joints) == set(hand.DOF_NAMES)
+    joints = joints_of(RIGHT_HAND.asset)
+    assert set(joints) == set(RIGHT_HAND.dof_names)
     slide, finger = joints["ARTx"], joints["r_f_joint5_1"]
     assert (slide.is_slide, slide.lower, slide.upper) == (True, -1.0, 1.0)
     assert (slide.damping, slide.armature, slide.friction) == (20.0, 0.01, 0.1)
@@ -40,7 +41,7 @@ def test_classes_give_joints_and_servos_their_values() -> None:
 
 def test_friction_is_that_of_shapes_that_can_touch_something() -> None:
     """Pictures have none."""
-    friction = {body.name: body.friction for body in read_hand(hand.ASSET)}
+    friction = {body.name: body.friction for body in read_hand(RIGHT_HAND)}
     assert friction["r_f_link2_4"] == 3.0
     assert friction["r_f_link2_pad"] is None
     assert friction["ARTx_child"] is None
@@ -48,7 +49,7 @@ def test_friction_is_that_of_shapes_that_can_touch_something() -> None:
 
 def test_angles_may_be_degrees(tmp_path: Path) -> None:
     """They are, where the file says nothing."""
-    tree = ET.parse(hand.ASSET)
+    tree = ET.parse(RIGHT_HAND.asset)
     compiler = tree.getroot().find("compiler")
     assert compiler is not None
     del compiler.attrib["angle"]
@@ -70,21 +71,24 @@ def test_the_tighter_of_two_force_limits_counts(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("<mujoco><worldbody>", "is not a usable MJCF"),
-        ("<mujoco><worldbody><body name='a'/></worldbody></mujoco>", "missing joints ARR"),
+        (
+            "<mujoco><worldbody><body name='a'/></worldbody></mujoco>",
+            "it lacks joints ARR.*; lacks bodies .*r_f_link1_4",
+        ),
     ],
 )
 def test_what_is_no_hand_is_refused(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "hand.xml"
     path.write_text(text)
     with pytest.raises(ValueError, match=words):
-        read_hand(path)
+        read_hand(replace(RIGHT_HAND, asset=path))
 
 
 def test_two_joints_of_one_body_are_refused(tmp_path: Path) -> None:
-    tree = ET.parse(hand.ASSET)
+    tree = ET.parse(RIGHT_HAND.asset)
     body = tree.getroot().find(".//body[@name='ARTx_child']")
     assert body is not None
     ET.SubElement(body, "joint", name="second", limited="true")
     tree.write(tmp_path / "hand.xml")
     with pytest.raises(ValueError, match="ARTx_child has more than one joint"):
-        read_hand(tmp_path / "hand.xml")
+        read_bodies(tmp_path / "hand.xml")

@@ -2,6 +2,7 @@
 
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import pytest
 import torch
 from isaacgym import gymapi
 
-from dexhand.core.interfaces import Gains, RenderingUnavailable, Scene
-from dexhand.hands import hand
+from dexhand.core.interfaces import RenderingUnavailable, Scene
+from dexhand.hands.spec import Gains
 from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
-from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
+from dexhand.testing.scenes import RIGHT_HAND, SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance
 from dexhand.testing.simulator_harness import mask_of, put
 
@@ -51,7 +52,7 @@ class TestIsaacGymSimulator(SimulatorConformance):
 class TestBuilding:
     def test_joints_get_the_scenes_gains_over_those_of_the_file(self) -> None:
         """Damping is the servo's and the joint's own together."""
-        sim = make(Scene(finger_gains=Gains(stiffness=50.0, damping=1.0, force_limit=2.0)))
+        sim = make(Scene(replace(RIGHT_HAND, finger_gains=Gains(stiffness=50.0, damping=1.0, force_limit=2.0))))
         gym, env = sim._gym, sim._envs[1]
         names = gym.get_actor_dof_names(env, 0)
         properties = gym.get_actor_dof_properties(env, 0)
@@ -72,7 +73,7 @@ class TestBuilding:
             for shape in shapes[those.start : those.start + those.count]:
                 filters[name] = shape.filter
         pairs = {(a, b) for a in filters for b in filters if a < b and filters[a] & filters[b] == 0}
-        assert pairs == {(a, b) for a in hand.CONTACT_BODIES for b in hand.CONTACT_BODIES if a < b}
+        assert pairs == {(a, b) for a in RIGHT_HAND.contact_bodies for b in RIGHT_HAND.contact_bodies if a < b}
         assert [shape.filter for shape in gym.get_actor_rigid_shape_properties(env, 1)] == [0]
 
     def test_boxes_weigh_what_the_scene_says(self) -> None:
@@ -91,22 +92,28 @@ class TestBuilding:
         ("edit", "words"),
         [
             (lambda root: root.find(".//joint[@name='ARTx']").set("limited", "false"), 'lacks limited="true"'),
-            (lambda root: root.find(".//joint[@name='ARTx']").set("name", "slide"), "lacks a position actuator"),
+            (
+                lambda root: root.find(".//joint[@name='ARTx']").set("name", "slide"),
+                "lacks joints ARTx; has joints that are not the hand's: slide",
+            ),
             (lambda root: root.find(".//body[@name='hand_base']").set("euler", "0 0 1"), "oriented by euler"),
-            (lambda root: root.find("actuator").remove(root.find("actuator")[0]), "lacks a position actuator"),
+            (
+                lambda root: root.find("actuator").remove(root.find("actuator")[0]),
+                "lacks position actuators for joints ARTx",
+            ),
         ],
     )
     def test_a_hand_file_it_cannot_read_is_refused(self, tmp_path: Path, edit: Any, words: str) -> None:
         """With the file and the reason."""
-        tree = ET.parse(hand.ASSET)
+        tree = ET.parse(RIGHT_HAND.asset)
         edit(tree.getroot())
         tree.write(tmp_path / "hand.xml")
         with pytest.raises(ValueError, match=words):
-            make(Scene(hand_asset=str(tmp_path / "hand.xml")))
+            make(Scene(replace(RIGHT_HAND, asset=tmp_path / "hand.xml")))
 
     def test_a_body_that_the_hand_lacks_is_named(self) -> None:
         with pytest.raises(ValueError, match="lacks bodies sixth_finger"):
-            make(Scene(contact_bodies=("sixth_finger",)))
+            make(Scene(RIGHT_HAND, contact_bodies=("sixth_finger",)))
 
 
 class TestRunning:

@@ -2,11 +2,11 @@
 
 import pytest
 
-pytest.importorskip("dexhand.sim.mjcf", reason="MuJoCo needs Python 3.11 or newer", exc_type=ImportError)
+pytest.importorskip("dexhand.sim.mujoco_scene", reason="MuJoCo needs Python 3.11 or newer", exc_type=ImportError)
 
 from dexhand.core.interfaces import Scene, Simulator
-from dexhand.sim.mjcf import SolverSettings
 from dexhand.sim.mujoco import MujocoSimulator
+from dexhand.sim.mujoco_scene import SolverSettings
 from dexhand.testing.simulator import SimulatorConformance
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 pytest.importorskip("dexhand.sim.mujoco_warp", reason="MuJoCo Warp needs Python 3.11 or newer", exc_type=ImportError)
 
 from dexhand.core.interfaces import Scene, Simulator
-from dexhand.sim.mjcf import SolverSettings
 from dexhand.sim.mujoco import MujocoSimulator
+from dexhand.sim.mujoco_scene import SolverSettings
 from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance

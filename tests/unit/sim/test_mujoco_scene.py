@@ -5,37 +5,34 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("dexhand.sim.mjcf", reason="MuJoCo needs Python 3.11 or newer", exc_type=ImportError)
-
-import mujoco
-
-import dexhand
-from dexhand.core.interfaces import Box, Gains, Scene
-from dexhand.hands import hand
-from dexhand.sim.mjcf import HAND_PREFIX, SolverSettings, compile_scene
+from dexhand.core.interfaces import Box, Scene
+from dexhand.hands.spec import Gains
 from dexhand.sim.mujoco import MujocoSimulator
-from dexhand.tasks.hand_state import BODIES
+from dexhand.sim.mujoco_scene import HAND_PREFIX, SolverSettings, compile_scene
+from dexhand.testing.scenes import RIGHT_HAND
 
 SOLVER = SolverSettings(timestep=0.0025)
-REFERENCE = Path(dexhand.__file__).parent / "testing" / "data" / "forward_kinematics.json"
+REFERENCE = Path(__file__).parents[2] / "data" / "forward_kinematics.json"
 
 
 @pytest.fixture(scope="module")
 def model() -> mujoco.MjModel:
     """The built-in hand alone."""
-    return mujoco.MjModel.from_xml_path(str(hand.ASSET))
+    return mujoco.MjModel.from_xml_path(str(RIGHT_HAND.asset))
 
 
 @pytest.fixture
 def reordered(tmp_path: Path) -> Path:
     """The hand as another maker might write it: actuators in another order, sensors and a keyframe of its own."""
-    tree = ET.parse(hand.ASSET)
+    tree = ET.parse(RIGHT_HAND.asset)
     actuators = tree.getroot().find("actuator")
     assert actuators is not None
     actuators[:] = list(actuators)[::-1]
@@ -65,10 +62,10 @@ class TestTheHand:
         assert model.body_mass.sum() == pytest.approx(0.70312698)
 
     def test_every_joint_has_limits_and_one_servo(self, model: mujoco.MjModel) -> None:
-        """26 of each, in the order of hand.DOF_NAMES."""
-        assert tuple(model.joint(i).name for i in range(model.njnt)) == hand.DOF_NAMES
+        """26 of each, in the order of RIGHT_HAND.dof_names."""
+        assert tuple(model.joint(i).name for i in range(model.njnt)) == RIGHT_HAND.dof_names
         assert model.jnt_limited.all()
-        assert tuple(model.joint(i).name for i in model.actuator_trnid[:, 0]) == hand.DOF_NAMES
+        assert tuple(model.joint(i).name for i in model.actuator_trnid[:, 0]) == RIGHT_HAND.dof_names
         assert model.actuator_forcelimited.all()
 
     def test_only_distal_links_collide_with_each_other(self, model: mujoco.MjModel) -> None:
@@ -87,14 +84,14 @@ class TestTheHand:
             for b in geoms
             if a < b and collide(a, b)
         }
-        distal = hand.CONTACT_BODIES
+        distal = RIGHT_HAND.contact_bodies
         assert pairs == {(a, b) for a in distal for b in distal if a < b}
 
 
 class TestScenes:
     def test_gains_replace_what_the_file_says(self) -> None:
         """None keeps it."""
-        model = compile_scene(Scene(finger_gains=Gains(stiffness=50.0, force_limit=2.0)), SOLVER)
+        model = compile_scene(Scene(replace(RIGHT_HAND, finger_gains=Gains(stiffness=50.0, force_limit=2.0))), SOLVER)
         finger = model.actuator(f"{HAND_PREFIX}act_r_f_joint2_2")
         assert finger.gainprm[0] == 50.0
         assert list(finger.biasprm[1:3]) == [-50.0, -50.0]
@@ -106,7 +103,7 @@ class TestScenes:
         """A box sinks into the ground equally far whatever its friction."""
         heights = []
         for friction in (0.5, 3.0):
-            model = compile_scene(Scene(objects=(Box("box", (0.05, 0.05, 0.05), 0.1, friction),)), SOLVER)
+            model = compile_scene(Scene(RIGHT_HAND, objects=(Box("box", (0.05, 0.05, 0.05), 0.1, friction),)), SOLVER)
             data = mujoco.MjData(model)
             mujoco.mj_step(model, data, nstep=400)
             heights.append(data.body("box").xpos[2])
@@ -115,7 +112,8 @@ class TestScenes:
     def test_armature_makes_contacts_of_light_links_stiff(self) -> None:
         """It is set before compilation, where MuJoCo derives the stiffness of contacts from the masses behind them."""
         light, geared = (
-            compile_scene(Scene(finger_gains=Gains(armature=armature)), SOLVER) for armature in (None, 0.003)
+            compile_scene(Scene(replace(RIGHT_HAND, finger_gains=Gains(armature=armature))), SOLVER)
+            for armature in (None, 0.003)
         )
         joint = geared.joint(f"{HAND_PREFIX}r_f_joint2_2")
         assert geared.dof_armature[joint.dofadr[0]] == 0.003
@@ -125,39 +123,41 @@ class TestScenes:
 
     def test_a_box_has_its_size_and_mass(self) -> None:
         """Edges of 4, 6 and 8 cm, 300 g."""
-        model = compile_scene(Scene(objects=(Box("box", (0.04, 0.06, 0.08), 0.3),)), SOLVER)
+        model = compile_scene(Scene(RIGHT_HAND, objects=(Box("box", (0.04, 0.06, 0.08), 0.3),)), SOLVER)
         assert list(model.geom("box").size) == [0.02, 0.03, 0.04]
         assert model.body("box").mass[0] == pytest.approx(0.3)
 
     def test_another_hand_file_moves_alike(self, reordered: Path) -> None:
         """Actuators are found by name; its own sensors and keyframes do not matter."""
 
-        def positions(asset: "str | None") -> torch.Tensor:
-            scene = Scene(hand_asset=asset, bodies=BODIES, contact_bodies=hand.CONTACT_BODIES)
+        def positions(asset: Path) -> torch.Tensor:
+            scene = Scene(
+                replace(RIGHT_HAND, asset=asset), bodies=RIGHT_HAND.bodies, contact_bodies=RIGHT_HAND.contact_bodies
+            )
             sim = MujocoSimulator(scene, 1, solver=SOLVER, steps_per_control=4)
             for step in range(20):
                 sim.step(torch.linspace(0.0, 0.005 * step, 26)[None])
             return sim.state.dof_pos.clone()
 
-        assert torch.allclose(positions(str(reordered)), positions(None), atol=1e-6)
+        assert torch.allclose(positions(reordered), positions(RIGHT_HAND.asset), atol=1e-6)
 
     def test_meshes_that_are_only_looked_at_may_be_missing(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """With a warning; one that collides may not."""
-        tree = ET.parse(hand.ASSET)
+        tree = ET.parse(RIGHT_HAND.asset)
         asset, palm = tree.getroot().find("asset"), tree.getroot().find(".//body[@name='right_hand_base']")
         assert asset is not None
         assert palm is not None
         ET.SubElement(asset, "mesh", name="cover", file="meshes/cover.stl")
         cover = ET.SubElement(palm, "geom", type="mesh", mesh="cover", contype="0", conaffinity="0")
         tree.write(tmp_path / "hand.xml")
-        compile_scene(Scene(hand_asset=str(tmp_path / "hand.xml")), SOLVER)
+        compile_scene(Scene(replace(RIGHT_HAND, asset=tmp_path / "hand.xml")), SOLVER)
         assert "meshes/cover.stl" in caplog.text
         cover.set("contype", "1")
         tree.write(tmp_path / "hand.xml")
         with pytest.raises(ValueError, match=r"cover\.stl"):
-            compile_scene(Scene(hand_asset=str(tmp_path / "hand.xml")), SOLVER)
+            compile_scene(Scene(replace(RIGHT_HAND, asset=tmp_path / "hand.xml")), SOLVER)
 
     @pytest.mark.parametrize(
         ("old", "new", "words"),
@@ -170,9 +170,9 @@ class TestScenes:
     def test_a_hand_file_that_lacks_something_is_refused(self, tmp_path: Path, old: str, new: str, words: str) -> None:
         """With the file and what it lacks."""
         broken = tmp_path / "hand.xml"
-        broken.write_text(hand.ASSET.read_text().replace(old, new))
-        with pytest.raises(ValueError, match=r"env\.handAsset") as error:
-            compile_scene(Scene(hand_asset=str(broken)), SOLVER)
+        broken.write_text(RIGHT_HAND.asset.read_text().replace(old, new))
+        with pytest.raises(ValueError, match=r"hand\.xml") as error:
+            compile_scene(Scene(replace(RIGHT_HAND, asset=broken)), SOLVER)
         assert words in str(error.value)
 
 
@@ -181,7 +181,12 @@ class TestSimulator:
         """One thread or three: the same bits."""
 
         def positions(num_threads: int) -> torch.Tensor:
-            scene = Scene(bodies=BODIES, contact_bodies=hand.CONTACT_BODIES, objects=(Box("box", (0.05,) * 3, 0.1),))
+            scene = Scene(
+                RIGHT_HAND,
+                bodies=RIGHT_HAND.bodies,
+                contact_bodies=RIGHT_HAND.contact_bodies,
+                objects=(Box("box", (0.05,) * 3, 0.1),),
+            )
             sim = MujocoSimulator(scene, 7, solver=SOLVER, steps_per_control=4, num_threads=num_threads)
             generator = torch.Generator().manual_seed(0)
             for _ in range(30):

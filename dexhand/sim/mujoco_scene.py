@@ -1,14 +1,13 @@
 """A ``Scene`` as a compiled MuJoCo model. Shared by every back-end that runs MJCF."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dexhand.core.interfaces import Box, Camera, Gains, Scene
-from dexhand.hands import hand
+from dexhand.core.interfaces import Box, Camera, Scene
+from dexhand.hands.spec import Gains, HandSpec
 from dexhand.sim.gl import choose_gl_backend
 
 choose_gl_backend()
@@ -51,15 +50,15 @@ def compile_scene(scene: Scene, solver: SolverSettings) -> mujoco.MjModel:
     net contact force of all contact bodies and of all objects. MuJoCo reports the force a body exerts on the others,
     the opposite of ``SimState``.
 
-    Raises ``ValueError`` where the hand's file cannot be used, naming what it lacks.
+    Raises ``ValueError`` where the hand's MJCF cannot be used, naming what it lacks.
     """
     spec = mujoco.MjSpec()
     spec.modelname = "dexhand"
-    hand_spec = _load_hand(scene.hand_asset)
+    hand_spec = _load_hand(scene.hand)
     for each in (spec, hand_spec):  # the same in both, or MuJoCo warns that they differ
         _set_options(each, solver)
     _add_surroundings(spec, scene)
-    for joints, gains in _groups(scene):
+    for joints, gains in scene.hand.joint_groups:
         for name in joints:
             if gains.armature is not None:
                 hand_spec.joint(name).armature = gains.armature
@@ -72,9 +71,7 @@ def compile_scene(scene: Scene, solver: SolverSettings) -> mujoco.MjModel:
     try:
         model = spec.compile()
     except ValueError as error:
-        raise ValueError(
-            f"The scene with hand {scene.hand_asset or hand.ASSET.name} does not compile: {error}"
-        ) from None
+        raise ValueError(f"The scene with {scene.hand.asset} does not compile: {error}") from None
     _apply_gains(model, scene)
     return model
 
@@ -91,30 +88,22 @@ def _set_options(spec: mujoco.MjSpec, solver: SolverSettings) -> None:
     spec.njmax = spec.nconmax = -1  # as many as there are
 
 
-def _load_hand(asset: "str | None") -> mujoco.MjSpec:
-    path = Path(asset) if asset else hand.ASSET
+def _load_hand(hand: HandSpec) -> mujoco.MjSpec:
     try:
-        spec = mujoco.MjSpec.from_file(str(path))
+        spec = mujoco.MjSpec.from_file(str(hand.asset))
     except ValueError as error:
-        raise ValueError(f"env.handAsset={path} is not a usable MJCF: {error}") from None
-    needed = {hand.HAND_BODY, *hand.FINGERTIPS, *hand.FINGERPADS, *hand.CONTACT_BODIES}
-    joints = {joint.name for joint in spec.joints}
-    driven = {actuator.target for actuator in spec.actuators}
-    for what, missing in (
-        ("bodies", needed - {body.name for body in spec.bodies}),
-        ("joints", set(hand.DOF_NAMES) - joints),
-        ("actuators of joints", set(hand.DOF_NAMES) - driven),
-    ):
-        if missing:
-            raise ValueError(f"env.handAsset={path} lacks {what} {', '.join(sorted(missing))}")
-    if extra := joints - set(hand.DOF_NAMES):
-        raise ValueError(f"env.handAsset={path} has unknown joints {', '.join(sorted(extra))}")
+        raise ValueError(f"{hand.asset} is not a usable MJCF: {error}") from None
+    hand.check_model(
+        joints=(joint.name for joint in spec.joints),
+        bodies=(body.name for body in spec.bodies),
+        driven=(actuator.target for actuator in spec.actuators),
+    )
     # a hand's own sensors would be evaluated in every step and read by nobody
     for sensor in list(spec.sensors):
         spec.delete(sensor)
     for key in list(spec.keys):
         spec.delete(key)
-    _leave_out_missing_pictures(spec, path)
+    _leave_out_missing_pictures(spec, hand.asset)
     return spec
 
 
@@ -132,7 +121,7 @@ def _leave_out_missing_pictures(spec: mujoco.MjSpec, path: Path) -> None:
         spec.delete(mesh)
     if dropped:
         log.warning(
-            "env.handAsset=%s: %d mesh files are missing (%s ...); they are not drawn, physics is the same",
+            "%s: %d mesh files are missing (%s ...); they are not drawn, physics is the same",
             path,
             len(dropped),
             missing[dropped[0]],
@@ -220,16 +209,8 @@ def _add_sensors(spec: mujoco.MjSpec, scene: Scene) -> None:
         )
 
 
-def _groups(scene: Scene) -> Iterable[tuple[tuple[str, ...], Gains]]:
-    return (
-        (hand.BASE_JOINTS[:3], scene.base_translation_gains),
-        (hand.BASE_JOINTS[3:], scene.base_rotation_gains),
-        (hand.FINGER_JOINTS, scene.finger_gains),
-    )
-
-
 def _apply_gains(model: mujoco.MjModel, scene: Scene) -> None:
-    for joints, gains in _groups(scene):
+    for joints, gains in scene.hand.joint_groups:
         ids = {model.joint(HAND_PREFIX + name).id for name in joints}
         for actuator in range(model.nu):
             if model.actuator_trnid[actuator, 0] in ids:
