@@ -29,6 +29,10 @@ def buffer(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return declared
 
 
+_FORMER_NAMES = {"scripted_targets": "rule_targets"}
+"""What fields of ``TaskState`` are called in checkpoints of earlier versions."""
+
+
 @dataclass
 class TaskState:
     """What a task remembers from one control step to the next. Tasks that remember more add fields."""
@@ -73,7 +77,7 @@ class TaskState:
     def load(self, values: Mapping[str, Tensor]) -> None:
         """Copy ``values`` in."""
         for name, tensor in self.tensors().items():
-            tensor.copy_(values[name])
+            tensor.copy_(values[name if name in values else _FORMER_NAMES[name]])
 
 
 class HandState:

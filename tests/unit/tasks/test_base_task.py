@@ -175,6 +175,14 @@ class TestMemory:
         made.load_state_dict(state)
         assert all(torch.equal(made.state_dict()[name], expected[name]) for name in state)
 
+    def test_a_state_of_an_earlier_version_is_loaded(self) -> None:
+        """There the scripted targets had another name."""
+        made = task()
+        state = {name: value + 1 for name, value in made.state_dict().items()}
+        former = {"rule_targets" if name == "scripted_targets" else name: value for name, value in state.items()}
+        made.load_state_dict(former)
+        assert torch.equal(made.state_dict()["scripted_targets"], state["scripted_targets"])
+
 
 def test_terms_see_velocities_of_the_step_before() -> None:
     """What HandState remembers is one control step old."""
