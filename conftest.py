@@ -1,13 +1,14 @@
-"""The project's own tests use the plugin that dexhand ships, and the stand-in where Isaac Gym is not installed."""
+"""The project's own tests use the plugin that dexhand ships, and the stand-in of Isaac Gym."""
 
 import atexit
 import gc
-import importlib.util
 import os
 
 import freezegun
 import pytest
 from hypothesis import settings
+
+from dexhand.mock import isaacgym
 
 # the tests' tensors are tiny, and several processes run them: threads would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,18 +24,7 @@ freezegun.configure(extend_ignore_list=["torch", "sympy", "warp", "mujoco_warp"]
 # where dexhand is installed, its entry point has the same name and is not loaded twice
 pytest_plugins = ["dexhand.testing.plugin", "pytester"]
 
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
-    """Before anything imports torch. A process that has others run the tests needs neither."""
-    if config.option.dist != "no" and not hasattr(config, "workerinput"):
-        return
-    if importlib.util.find_spec("isaacgym") is None:
-        from dexhand.mock import isaacgym
-
-        isaacgym.install()
-    else:
-        import isaacgym
+isaacgym.install()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,9 +9,9 @@ import argparse
 import sys
 
 from rich.console import Console
+from rows import benchmark
 
 from dexhand.config.compose import compose
-from dexhand.config.import_order import import_simulator_before_torch
 
 
 def main() -> int:
@@ -29,10 +29,6 @@ def main() -> int:
     backends = arguments.backends.split(",")
     common = [f"env.numEnvs={arguments.num_envs}", *arguments.overrides]
     configs = [compose([f"sim.backend={backend}", *common]) for backend in backends]
-    for config in configs:  # before rows.py imports torch
-        import_simulator_before_torch(config.sim.backend)
-
-    from rows import benchmark
 
     for config in configs:
         benchmark(config, arguments.steps, arguments.rounds, Console(highlight=False))

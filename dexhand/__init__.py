@@ -13,12 +13,10 @@ def make(task: str = "BaseTask", *overrides: str, num_envs: int | None = None) -
     Raises ``dexhand.config.errors.ConfigError`` where the configuration cannot work.
     """
     from dexhand.config.compose import compose
-    from dexhand.config.import_order import import_simulator_before_torch
 
     sizes = [] if num_envs is None else [f"env.numEnvs={num_envs}"]
     config = compose([f"task={task}", *sizes, *overrides])
-    import_simulator_before_torch(config.sim.backend)
 
-    from dexhand.app.build import build_env
+    from dexhand.app.build import build_env  # not before: what is wrong with the configuration needs no torch
 
     return build_env(config)

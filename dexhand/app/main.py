@@ -16,7 +16,6 @@ from dexhand.app.sweep import run_jobs
 from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
-from dexhand.config.import_order import import_simulator_before_torch
 from dexhand.config.schema import Config
 from dexhand.config.validate import missing_features
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
@@ -95,7 +94,6 @@ def _test(invocation: Invocation, console: Console) -> int:
     _refuse_missing_features(config)
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("train.test=true plays in one process. Start it without torchrun")
-    import_simulator_before_torch(config.sim.backend)
     from dexhand.app.evaluate import play
 
     return play(invocation, source, console)
@@ -113,7 +111,6 @@ def _train(invocation: Invocation, console: Console) -> int:
         _describe(config, "Train", f"{checkpoint or 'scratch'}{place}", console)
         return 0
     _refuse_missing_features(config)
-    import_simulator_before_torch(config.sim.backend)
     from dexhand.app.train import train
 
     return train(invocation, checkpoint, continued, console)

@@ -21,7 +21,6 @@ from dexhand.config.custom_task import load_task_class
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.explain import Explainer, unreadable
 from dexhand.config.files import CFG, Sources, find_sources, read_yaml
-from dexhand.config.import_order import import_simulator_before_torch
 from dexhand.config.overrides import Overrides, read_overrides
 from dexhand.config.schema import Config, EnvConfig, SimConfig, TrainConfig
 from dexhand.config.task_schema import TASKS, BaseTaskConfig
@@ -236,7 +235,6 @@ def _task_schema(composed: DictConfig) -> type:
     """The class of the ``task`` section."""
     name, module = (OmegaConf.select(composed, f"task.{key}") for key in ("name", "module"))
     if module is not None:
-        import_simulator_before_torch(str(OmegaConf.select(composed, "sim.backend")))
         schema: type = load_task_class(str(module), str(name)).config_class
         return schema
     if name not in TASKS:

@@ -1,4 +1,4 @@
-"""Training, testing and throughput on every simulator that has a GPU."""
+"""Training, testing and throughput on every simulator that runs on a GPU in this process."""
 
 import json
 import subprocess
@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 BACKENDS = [
     pytest.param("mock", marks=pytest.mark.gpu),
     pytest.param("mujoco_warp", marks=pytest.mark.gpu("mujoco_warp")),
-    pytest.param("isaacgym", marks=pytest.mark.gpu("isaacgym")),
 ]
 ON_GPU = ("env.device=cuda:0", "train.network.units=[64,32]")
 
@@ -28,7 +27,7 @@ pytestmark = [pytest.mark.parametrize("backend", BACKENDS), pytest.mark.timeout(
 
 
 def run_script(path: str, *arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    """In a process of its own: Isaac Gym wants one simulation for each, and torch after it."""
+    """In a process of its own."""
     command = [sys.executable, str(ROOT / path), *arguments]
     result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=1000)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
@@ -67,8 +66,6 @@ def test_the_script_finds_the_box(backend: str, tmp_path: Path) -> None:
 
 def test_a_newer_checkpoint_acts_between_two_steps(backend: str, tmp_path: Path) -> None:
     """Loaded in a thread while the environments stand still, so that any other change of theirs would be seen."""
-    if backend == "isaacgym":
-        pytest.skip("one simulation for each process: the other tests run scripts")
     config = compose([f"sim.backend={backend}", *ON_GPU, "numEnvs=16", "task.episodeLength=50"])
     env = build_env(config)
     algorithm = build_algorithm(config, env)
@@ -96,8 +93,6 @@ def test_a_newer_checkpoint_acts_between_two_steps(backend: str, tmp_path: Path)
 
 def test_memory_stays_flat_over_resets(backend: str) -> None:
     """A thousand resets leave nothing behind on the device, whoever allocated it."""
-    if backend == "isaacgym":
-        pytest.skip("one simulation for each process: tests/gpu/isaacgym_alone.py")
     env = build_env(compose([f"sim.backend={backend}", *ON_GPU, "numEnvs=64"]))
     assert bytes_used_by_resets(env, 1000) <= 0
 

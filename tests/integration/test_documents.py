@@ -111,7 +111,7 @@ def run(command: str) -> None:
         subprocess.run([sys.executable, *words[1:]], check=True)
     elif words[0] == "pytest":
         subprocess.run([sys.executable, "-m", *words, "-p", "dexhand.testing.plugin"], check=True)
-    elif words[:3] == ["python", "-m", "dexhand.mock.isaacgym"]:  # no fork: it comes before torch
+    elif words[:3] == ["python", "-m", "dexhand.mock.isaacgym"]:
         subprocess.run([*words[:4], *made_small(words[4:])], check=True)
     elif words[0] == "python":
         arguments = made_small(words[2:]) if words[1] == "scripts/train.py" else words[2:]

@@ -1,26 +1,22 @@
-"""Wrong calls planted in a copy of ``sim/isaacgym.py``: the stand-in rejects them, or the contract's suite does."""
+"""Wrong calls planted in a copy of the adapter: the stand-in rejects them, or the contract's suite does."""
 
-import sys
 import types
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
+from isaacgym._records import IsaacGymMisuse
 
-import dexhand.sim.isaacgym as real
+import dexhand.isaacgym_worker.adapter as real
 from dexhand.core.interfaces import RenderingUnavailable, Scene, Simulator
-from dexhand.mock.isaacgym._records import IsaacGymMisuse
+from dexhand.sim import isaacgym as client
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance
 from dexhand.testing.simulator_harness import mask_of, put
 
-pytestmark = pytest.mark.skipif(
-    sys.modules["isaacgym"].__name__ == "isaacgym", reason="the real Isaac Gym is installed"
-)
-
 SOURCE = Path(real.__file__).read_text(encoding="utf-8")
-PHYSX = real.PhysxSettings(1, 16, 0, 0.001, 0.0005, 0.15, 0.2, 4.0, 2048, 4)
+PHYSX = client.PhysxSettings(1, 16, 0, 0.001, 0.0005, 0.15, 0.2, 4.0, 2048, 4)
 
 REJECTED: dict[str, tuple[str, str]] = {
     "the default engine": ("            gymapi.SIM_PHYSX,\n", "            gymapi.SIM_FLEX,\n"),
@@ -34,14 +30,14 @@ REJECTED: dict[str, tuple[str, str]] = {
     ),
     "no end_aggregate": ("            self._gym.end_aggregate(env)\n", ""),
     "an aggregate of the hand alone": (
-        "for asset in assets)\n        per_row",
-        "for asset in assets[:1])\n        per_row",
+        "for asset in assets)\n        num_envs",
+        "for asset in assets[:1])\n        num_envs",
     ),
     "one collision group": ('"hand", index, 0)', '"hand", 0, 0)'),
     "a keyword the binding does not name": ("self._gym.end_aggregate(env)", "self._gym.end_aggregate(env=env)"),
     "arguments in the wrong order": (
-        "create_actor(env, asset, pose, box.name, index, 0)",
-        "create_actor(env, pose, asset, box.name, index, 0)",
+        'create_actor(env, asset, pose, box["name"], index, 0)',
+        'create_actor(env, pose, asset, box["name"], index, 0)',
     ),
     "a call that does not exist": ("refresh_net_contact_force_tensor", "refresh_contact_force_tensor"),
     "no fetch_results": ("                self._gym.fetch_results(self._sim, True)\n", "                pass\n"),
@@ -91,7 +87,7 @@ NOTICED: dict[str, tuple[str, str, str]] = {
         "test_targets_are_reached_and_held",
     ),
     "one simulate call for a control step": (
-        "for _ in range(self._calls_per_control)",
+        'for _ in range(self._settings["calls_per_step"])',
         "for _ in range(1)",
         "test_a_step_takes_control_dt",
     ),
@@ -101,8 +97,8 @@ NOTICED: dict[str, tuple[str, str, str]] = {
         "test_a_step_takes_control_dt",
     ),
     "joints in an order of their own": (
-        "names.index(name) for name in self.dof_names]",
-        "names.index(name) for name in sorted(self.dof_names)]",
+        'names.index(joint["name"]) for joint in self._scene["joints"]]',
+        'names.index(name) for name in sorted(joint["name"] for joint in self._scene["joints"])]',
         "test_each_target_moves_its_own_joint",
     ),
     "velocities for positions": (
@@ -115,19 +111,19 @@ NOTICED: dict[str, tuple[str, str, str]] = {
 
 
 def with_fault(old: str, new: str) -> types.ModuleType:
-    assert SOURCE.count(old) >= 1, f"sim/isaacgym.py no longer has {old!r}: plant the fault elsewhere"
-    module = types.ModuleType("faulty_isaacgym")
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    exec(compile(SOURCE.replace(old, new), "faulty_isaacgym.py", "exec"), module.__dict__)
+    assert SOURCE.count(old) >= 1, f"the adapter no longer has {old!r}: plant the fault elsewhere"
+    module = types.ModuleType("faulty_adapter")
+    module.__package__ = real.__package__
+    exec(compile(SOURCE.replace(old, new), "faulty_adapter.py", "exec"), module.__dict__)
     return module
 
 
 def build(module: types.ModuleType, scene: Scene = SCENE, num_envs: int = 3) -> Simulator:
-    physx = module.PhysxSettings(*vars(PHYSX).values())
-    simulator: Simulator = module.IsaacGymSimulator(
-        scene, num_envs, physx=physx, dt=0.005, substeps=2, calls_per_control=2, device=torch.device("cpu")
-    )
-    return simulator
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "IsaacGymAdapter", module.IsaacGymAdapter)
+        return client.IsaacGymSimulator(
+            scene, num_envs, physx=PHYSX, dt=0.005, substeps=2, calls_per_control=2, device=torch.device("cpu")
+        )
 
 
 def can_draw() -> bool:

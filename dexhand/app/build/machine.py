@@ -22,9 +22,11 @@ def backend_of(config: Config) -> str:
 
 
 INSTALL = {
-    "mujoco": "MuJoCo is not installed. On Python 3.11 or newer: pip install 'mujoco>=4.0'. On an older one only "
-    "sim.backend=mock works, which has no physics, and sim.backend=isaacgym",
-    "mujoco_warp": "MuJoCo Warp is not installed. On Python 3.11 or newer: pip install 'dexhand[warp]'",
+    "mujoco": "MuJoCo is not installed: pip install 'mujoco>=4.0'. Without it sim.backend=mock works, which has no physics",
+    "mujoco_warp": "MuJoCo Warp is not installed: pip install 'dexhand[warp]'",
+    "isaacgym": "Isaac Gym needs Python 3.8, and this version cannot run it in a process of its own yet. Use "
+    "sim.backend=mujoco_warp or mujoco, or try the back-end on a stand-in: python -m dexhand.mock.isaacgym "
+    "scripts/train.py ... (docs/gpu.md)",
 }
 """What to do where a simulator is missing."""
 

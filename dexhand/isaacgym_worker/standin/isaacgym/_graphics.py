@@ -4,10 +4,9 @@ import copy
 from typing import Any, List, Optional
 
 import numpy as np
-from PIL import Image
 
-from dexhand.mock.isaacgym._records import Buffer, Camera, Env, Sim, Stage, Tensor, Viewer, misuse
-from dexhand.mock.isaacgym._types import (
+from ._records import Buffer, Camera, Env, Sim, Stage, Tensor, Viewer, misuse
+from ._types import (
     ActionEvent,
     CameraFollowMode,
     CameraProperties,
@@ -88,6 +87,8 @@ class GraphicsCalls:
         """What the viewer sees of environment 0, as PNG."""
         self._open(viewer, "write_viewer_image_to_file")
         self._stepped(viewer.sim, "write_viewer_image_to_file")
+        from PIL import Image
+
         position, target = viewer.look_at or (Vec3(1.0, -1.0, 1.0), Vec3())
         picture = self._draw(viewer.sim.first_env, Camera(viewer.properties, position, target))
         Image.fromarray(picture).save(file)

@@ -3,11 +3,11 @@
 Must be imported before torch, as the real one.
 """
 
-from dexhand.mock.isaacgym._graphics import GraphicsCalls
-from dexhand.mock.isaacgym._records import Asset, Env, Sim, Tensor, Viewer
-from dexhand.mock.isaacgym._setup import SetupCalls
-from dexhand.mock.isaacgym._tensors import TensorCalls
-from dexhand.mock.isaacgym._types import (
+from ._graphics import GraphicsCalls
+from ._records import Asset, Env, Sim, Tensor, Viewer
+from ._setup import SetupCalls
+from ._tensors import TensorCalls
+from ._types import (
     ActionEvent,
     AssetOptions,
     CameraFollowMode,

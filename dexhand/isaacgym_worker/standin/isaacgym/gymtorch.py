@@ -4,8 +4,8 @@ import weakref
 
 import torch
 
-from dexhand.mock.isaacgym._records import Stage, Tensor, misuse
-from dexhand.mock.isaacgym._types import TensorDataType
+from ._records import Stage, Tensor, misuse
+from ._types import TensorDataType
 
 _DTYPES = {
     torch.float32: TensorDataType.DTYPE_FLOAT32,

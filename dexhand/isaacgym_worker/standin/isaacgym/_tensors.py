@@ -4,8 +4,8 @@ from typing import List, Optional
 
 import numpy as np
 
-from dexhand.mock.isaacgym._records import Engine, Sim, Stage, Tensor, misuse
-from dexhand.mock.isaacgym._types import CoordinateSpace, TensorDataType
+from ._records import Engine, Sim, Stage, Tensor, misuse
+from ._types import CoordinateSpace, TensorDataType
 
 
 def _engine(sim: Sim, what: str) -> Engine:

@@ -256,7 +256,7 @@ class VhacdParams(Struct):
 class AssetOptions(Struct):
     """Options of ``load_asset`` and ``create_box``."""
 
-    angular_damping: float
+    angular_damping: float = 0.5
     armature: float
     collapse_fixed_joints: bool
     convex_decomposition_from_submeshes: bool
@@ -267,8 +267,8 @@ class AssetOptions(Struct):
     fix_base_link: bool
     flip_visual_attachments: bool
     linear_damping: float
-    max_angular_velocity: float
-    max_linear_velocity: float
+    max_angular_velocity: float = 64.0
+    max_linear_velocity: float = 1000.0
     mesh_normal_mode: MeshNormalMode
     min_particle_mass: float
     override_com: bool

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Protocol, Sequ
 
 import numpy as np
 
-from dexhand.mock.isaacgym._types import (
+from ._types import (
     AssetOptions,
     CameraProperties,
     PlaneParams,
@@ -194,7 +194,7 @@ class Tensor:
         self.device = device
         self.data_address = address
         self.own_data = own_data
-        self._sim: "Optional[Sim]" = None
+        self._sim: Optional[Sim] = None
         self._buffer: Optional[Callable[[], Buffer]] = None
         self._torch: Any = None
 

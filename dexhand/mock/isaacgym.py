@@ -1,14 +1,21 @@
-"""Run a script with the stand-in in place of Isaac Gym."""
+"""Run a script with the stand-in in place of Isaac Gym: ``python -m dexhand.mock.isaacgym scripts/train.py ...``."""
 
 import runpy
 import sys
 from pathlib import Path
 
-from dexhand.mock.isaacgym import install
+from dexhand.isaacgym_worker import standin
+from dexhand.sim.gl import choose_gl_backend
+
+
+def install() -> None:
+    """Make ``import isaacgym`` find the stand-in in this process, able to draw where the machine is."""
+    choose_gl_backend()
+    standin.install()
 
 
 def main() -> None:
-    """``python -m dexhand.mock.isaacgym scripts/train.py sim.backend=isaacgym ...``."""
+    """Run the script that the first argument names, with the other arguments."""
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print("usage: python -m dexhand.mock.isaacgym SCRIPT [ARGUMENTS ...]")  # noqa: T201
         print("Runs a Python script that imports isaacgym with dexhand's stand-in for it.")  # noqa: T201

@@ -1,7 +1,7 @@
 """The stand-in on MuJoCo: one model for all environments, one ``MjData`` for each.
 
 State is rounded to float32 after every call, as PhysX has it, and the solver starts cold: what a tensor shows is all
-there is.
+there is. Who wants pictures sets ``MUJOCO_GL`` before.
 """
 
 import itertools
@@ -10,10 +10,11 @@ import os
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
+import mujoco
 import numpy as np
 
-from dexhand.mock.isaacgym._records import Actor, Asset, Camera, Sim, misuse
-from dexhand.mock.isaacgym._types import (
+from ._records import Actor, Asset, Camera, Sim, misuse
+from ._types import (
     DOF_PROPERTIES,
     AssetOptions,
     ContactCollection,
@@ -23,11 +24,6 @@ from dexhand.mock.isaacgym._types import (
     pose_of,
     vector_of,
 )
-from dexhand.sim.gl import choose_gl_backend
-
-choose_gl_backend()
-
-import mujoco  # noqa: E402  (MUJOCO_GL must be set first)
 
 _NET_FORCE = [1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3, 1]
 

@@ -4,14 +4,14 @@ import logging
 
 from isaacgym import gymapi
 
-from dexhand.core.interfaces import Camera
+from .scene import Camera
 
 log = logging.getLogger(__name__)
 
 _QUIT, _SYNC = "quit", "toggle_sync"
 
 
-class IsaacGymViewer:
+class Viewer:
     """Shows the simulation while it runs. Esc or the window's own button closes it; V stops and resumes drawing.
 
     Closing it does not stop what runs.
@@ -28,10 +28,10 @@ class IsaacGymViewer:
         self._is_open = True
         gym.subscribe_viewer_keyboard_event(self._viewer, gymapi.KEY_ESCAPE, _QUIT)
         gym.subscribe_viewer_keyboard_event(self._viewer, gymapi.KEY_V, _SYNC)
-        gym.viewer_camera_look_at(self._viewer, env, gymapi.Vec3(*camera.position), gymapi.Vec3(*camera.target))
+        gym.viewer_camera_look_at(self._viewer, env, gymapi.Vec3(*camera["position"]), gymapi.Vec3(*camera["target"]))
 
     def show(self) -> None:
-        """Draw the present state, not faster than real time, and obey the keys."""
+        """Draw the current state, not faster than real time, and handle the keys."""
         if not self._is_open:
             return
         pressed = {event.action for event in self._gym.query_viewer_action_events(self._viewer) if event.value > 0}
@@ -49,7 +49,7 @@ class IsaacGymViewer:
             self._gym.poll_viewer_events(self._viewer)
 
     def close(self) -> None:
-        """Close the window; again does nothing."""
+        """Close the window; calling it again does nothing."""
         if self._is_open:
             self._is_open = False
             self._gym.destroy_viewer(self._viewer)

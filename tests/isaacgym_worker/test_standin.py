@@ -4,36 +4,35 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pytest
 import torch
+from isaacgym import _engines, gymapi, gymtorch, torch_utils
+from isaacgym._records import IsaacGymMisuse
+from isaacgym._types import Struct
 
-from dexhand.mock.isaacgym import _engines, gymapi, gymtorch, torch_utils
-from dexhand.mock.isaacgym._records import IsaacGymMisuse
-from dexhand.mock.isaacgym._types import Struct
-from dexhand.testing.scenes import RIGHT_HAND
-
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
+HAND = ROOT / "dexhand" / "hands" / "dexhand021_right" / "hand.xml"
+PALM = "right_hand_base"
 API = json.loads((ROOT / "typings" / "isaacgym_api.json").read_text(encoding="utf-8"))
 MODULES = {"isaacgym.gymapi": gymapi, "isaacgym.gymtorch": gymtorch, "isaacgym.torch_utils": torch_utils}
 OPAQUE = {"Asset", "Env", "Sim", "Viewer", "Gym"}
 """Handles: the interface says nothing of what is inside."""
 
-needs_physics = pytest.mark.skipif(not _engines.has_physics(), reason="MuJoCo needs Python 3.11 or newer")
+needs_physics = pytest.mark.skipif(not _engines.has_physics(), reason="needs MuJoCo: kinematics have no forces")
 
 
 # --- names and signatures ---------------------------------------------------------------------------------------------
 
 
-def records(core: bool) -> list[dict[str, Any]]:
+def records(core: bool) -> List[Dict[str, Any]]:
     return [each for each in API["callables"] if each["core"] or not core]
 
 
-def find(each: dict[str, Any]) -> Any:
+def find(each: Dict[str, Any]) -> Any:
     module = MODULES.get(each["module"])
     return getattr(getattr(module, each["class"], None) if each["class"] else module, each["name"], None)
 
@@ -43,7 +42,7 @@ class TestInterface:
         assert [each["name"] for each in records(core=True) if find(each) is None] == []
 
     @pytest.mark.parametrize("each", [e for e in API["callables"] if find(e)], ids=lambda e: e["name"])
-    def test_parameters_are_the_real_ones(self, each: dict[str, Any]) -> None:
+    def test_parameters_are_the_real_ones(self, each: Dict[str, Any]) -> None:
         """Number, order and optionality; names where they may be used, and no names where they may not."""
         parameters = [p for p in inspect.signature(find(each)).parameters.values() if p.name != "self"]
         assert len(parameters) == len(each["params"])
@@ -63,7 +62,7 @@ class TestInterface:
             assert set(module.__all__) <= top_level
 
     @pytest.mark.parametrize("record", API["classes"], ids=lambda record: record["name"])
-    def test_structures_have_real_fields_only(self, record: dict[str, Any]) -> None:
+    def test_structures_have_real_fields_only(self, record: Dict[str, Any]) -> None:
         mine = getattr(gymapi, record["name"], None)
         if mine is None or not issubclass(mine, Struct):
             return
@@ -72,7 +71,7 @@ class TestInterface:
             assert kind.__name__ == {"0": "int"}.get(real[name], real[name])
 
     @pytest.mark.parametrize("record", API["enums"], ids=lambda record: record["name"])
-    def test_enumerations_have_real_members_only(self, record: dict[str, Any]) -> None:
+    def test_enumerations_have_real_members_only(self, record: Dict[str, Any]) -> None:
         mine = getattr(gymapi, record["name"], None)
         if mine is None:
             return
@@ -81,16 +80,6 @@ class TestInterface:
             assert mine[name] == value
         for member in mine:
             assert getattr(gymapi, member.name) is member
-
-    def test_the_type_stubs_are_up_to_date(self) -> None:
-        """``python typings/generate_isaacgym.py`` writes them."""
-        sys.path.insert(0, str(ROOT / "typings"))
-        try:
-            import generate_isaacgym
-        finally:
-            sys.path.pop(0)
-        for name, content in generate_isaacgym.stubs(API).items():
-            assert (ROOT / "typings" / "isaacgym" / name).read_text(encoding="utf-8") == content, name
 
 
 class TestStructures:
@@ -129,11 +118,11 @@ class World:
         self.gym.add_ground(self.sim, plane)
         options = gymapi.AssetOptions()
         options.fix_base_link, options.default_dof_drive_mode = True, int(gymapi.DOF_MODE_POS)
-        self.hand = self.gym.load_asset(self.sim, str(RIGHT_HAND.asset.parent), RIGHT_HAND.asset.name, options)
+        self.hand = self.gym.load_asset(self.sim, str(HAND.parent), HAND.name, options)
         options = gymapi.AssetOptions()
         options.density = 800.0
         self.box = self.gym.create_box(self.sim, 0.05, 0.05, 0.05, options)
-        self.envs: list[gymapi.Env] = []
+        self.envs: List[gymapi.Env] = []
 
     def add_env(self) -> gymapi.Env:
         lower, upper = gymapi.Vec3(-1.0, -1.0, 0.0), gymapi.Vec3(1.0, 1.0, 1.0)
@@ -199,7 +188,7 @@ class TestTensors:
     def test_quaternions_are_x_y_z_w(self, world: World) -> None:
         world.step()
         world.gym.refresh_rigid_body_state_tensor(world.sim)
-        index = world.gym.find_actor_rigid_body_index(world.envs[0], 0, RIGHT_HAND.palm, gymapi.DOMAIN_SIM)
+        index = world.gym.find_actor_rigid_body_index(world.envs[0], 0, PALM, gymapi.DOMAIN_SIM)
         quat = world.wrap("rigid_body_state")[index, 3:7]
         assert quat.tolist() == pytest.approx([0.0, 0.5**0.5, 0.0, 0.5**0.5], abs=0.01)
 
@@ -241,7 +230,7 @@ class TestTensors:
     def test_forces_and_sensors(self) -> None:
         """A lifted box falls upwards; a drive works against gravity; a wrist sensor feels the hand's weight."""
         world = World()
-        palm = world.gym.find_asset_rigid_body_index(world.hand, RIGHT_HAND.palm)
+        palm = world.gym.find_asset_rigid_body_index(world.hand, PALM)
         assert world.gym.create_asset_force_sensor(world.hand, palm, gymapi.Transform()) == 0
         for index in range(2):
             env = world.add_env()
@@ -284,7 +273,7 @@ class TestTensors:
 # --- what it refuses --------------------------------------------------------------------------------------------------
 
 
-def keep(tensor: torch.Tensor, kept: list[torch.Tensor] = []) -> gymapi.Tensor:  # noqa: B006
+def keep(tensor: torch.Tensor, kept: List[torch.Tensor] = []) -> gymapi.Tensor:  # noqa: B006
     kept.append(tensor)
     return gymtorch.unwrap_tensor(tensor)
 
@@ -345,7 +334,7 @@ def destroy_the_sim_before_its_viewer(world: World) -> None:
     world.gym.destroy_sim(world.sim)
 
 
-RUNNING: dict[str, Callable[[World], Any]] = {
+RUNNING: Dict[str, Callable[[World], Any]] = {
     "actors after prepare_sim": lambda w: w.add_actors(w.envs[-1]),
     "another environment after prepare_sim": lambda w: w.add_env(),
     "prepare_sim twice": lambda w: w.gym.prepare_sim(w.sim),
@@ -416,7 +405,7 @@ def wrap_before_prepare(world: World) -> None:
     gymtorch.wrap_tensor(world.gym.acquire_dof_state_tensor(world.sim))
 
 
-BUILDING: dict[str, Callable[[World], Any]] = {
+BUILDING: Dict[str, Callable[[World], Any]] = {
     "the default engine, Flex": lambda w: w.gym.create_sim(0, 0),
     "rest_offset above contact_offset": lambda w: (
         setattr(w.params.physx, "rest_offset", 0.03),
@@ -499,42 +488,24 @@ class TestGraphics:
         assert world.gym.create_camera_sensor(world.envs[0], gymapi.CameraProperties()) == -1
 
 
-# --- getting it -------------------------------------------------------------------------------------------------------
+# --- importing it -----------------------------------------------------------------------------------------------------
 
 
 def run_python(code: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
-
-
-def test_it_is_imported_before_torch() -> None:
-    """Like the real one."""
-    early = run_python("from dexhand.mock import isaacgym; isaacgym.install(); import isaacgym.gymapi, torch")
-    assert early.returncode == 0, early.stderr
-
-
-@pytest.mark.usefixtures("forked_python")
-def test_after_torch_it_is_too_late() -> None:
-    """In one line."""
-    late = run_python("import torch; from dexhand.mock import isaacgym; isaacgym.install()")
-    assert late.stderr.splitlines()[-1].startswith("ImportError: torch was imported before isaacgym")
+    folder = str(Path(gymapi.__file__).parents[1])
+    return subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": folder}, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_importing_its_api_leaves_torch_alone() -> None:
     """Or nobody could keep the order."""
-    result = run_python("from dexhand.mock.isaacgym import gymapi; import sys; assert 'torch' not in sys.modules")
+    result = run_python("from isaacgym import gymapi; import sys; assert 'torch' not in sys.modules")
     assert result.returncode == 0, result.stderr
 
 
-def test_a_script_can_be_run_with_it(tmp_path: Path) -> None:
-    """``python -m dexhand.mock.isaacgym SCRIPT ARGUMENTS``; modules beside the script are found."""
-    (tmp_path / "beside.py").write_text("from isaacgym import gymapi\n")
-    script = tmp_path / "script.py"
-    script.write_text("import sys\nfrom beside import gymapi\nprint(gymapi.__name__, sys.argv[1:])\n")
-    result = subprocess.run(
-        [sys.executable, "-m", "dexhand.mock.isaacgym", str(script), "a=1"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=60,
-    )
-    assert result.stdout.strip() == "dexhand.mock.isaacgym.gymapi ['a=1']"
+@pytest.mark.skipif(sys.version_info >= (3, 9), reason="the real package runs on Python 3.8 and older only")
+def test_after_torch_it_is_too_late() -> None:
+    """As with the real one."""
+    result = run_python("import torch, isaacgym")
+    assert result.stderr.splitlines()[-1].startswith("ImportError: PyTorch was imported before isaacgym")

@@ -6,8 +6,8 @@ from typing import Any, List, Optional
 
 import numpy as np
 
-from dexhand.mock.isaacgym import _engines
-from dexhand.mock.isaacgym._records import (
+from . import _engines
+from ._records import (
     Actor,
     Aggregate,
     Asset,
@@ -18,7 +18,7 @@ from dexhand.mock.isaacgym._records import (
     Stage,
     misuse,
 )
-from dexhand.mock.isaacgym._types import (
+from ._types import (
     DOF_PROPERTIES,
     AssetOptions,
     ForceSensorProperties,
