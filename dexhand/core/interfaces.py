@@ -110,6 +110,24 @@ class SimState:
     """Net contact force on each object during the last physics step, newtons; 0 after a reset. Shape (N, O, 3)."""
 
 
+PHYSICS: Mapping[str, str] = {
+    "object_mass": "Masses of the objects, kg; their inertias follow. Shape (N, O).",
+    "object_friction": "Sliding friction coefficients of the objects. Shape (N, O).",
+    "ground_friction": "Sliding friction coefficient of the ground. Shape (N,).",
+    "hand_mass": "Masses and inertias of all bodies of the hand, as a factor of its file's. Shape (N,).",
+    "hand_friction": "Sliding friction coefficients of all shapes of the hand, as a factor of its file's. Shape (N,).",
+    "stiffness": "Position gains of the joint servos, N/m or N m/rad. Shape (N, D).",
+    "damping": "Velocity gains of the joint servos, N s/m or N m s/rad. Shape (N, D).",
+    "joint_damping": "Damping of the joints themselves, beside the servos', N s/m or N m s/rad. Shape (N, D).",
+    "armature": "Inertias of the drives as the joints feel them, kg or kg m^2. Shape (N, D).",
+    "gravity": "Acceleration of free fall, m/s^2. Shape (N, 3).",
+}
+"""Physical parameters that a simulator may be able to vary between environments. Masses are positive, all others but
+gravity not negative. How the friction coefficients of two touching shapes combine is the simulator's own: MuJoCo
+takes the larger one.
+"""
+
+
 class Simulator(Protocol):
     """N copies of one scene, stepped together."""
 
@@ -124,6 +142,13 @@ class Simulator(Protocol):
     """Lower and upper joint limits, m or rad. Shape (D, 2)."""
     state: SimState
 
+    @property
+    def physics(self) -> Mapping[str, Tensor]:
+        """The parameters of ``PHYSICS`` that this simulator can vary, with their present values; read, never write.
+
+        Those of the scene until ``randomize`` is called, which replaces tensors: ``dict(physics)`` keeps the old ones.
+        """
+
     def step(self, dof_targets: Tensor) -> None:
         """Advance every environment by ``control_dt`` with the joint servos held at ``dof_targets`` (N, D), m or rad.
 
@@ -136,6 +161,17 @@ class Simulator(Protocol):
 
         ``dof_pos`` (N, D), ``object_pose`` (N, O, 7) position and quaternion; rows outside the mask are ignored.
         Costs no simulated time, changes no bit of any other environment, and ``state`` shows the new pose at once.
+        """
+
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        """Give the environments where ``mask`` (N,) bool is true other physics, from the next step on.
+
+        ``values`` names parameters of ``physics``, each of its shape there; rows outside the mask are ignored, and no
+        bit of any other environment changes. Lasts until the next call, resets included, and is part of
+        ``state_dict``; a saved state that has no physics is one of the scene's own.
+
+        Raises ``ValueError`` for a name that ``physics`` does not have, for another shape and, on a CPU, for values
+        that are out of range; nothing has changed then.
         """
 
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:

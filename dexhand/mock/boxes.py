@@ -9,9 +9,6 @@ from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Box
 from dexhand.sim.kinematics import BodyPoses
 
-GRAVITY = 9.81
-"""m/s^2, downwards."""
-
 CONTACT_STIFFNESS = 1000.0
 """Newtons per metre that a fingerpad has sunk into the ground or the skin of a box."""
 
@@ -26,10 +23,12 @@ class Boxes:
     in which it arrives, with its lowest corner on the ground. A held box moves as one body with the hand.
     """
 
-    def __init__(self, boxes: Sequence[Box], num_envs: int, device: torch.device) -> None:
-        count = len(boxes)
+    def __init__(self, boxes: Sequence[Box], mass: Tensor, gravity: Tensor) -> None:
+        """For ``mass`` and ``gravity`` see ``set_physics``."""
+        num_envs, count = mass.shape
+        device = mass.device
+        self.set_physics(mass, gravity)
         self._half_sizes = torch.tensor([box.size for box in boxes], device=device).reshape(count, 3) / 2
-        self._weights = torch.tensor([box.mass * GRAVITY for box in boxes], device=device)
         self.pos = torch.zeros(num_envs, count, 3, device=device)
         self.quat = torch.zeros(num_envs, count, 4, device=device)
         self.quat[..., 3] = 1
@@ -58,6 +57,11 @@ class Boxes:
             "grip_quat": self.grip_quat,
         }
 
+    def set_physics(self, mass: Tensor, gravity: Tensor) -> None:
+        """Set masses (N, O), kg, and gravity (N, 3), m/s^2, in double precision."""
+        self._gravity = gravity[:, None]
+        self._weights = (mass[..., None] * self._gravity).float()
+
     def reset(self, mask: Tensor, pose: Tensor) -> None:
         """Where ``mask`` (N,) is true: at rest at ``pose`` (N, O, 7), held by nobody."""
         rows = mask[:, None, None]
@@ -83,14 +87,15 @@ class Boxes:
 
     def _free_motion(self, seconds: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         pos = self.pos + self.linvel * seconds
-        pos[..., 2] -= GRAVITY * seconds**2 / 2
-        linvel = self.linvel.clone()
-        linvel[..., 2] -= GRAVITY * seconds
+        fall = (self._gravity * seconds**2 / 2).float()
+        linvel = self.linvel + (self._gravity * seconds).float()
         rotation = quat.multiply(quat.from_rotation_vector(self.angvel * seconds), self.quat)
         lowest = self._lowest_corner(rotation)
-        grounded = pos[..., 2] <= lowest
-        pos[..., 2] = torch.maximum(pos[..., 2], lowest)
+        height = pos[..., 2] + fall[..., 2]
+        grounded = height <= lowest
         moving = ~grounded[..., None]
+        pos += fall * moving  # on the ground nothing slides
+        pos[..., 2] = torch.maximum(height, lowest)
         return pos, rotation, linvel * moving, self.angvel * moving, grounded
 
     def _lowest_corner(self, rotation: Tensor) -> Tensor:
@@ -115,11 +120,10 @@ class Boxes:
         normal = torch.zeros_like(local).scatter_(-1, face, torch.sign(local.gather(-1, face)))
         from_boxes = quat.rotate(self.quat[:, None], normal) * CONTACT_STIFFNESS * depth.clamp(min=0)
         on_boxes = -from_boxes.sum(dim=1)
-        on_boxes[..., 2] += self._weights * grounded
+        on_boxes -= self._weights * grounded[..., None]
         touching = depth[..., 0] > 0
         self._take_hold(touching[:, 0] & touching[:, 1:].any(dim=1), hand_base)
-        lacking = -on_boxes
-        lacking[..., 2] += self._weights
+        lacking = -on_boxes - self._weights
         lacking *= self.held[..., None]
         self.contact_force.copy_(on_boxes + lacking)
         share = touching / touching.sum(dim=1, keepdim=True).clamp(min=1)

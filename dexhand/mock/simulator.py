@@ -11,6 +11,10 @@ from dexhand.core.interfaces import Camera, Scene, SimState
 from dexhand.mock.boxes import Boxes
 from dexhand.mock.picture import Picture
 from dexhand.sim.kinematics import BodyPoses, HandKinematics
+from dexhand.sim.physics import Physics
+
+GRAVITY = (0.0, 0.0, -9.81)
+"""m/s^2."""
 
 
 class MockSimulator:
@@ -18,7 +22,7 @@ class MockSimulator:
 
     Joints follow their clamped targets as a first-order lag. Boxes fall, rest on the ground and are carried while the
     thumb and another fingerpad touch them; see ``Boxes``. Contact is felt by fingerpads alone and reported on their
-    distal links. Servo gains and friction mean nothing here.
+    distal links. Masses of boxes and gravity can be varied; servo gains and friction mean nothing here.
     """
 
     time_constant = 0.03
@@ -42,7 +46,8 @@ class MockSimulator:
         self.dof_names = hand.dof_names
         self._kinematics = HandKinematics(hand, scene.hand_position, self.device)
         self.dof_limits = self._kinematics.dof_limits
-        self._boxes = Boxes(scene.objects, num_envs, self.device)
+        self._physics = self._scene_physics()
+        self._boxes = Boxes(scene.objects, self._physics.precise("object_mass"), self._physics.precise("gravity"))
         self._tracked = self._indices(scene.bodies)
         self._hand_base = self._indices((hand.palm,))
         self._pads = self._indices(hand.fingerpads)
@@ -50,6 +55,16 @@ class MockSimulator:
         self._bones = self._kinematics.bones_below(hand.palm)
         self.state = self._new_state()
         self._show_bodies(self._hand_poses(), torch.ones(num_envs, dtype=torch.bool, device=self.device))
+
+    def _scene_physics(self) -> Physics:
+        masses = torch.tensor([box.mass for box in self.scene.objects], dtype=torch.float64)
+        gravity = torch.tensor(GRAVITY, dtype=torch.float64)
+        return Physics({"object_mass": masses, "gravity": gravity}, self.num_envs, self.device)
+
+    @property
+    def physics(self) -> Mapping[str, Tensor]:
+        """See ``Simulator.physics``."""
+        return self._physics.values
 
     def step(self, dof_targets: Tensor) -> None:
         """See ``Simulator.step``."""
@@ -68,6 +83,14 @@ class MockSimulator:
         self._boxes.reset(mask, object_pose)
         self._show_bodies(self._hand_poses(), mask)
 
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        """See ``Simulator.randomize``."""
+        self._physics.update(mask, values)
+        self._write_physics()
+
+    def _write_physics(self) -> None:
+        self._boxes.set_physics(self._physics.precise("object_mass"), self._physics.precise("gravity"))
+
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """See ``Simulator.render``; needs nothing but numpy. Raises ``ValueError`` for an unknown camera."""
         pos = self._hand_poses().pos[env_id].cpu().numpy()
@@ -82,12 +105,14 @@ class MockSimulator:
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``Simulator.state_dict``."""
-        return {name: tensor.clone() for name, tensor in self._memory().items()}
+        return {name: tensor.clone() for name, tensor in self._memory().items()} | self._physics.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See ``Simulator.load_state_dict``."""
         for name, tensor in self._memory().items():
             tensor.copy_(state[name])
+        self._physics.load_state_dict(state)
+        self._write_physics()
 
     def close(self) -> None:
         """See ``Simulator.close``; nothing is held."""

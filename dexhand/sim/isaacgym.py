@@ -14,6 +14,7 @@ from dexhand.isaacgym_worker.scene import Joint as JointDescription
 from dexhand.isaacgym_worker.scene import SceneDescription
 from dexhand.sim.hand_file import Joint, read_hand
 from dexhand.sim.kinematics import HandKinematics
+from dexhand.sim.physics import Physics
 
 _FRAME_TOLERANCE = 1e-3
 """How far a body may be from where the hand's file puts it, metres and quaternion components."""
@@ -86,6 +87,7 @@ class IsaacGymSimulator:
             },
         )
         self.state = SimState(**self._adapter.state)
+        self._physics = Physics({}, num_envs, device)
         kinematic = [self._kinematics.index(name) for name in scene.bodies]
         self._kinematic_bodies = torch.tensor(kinematic, dtype=torch.int64, device=device)
         self._frames_checked = False
@@ -133,6 +135,15 @@ class IsaacGymSimulator:
         ):
             tensor.copy_(torch.where(rows[..., None], values, tensor))
         self._adapter.write_back(mask)
+
+    @property
+    def physics(self) -> Mapping[str, Tensor]:
+        """See ``Simulator.physics``; empty."""
+        return self._physics.values
+
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        """See ``Simulator.randomize``; refuses every parameter."""
+        self._physics.update(mask, values)
 
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """See ``Simulator.render``; after ``reset`` the old pose, until the next ``step``."""

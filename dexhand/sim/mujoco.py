@@ -6,13 +6,14 @@ that lag one step behind the state.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Scene
+from dexhand.sim.mujoco_physics import CHANGES_INERTIA, MujocoPhysics
 from dexhand.sim.mujoco_pictures import MujocoPictures
 from dexhand.sim.mujoco_scene import SolverSettings, compile_scene
 from dexhand.sim.mujoco_state import MujocoState, check_saved
@@ -48,12 +49,21 @@ class MujocoSimulator:
         self._shown = MujocoState(self.model, scene, num_envs, self.device, torch.from_numpy(sensors))
         self.dof_limits = self._shown.dof_limits
         self.state = self._shown.state
+        self._physics = MujocoPhysics(self.model, scene, num_envs, self.device, self._shown, self._expand)
         self._batch.reset(stage=_VELOCITY_STAGE)
         self._refresh()
+
+    def _expand(self, field: str) -> Tensor:
+        return torch.from_numpy(self._batch.expand(field))
 
     def _refresh(self) -> None:
         """Bring ``state`` up to date, contact forces aside."""
         self._shown.update_motion(self._qpos, self._qvel)
+
+    @property
+    def physics(self) -> Mapping[str, Tensor]:
+        """See ``Simulator.physics``."""
+        return self._physics.values
 
     def step(self, dof_targets: Tensor) -> None:
         """See ``Simulator.step``."""
@@ -75,18 +85,32 @@ class MujocoSimulator:
         self._refresh()
         self._shown.contacts[ids] = 0.0
 
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        """See ``Simulator.randomize``."""
+        self._physics.update(mask, values)
+        ids = mask.nonzero().flatten().numpy()
+        self._write_physics(values.keys(), ids)
+        # the next step goes on from this stage
+        self._batch.forward(ids, stage=_VELOCITY_STAGE)
+
+    def _write_physics(self, names: Collection[str], ids: np.ndarray | None = None) -> None:
+        self._physics.write(names)
+        if not CHANGES_INERTIA.isdisjoint(names):
+            self._batch.set_const(ids)
+
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """See ``Simulator.render``."""
         return self._pictures.draw(self._batch.get_data(env_id), camera, width, height)
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``Simulator.state_dict``."""
-        return {name: tensor.clone() for name, tensor in self._memory().items()}
+        return {name: tensor.clone() for name, tensor in self._memory().items()} | self._physics.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See ``Simulator.load_state_dict``."""
         memory = self._memory()
         check_saved(state, memory, self.num_envs)
+        self._write_physics(self._physics.load_state_dict(state))
         memory["integration_state"].copy_(state["integration_state"])
         self._batch.forward(stage=_VELOCITY_STAGE)
         self._refresh()

@@ -4,7 +4,7 @@ Read for MuJoCo Warp 4.0 and Warp 1.19.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Scene
+from dexhand.sim.mujoco_physics import CHANGES_INERTIA, MujocoPhysics
 from dexhand.sim.mujoco_pictures import MujocoPictures
 from dexhand.sim.mujoco_scene import SolverSettings, compile_scene
 from dexhand.sim.mujoco_state import MujocoState, check_saved
+from dexhand.sim.physics import rows_of
 
 import mujoco  # isort: skip  (after mujoco_scene, which chooses the GL library)
 import warp as wp  # isort: skip
@@ -31,6 +33,9 @@ _CONTACTS_DROPPED = (
 )
 _ROWS_DROPPED = mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ
 """Overflows that make the physics wrong; others say no more than that the solver used all its iterations."""
+
+_DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "actuator_acc0")
+"""What ``set_const`` computes from masses and armatures, as far as this model has it."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,14 @@ class MujocoWarpSimulator:
         self._shown = MujocoState(self.model, scene, num_envs, device, wp.to_torch(self._data.sensordata))
         self.dof_limits = self._shown.dof_limits
         self.state = self._shown.state
+        self._physics = MujocoPhysics(self.model, scene, num_envs, device, self._shown, self._expand)
+        self._derived: dict[str, Tensor] = {}
+        self._compiled: dict[str, Tensor] = {}
         self._has_warned = False
         log.info("MuJoCo Warp loads its kernels; the first time on a machine it compiles them, about a minute")
-        self._step_graph = self._record(self._compute_step)
-        self._refresh_graph = self._record(self._compute_motion)
+        with self._on_torch_stream():  # compiles the kernels
+            self._compute_step()
+        self._record()
         self._qpos.copy_(self._initial_qpos)
         self._clear(torch.ones(num_envs, dtype=torch.bool, device=device))
         self._refresh()
@@ -111,10 +120,15 @@ class MujocoWarpSimulator:
         with wp.ScopedDevice(device), wp.ScopedStream(wp.stream_from_torch(self.device), sync_enter=False):
             yield
 
-    def _record(self, compute: Callable[[], None]) -> wp.Graph:
-        """Run once, which compiles the kernels, then record."""
-        with self._on_torch_stream():
-            compute()
+    def _record(self) -> None:
+        """Record what is computed, without computing it."""
+        self._step_graph = self._capture(self._compute_step)
+        self._refresh_graph = self._capture(self._compute_motion)
+        if self._derived:
+            self._constants_graph = self._capture(self._compute_constants)
+        self._is_recorded = True
+
+    def _capture(self, compute: Callable[[], None]) -> wp.Graph:
         with wp.ScopedDevice(wp.device_from_torch(self.device)):
             wp.synchronize_device()
             # on a stream of Warp's own: torch's default one cannot be recorded
@@ -144,7 +158,55 @@ class MujocoWarpSimulator:
         self._replay(self._refresh_graph)
         self._shown.update_motion(self._qpos, self._qvel)
 
+    # --- physics of its own for each environment ----------------------------------------------------------------------
+
+    def _expand(self, field: str) -> Tensor:
+        """Give a field of the model a row for each environment."""
+        owner, name = (self._model.opt, field[4:]) if field.startswith("opt.") else (self._model, field)
+        shared = getattr(owner, name)
+        row: Tensor = wp.to_torch(shared)
+        rows = row.expand(self.num_envs, *row.shape[1:]).clone()
+        setattr(owner, name, wp.from_torch(rows, dtype=shared.dtype))
+        self._is_recorded = False
+        return rows
+
+    def _write_physics(self, names: Collection[str], mask: Tensor) -> None:
+        self._physics.write(names)
+        is_inertia = not CHANGES_INERTIA.isdisjoint(names)
+        if is_inertia and not self._derived:
+            self._expand_constants()
+        if not self._is_recorded:  # the graphs still read what all environments shared
+            self._record()
+        if is_inertia:
+            self._update_constants(mask)
+
+    def _expand_constants(self) -> None:
+        self._derived = {name: self._expand(name) for name in _DERIVED}
+        self._compiled = {name: tensor.clone() for name, tensor in self._derived.items()}
+        with self._on_torch_stream():  # compiles the kernels
+            self._compute_constants()
+        for name, tensor in self._derived.items():
+            tensor.copy_(self._compiled[name])
+
+    def _compute_constants(self) -> None:
+        mjw.set_const(self._model, self._data)
+
+    def _update_constants(self, mask: Tensor) -> None:
+        """Let the constants that follow from masses and armatures do so where ``mask`` is true."""
+        before = {name: tensor.clone() for name, tensor in self._derived.items()}
+        self._replay(self._constants_graph)
+        # computed in single precision, the constants of the scene would not be quite those that were compiled
+        initial = self._physics.is_initial(CHANGES_INERTIA)
+        for name, tensor in self._derived.items():
+            after = torch.where(rows_of(initial, tensor), self._compiled[name], tensor)
+            tensor.copy_(torch.where(rows_of(mask, tensor), after, before[name]))
+
     # --- the contract -------------------------------------------------------------------------------------------------
+
+    @property
+    def physics(self) -> Mapping[str, Tensor]:
+        """See ``Simulator.physics``."""
+        return self._physics.values
 
     def step(self, dof_targets: Tensor) -> None:
         """See ``Simulator.step``."""
@@ -172,6 +234,11 @@ class MujocoWarpSimulator:
         for tensor in (self._qvel, self._warm_start, self._shown.contacts):
             tensor.masked_fill_(mask[:, None], 0.0)
 
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        """See ``Simulator.randomize``. Waits for the GPU only where a parameter is varied for the first time."""
+        self._physics.update(mask, values)
+        self._write_physics(values.keys(), mask)
+
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """See ``Simulator.render``."""
         self._picture_data.qpos[:] = self._qpos[env_id].cpu().numpy()
@@ -179,12 +246,14 @@ class MujocoWarpSimulator:
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``Simulator.state_dict``."""
-        return {name: tensor.clone() for name, tensor in self._memory().items()}
+        return {name: tensor.clone() for name, tensor in self._memory().items()} | self._physics.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See ``Simulator.load_state_dict``."""
         memory = self._memory()
         check_saved(state, memory, self.num_envs)
+        everywhere = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self._write_physics(self._physics.load_state_dict(state), everywhere)
         for name, tensor in memory.items():
             tensor.copy_(state[name])
         self._refresh()

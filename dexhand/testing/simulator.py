@@ -26,6 +26,7 @@ from dexhand.testing.simulator_harness import (
     snapshot,
 )
 from dexhand.testing.simulator_motion import ContactClauses, MotionClauses
+from dexhand.testing.simulator_physics import PhysicsClauses, PhysicsEffectClauses
 from dexhand.testing.simulator_repeat import RepeatClauses, SavingClauses
 from dexhand.testing.simulator_state import ResetClauses, StateClauses
 
@@ -104,6 +105,8 @@ class SimulatorConformance(
     ContactClauses,
     RepeatClauses,
     SavingClauses,
+    PhysicsClauses,
+    PhysicsEffectClauses,
     DrawingClauses,
     ClosingClauses,
 ):

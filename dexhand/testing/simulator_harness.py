@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cached_property
+from unittest import SkipTest
 
 import torch
 from torch import Tensor
@@ -17,9 +18,11 @@ from dexhand.testing.scenes import (
     Pinch,
     boxes_at,
     dof_rows,
+    pinching,
     pointing_down,
     random_targets,
     scene_of,
+    small_box_in_the_pinch,
 )
 
 Snapshot = dict[str, Tensor]
@@ -77,6 +80,19 @@ class SimulatorHarness:
         """Press one finger to the ground in each environment, coming from 2 cm above it."""
         put(sim, pointing_down(sim, depth=-0.02))
         self.settle(sim, pointing_down(sim, depth=0.003))
+
+    def pick_up(self, sim: Simulator) -> None:
+        """Close the fingers around the small box, lift it by 5 cm and hold it still."""
+        pinch = self.pinch
+        if pinch is None:
+            raise SkipTest(f"The suite's pinch is None: it is not known how {self.hand.name} grasps the small box")
+        put(sim, pinching(sim, pinch, -0.28), small_box_in_the_pinch(sim, pinch))
+        steps = steps_in(sim, 0.8)
+        for step in range(steps):
+            sim.step(pinching(sim, pinch, -0.28 + 0.33 * (step + 1) / steps))
+        for step in range(steps):
+            sim.step(pinching(sim, pinch, 0.05, lifted=0.05 * (step + 1) / steps))
+        self.settle(sim, pinching(sim, pinch, 0.05, lifted=0.05))
 
 
 def put(sim: Simulator, dof_pos: Tensor | None = None, object_pose: Tensor | None = None) -> None:

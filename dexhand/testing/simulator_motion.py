@@ -1,7 +1,6 @@
 """Clauses about motion and contact."""
 
 import math
-from unittest import SkipTest
 
 import torch
 from torch import Tensor
@@ -12,12 +11,10 @@ from dexhand.testing.scenes import (
     SMALL_BOX,
     boxes_at,
     dof_rows,
-    pinching,
     pointing_down,
     pressed_finger,
     random_targets,
     reference_of,
-    small_box_in_the_pinch,
 )
 from dexhand.testing.simulator_harness import (
     SimulatorHarness,
@@ -231,7 +228,7 @@ class ContactClauses(SimulatorHarness):
     def test_a_held_box_weighs_on_the_fingers(self) -> None:
         """The forces on a box held still in the air add up to its weight, and those on the fingers to the opposite."""
         with self.simulator() as sim:
-            self._pick_up(sim)
+            self.pick_up(sim)
             index, weight = self.scene.objects.index(SMALL_BOX), SMALL_BOX.mass * GRAVITY
             height = float(sim.state.object_pos[:, index, 2].min())
             assert height > 0.06, f"The small box was pinched and lifted by 5 cm and its centre is at {height:.3f} m."
@@ -241,19 +238,6 @@ class ContactClauses(SimulatorHarness):
                 assert worst(force - sign * expected) < self.weight_tolerance * weight, (
                     f"The box held in the air weighs {weight:.3f} N, the force on {what} is {force[0].tolist()} N."
                 )
-
-    def _pick_up(self, sim: Simulator) -> None:
-        """Close the fingers around the small box, lift it by 5 cm and hold it still."""
-        pinch = self.pinch
-        if pinch is None:
-            raise SkipTest(f"The suite's pinch is None: it is not known how {self.hand.name} grasps the small box")
-        put(sim, pinching(sim, pinch, -0.28), small_box_in_the_pinch(sim, pinch))
-        steps = steps_in(sim, 0.8)
-        for step in range(steps):
-            sim.step(pinching(sim, pinch, -0.28 + 0.33 * (step + 1) / steps))
-        for step in range(steps):
-            sim.step(pinching(sim, pinch, 0.05, lifted=0.05 * (step + 1) / steps))
-        self.settle(sim, pinching(sim, pinch, 0.05, lifted=0.05))
 
     def _fall(self, sim: Simulator) -> tuple[Tensor, float]:
         """Let boxes fall for about 0.2 s; returns where they began and the exact time."""

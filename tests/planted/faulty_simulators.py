@@ -13,6 +13,8 @@ from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Scene, SimState
 from dexhand.mock.simulator import MockSimulator
 from dexhand.sim.kinematics import BodyPoses
+from dexhand.sim.mujoco import MujocoSimulator
+from dexhand.sim.mujoco_scene import SolverSettings
 
 FAULTS = Faults()
 found_by = FAULTS.found_by
@@ -384,6 +386,144 @@ class KeepsWhatItLoads(MockSimulator):
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         super().load_state_dict(state)
         self.state = SimState(**{name: state[name] for name in vars(self.state)})
+
+
+# --- physics ----------------------------------------------------------------------------------------------------------
+
+
+class Mujoco(MujocoSimulator):
+    def __init__(self, scene: Scene, num_envs: int, control_dt: float) -> None:
+        solver = SolverSettings(timestep=control_dt / 4)
+        super().__init__(scene, num_envs, solver=solver, steps_per_control=4, num_threads=1)
+
+
+@found_by("physics_has_documented_parameters")
+class PhysicsOfOneEnvironment(MockSimulator):
+    @property
+    def physics(self) -> dict[str, Tensor]:
+        return {name: value[0] for name, value in super().physics.items()}
+
+
+@found_by("physics_begins_as_the_scenes")
+class GravityUpwards(MockSimulator):
+    @property
+    def physics(self) -> dict[str, Tensor]:
+        return {**super().physics, "gravity": -super().physics["gravity"]}
+
+
+@found_by("physics_begins_as_the_scenes")
+class StiffnessOfTheFile(Mujoco):
+    @property
+    def physics(self) -> dict[str, Tensor]:
+        return {**super().physics, "stiffness": torch.full_like(super().physics["stiffness"], 1000.0)}
+
+
+@found_by("randomize_shows_in_physics", "an_earlier_state_has_the_earlier_physics")
+class ShowsTheFirstPhysics(MockSimulator):
+    @property
+    def physics(self) -> dict[str, Tensor]:
+        return self._first if hasattr(self, "_first") else dict(super().physics)
+
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        super().randomize(mask, values)
+        self._first = dict(super().physics)
+        self._first["gravity"] = self._first["gravity"].flip(0)
+
+
+@found_by("the_same_physics_changes_nothing")
+class RoundsThePhysics(MockSimulator):
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        super().randomize(mask, {name: value * (1 + 1e-6) for name, value in values.items()})
+
+
+@found_by("randomize_changes_no_other_environment", "randomize_shows_in_physics")
+class PhysicsForAll(MockSimulator):
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        super().randomize(torch.ones_like(mask), values)
+
+
+@found_by("randomize_changes_no_state")
+class SettlesAfterRandomizing(MockSimulator):
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        super().randomize(mask, values)
+        self.step(self.state.dof_pos.clone())
+
+
+@found_by("randomize_ignores_rows_outside_the_mask")
+class ArithmeticRandomize(MockSimulator):
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        chosen = mask[:, None].float()
+        for name, value in values.items():
+            self._physics.values[name] = chosen * value + (1 - chosen) * self._physics.values[name]
+        self._write_physics()
+
+
+@found_by("reset_keeps_the_physics")
+class ResetsThePhysics(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        super().reset(mask, dof_pos, object_pose)
+        self._physics.load_state_dict({})
+        self._write_physics()
+
+
+@found_by("physics_is_saved")
+class ForgetsThePhysics(MockSimulator):
+    def state_dict(self) -> dict[str, Tensor]:
+        return {name: value for name, value in super().state_dict().items() if "physics" not in name}
+
+
+@found_by("an_earlier_state_has_the_earlier_physics")
+class KeepsThePhysics(MockSimulator):
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        super().load_state_dict({**self._physics.state_dict(), **state})
+
+
+@found_by("unknown_parameters_are_refused")
+class IgnoresUnknownParameters(MockSimulator):
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        super().randomize(mask, {name: value for name, value in values.items() if name in self.physics})
+
+
+@found_by("unknown_parameters_are_refused")
+class RefusesHalfway(MockSimulator):
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        for name, value in values.items():
+            super().randomize(mask, {name: value})
+
+
+@found_by("values_out_of_shape_are_refused")
+class BroadcastsValues(MockSimulator):
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        super().randomize(mask, {name: value.expand(self.physics[name].shape) for name, value in values.items()})
+
+
+@found_by("values_out_of_range_are_refused")
+class MakesValuesFit(MockSimulator):
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        super().randomize(mask, {name: value.nan_to_num().abs() + 1e-3 for name, value in values.items()})
+
+
+def deaf_to(parameter: str, kind: type[Any]) -> type[Any]:
+    """A simulator that takes any value of one parameter for the scene's."""
+
+    class Deaf(kind):  # type: ignore[misc]
+        def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+            super().randomize(mask, {**values, parameter: self.physics[parameter]})
+
+    Deaf.__name__ = f"DeafTo_{parameter}"
+    return Deaf
+
+
+found_by("object_mass_is_weight")(deaf_to("object_mass", MockSimulator))
+found_by("gravity_makes_boxes_fall")(deaf_to("gravity", MockSimulator))
+found_by("object_friction_holds_boxes")(deaf_to("object_friction", Mujoco))
+found_by("ground_friction_holds_boxes")(deaf_to("ground_friction", Mujoco))
+found_by("hand_friction_holds_boxes")(deaf_to("hand_friction", Mujoco))
+found_by("hand_mass_loads_the_servos")(deaf_to("hand_mass", Mujoco))
+found_by("stiffness_carries_the_hand")(deaf_to("stiffness", Mujoco))
+found_by("damping_slows_joints")(deaf_to("damping", Mujoco))
+found_by("joint_damping_slows_joints")(deaf_to("joint_damping", Mujoco))
+found_by("armature_slows_joints")(deaf_to("armature", Mujoco))
 
 
 # --- drawing and closing ----------------------------------------------------------------------------------------------
