@@ -5,9 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-CAN_SHARD = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 6)
-"""Earlier versions of FSDP cannot collect what they have spread over CPUs."""
-
 
 def shard(model: nn.Module, method: str, device: torch.device, processes: int) -> None:
     """Spread the arrays of ``model`` over all processes, in place; ``method`` is what computes its loss."""

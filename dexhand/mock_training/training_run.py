@@ -29,7 +29,6 @@ from dexhand.hard_examples.reports import HardExampleReport
 from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.algorithm import MockAlgorithm
 from dexhand.mock.dataset import MockDataset
-from dexhand.mock.sharding import CAN_SHARD
 from dexhand.mock_training.checkpoint_checks import CheckedStore, check_resume
 from dexhand.mock_training.command_line import TrainingSettings
 from dexhand.mock_training.memory_checks import MemoryChecks
@@ -77,8 +76,6 @@ def _check(settings: TrainingSettings, processes: int) -> None:
         raise SettingsError(f"--batch_size={batch_size} must be a multiple of {processes}, the number of processes")
     if shards not in (1, processes):
         raise SettingsError(f"--fsdp_devices={shards} must be 1 or {processes}, the number of processes started")
-    if shards > 1 and not CAN_SHARD:
-        raise SettingsError(f"--fsdp_devices={shards} needs torch 2.6 or newer, this is {torch.__version__}")
 
 
 def _follow(settings: TrainingSettings, processes: ProcessGroup) -> int:

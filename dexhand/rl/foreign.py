@@ -71,9 +71,6 @@ def _unpickle(path: Path, content: bytes, trust: bool) -> Any:
 @contextlib.contextmanager
 def _numbers_allowed() -> Iterator[None]:
     """rl_games's scores are numpy numbers."""
-    if not hasattr(torch.serialization, "safe_globals"):  # torch before 2.5, where only trusted files get here
-        yield
-        return
     kinds: list[Any] = [np.dtype, *(type(np.dtype(name)) for name in ("float32", "float64", "int64", "bool"))]
     with torch.serialization.safe_globals([*_scalar_makers(), *kinds]):
         yield

@@ -36,7 +36,7 @@ def _missing_cuda() -> str | None:
 def _missing_mujoco_warp() -> str | None:
     if importlib.util.find_spec("mujoco_warp") is not None:
         return None
-    return "needs MuJoCo Warp: pip install 'dexhand[warp]' (Python 3.11 or newer)"
+    return "needs MuJoCo Warp: pip install 'dexhand[warp]'"
 
 
 def _missing_isaacgym() -> str:

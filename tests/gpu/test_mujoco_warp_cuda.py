@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-pytest.importorskip("dexhand.sim.mujoco_warp", reason="MuJoCo Warp needs Python 3.11 or newer", exc_type=ImportError)
+pytest.importorskip(
+    "dexhand.sim.mujoco_warp", reason="needs MuJoCo Warp: pip install 'dexhand[warp]'", exc_type=ImportError
+)
 
 from dexhand.app.build import build_env
 from dexhand.config.compose import compose

@@ -8,11 +8,10 @@ import runpy
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
-BACKEND = "mujoco" if find_spec("mujoco") else "mock"
+BACKEND = "mujoco"
 SMALL = [f"sim.backend={BACKEND}", "numEnvs=4", "train.network.units=[16]", "train.ppo.horizon_length=8"]
 
 

@@ -80,8 +80,7 @@ class TestTraining:
         """MaxIterations counts from the very beginning."""
         done = run([*SMALL, "checkpoint=latest", "maxIter=1"], trained)
         assert done.returncode == 2
-        # on Python 3.8 gym prints a remark of its own before
-        assert done.stderr.splitlines()[-1].startswith("error: train.maxIterations=1")
+        assert done.stderr.startswith("error: train.maxIterations=1")
 
 
 class TestStopping:
@@ -195,17 +194,6 @@ class TestMistakes:
         assert done.returncode == 2
         assert done.stderr.startswith("error: env.device=cuda:99")
         assert done.stderr.count("\n") == 1
-        assert list(tmp_path.iterdir()) == []
-
-    @pytest.mark.skipif(BACKEND == "mujoco", reason="MuJoCo is installed here")
-    def test_a_simulator_that_is_not_installed_is_said_before_anything_is_built(self, tmp_path: Path) -> None:
-        """With how to install it and what works without."""
-        done = run(["maxIter=1"], tmp_path)
-        assert done.returncode == 2
-        line = done.stderr.splitlines()[-1]
-        assert line.startswith("error: sim.backend=auto: MuJoCo is not installed")
-        assert "pip install" in line
-        assert "sim.backend=mock" in line
         assert list(tmp_path.iterdir()) == []
 
     def test_a_dry_run_starts_nothing(self, tmp_path: Path) -> None:

@@ -10,15 +10,11 @@ import shlex
 import signal
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from dexhand.core.interfaces import RenderingUnavailable
-
-if find_spec("mujoco") is None:
-    pytest.skip("the documents describe an installation with MuJoCo, on Python 3.11 or newer", allow_module_level=True)
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [

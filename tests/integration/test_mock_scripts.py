@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from dexhand.mock.sharding import CAN_SHARD
 from dexhand.mock_training import hard_example_run, training_run
 from dexhand.mock_training.command_line import hard_example_settings, training_settings
 
@@ -227,13 +226,9 @@ def test_torchrun_starts_several_processes(tmp_path: Path) -> None:
 
 
 def test_a_sharded_training_ends_like_a_whole_one(tmp_path: Path) -> None:
-    """The document's own flag starts the processes; an older torch says that it cannot."""
+    """The document's own flag starts the processes."""
     flags = ["--num_train_steps", "6", "--json", "--checkpoint_dir"]
     done = script("test_training_mock.py", "--fsdp_devices", "2", *flags, str(tmp_path / "two"))
-    if not CAN_SHARD:
-        assert done.returncode == 2
-        assert "--fsdp_devices=2 needs torch 2.6 or newer" in done.stderr
-        return
     assert done.returncode == 0, done.stderr
     two, one = json.loads(done.stdout), json.loads(train(tmp_path / "one", *flags[:3])[1][0])
     assert two["sharded"]
@@ -242,7 +237,6 @@ def test_a_sharded_training_ends_like_a_whole_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("real_python")
-@pytest.mark.skipif(not CAN_SHARD, reason="needs torch 2.6 or newer")
 def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
     """With exit code 1 and a line that says so."""
     flags = [

@@ -2,17 +2,18 @@
 
 import copy
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, Type
+from typing import TYPE_CHECKING
 
+from dexhand.app.build.machine import backend_of, device_of
 from dexhand.config.custom_task import load_task_class
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, GainsConfig
-from dexhand.hands.spec import Gains, HandSpec, load_hand
-from dexhand.core.interfaces import RenderingUnavailable, Scene, Simulator
+from dexhand.core.interfaces import Scene, Simulator
 from dexhand.core.task_env import TaskEnv
-from dexhand.app.build.machine import INSTALL, backend_of, device_of, is_installed
+from dexhand.hands.spec import Gains, HandSpec, load_hand
 from dexhand.tasks.base_task import BaseTask
 from dexhand.tasks.blind_grasping import BlindGrasping
 from dexhand.tasks.box_grasping import BoxGrasping
@@ -20,7 +21,7 @@ from dexhand.tasks.box_grasping import BoxGrasping
 if TYPE_CHECKING:
     from dexhand.sim.mujoco_scene import SolverSettings
 
-TASKS: Dict[str, Type[BaseTask]] = {
+TASKS: dict[str, type[BaseTask]] = {
     "BaseTask": BaseTask,
     "BlindGrasping": BlindGrasping,
     "BoxGrasping": BoxGrasping,
@@ -51,10 +52,10 @@ def build_simulator(config: Config, scene: Scene) -> Simulator:
     return _SIMULATORS[backend_of(config)](config, scene)
 
 
-def _task_class(config: Config) -> Type[BaseTask]:
+def _task_class(config: Config) -> type[BaseTask]:
     if config.task.module is None:
         return TASKS[config.task.name]
-    custom: Type[BaseTask] = load_task_class(config.task.module, config.task.name)
+    custom: type[BaseTask] = load_task_class(config.task.module, config.task.name)
     return custom
 
 
@@ -81,7 +82,7 @@ def _gains(config: GainsConfig, hand: Gains) -> Gains:
     )
 
 
-def _scene(config: Config, hand: HandSpec, task_class: Type[BaseTask]) -> Scene:
+def _scene(config: Config, hand: HandSpec, task_class: type[BaseTask]) -> Scene:
     x, y, z = config.env.initialHandPos
     return Scene(
         hand=hand,
@@ -185,7 +186,7 @@ def _num_envs(config: Config) -> int:
     return config.env.numEnvs
 
 
-_SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {
+_SIMULATORS: dict[str, Callable[[Config, Scene], Simulator]] = {
     "mujoco": _mujoco,
     "mujoco_warp": _mujoco_warp,
     "isaacgym": _isaacgym,
@@ -194,9 +195,7 @@ _SIMULATORS: Dict[str, Callable[[Config, Scene], Simulator]] = {
 
 
 def build_drawing_simulator(config: Config, scene: Scene) -> Simulator:
-    """One environment that only ever draws, on the CPU, with MuJoCo where it can. Raises ``RenderingUnavailable``."""
+    """Build one environment that only ever draws, on the CPU: with MuJoCo, the mock's own with the mock."""
     alone = copy.deepcopy(config)
     alone.env.numEnvs, alone.env.device, alone.sim.mujoco.threads = 1, "cpu", 1
-    if backend_of(config) != "mock" and is_installed("mujoco"):
-        return _mujoco(alone, scene)
-    return _mock(alone, scene)
+    return _mock(alone, scene) if backend_of(config) == "mock" else _mujoco(alone, scene)

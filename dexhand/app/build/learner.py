@@ -1,24 +1,24 @@
 """The learner, and who watches it."""
 
-from typing import Callable, Optional, Sequence
+from collections.abc import Callable, Sequence
 
-from dexhand.config.schema import Config
-from dexhand.distributed.process_group import ProcessGroup
-from dexhand.hard_examples.episode_recorder import EpisodeRecorder
-from dexhand.hard_examples.worst_episodes import WorstEpisodesTracker, WorstEpisodeSettings
-from dexhand.hard_examples.reports import HardExampleSink
-from dexhand.core.interfaces import Algorithm, ResetPose
-from dexhand.hard_examples.pictures import PosePictures
-from dexhand.core.task_env import TaskEnv
 from dexhand.app.build.env import build_drawing_simulator
 from dexhand.app.build.machine import backend_of
 from dexhand.app.build.policies import contract_of
+from dexhand.config.schema import Config
+from dexhand.core.interfaces import Algorithm, ResetPose
+from dexhand.core.task_env import TaskEnv
+from dexhand.distributed.process_group import ProcessGroup
+from dexhand.hard_examples.episode_recorder import EpisodeRecorder
+from dexhand.hard_examples.pictures import PosePictures
+from dexhand.hard_examples.reports import HardExampleSink
+from dexhand.hard_examples.worst_episodes import WorstEpisodeSettings, WorstEpisodesTracker
 
 
 def build_algorithm(
     config: Config,
     env: TaskEnv,
-    processes: Optional[ProcessGroup] = None,
+    processes: ProcessGroup | None = None,
     hard_example_sinks: Sequence[HardExampleSink] = (),
 ) -> Algorithm:
     """The learner; with ``train.hardExamples`` it tells the sinks of the worst episodes, see ``WorstEpisodesTracker``.
@@ -53,7 +53,7 @@ def _final_pose(env: TaskEnv) -> Callable[[], ResetPose]:
     return final_pose
 
 
-def _pictures(config: Config, env: TaskEnv) -> Optional[PosePictures]:
+def _pictures(config: Config, env: TaskEnv) -> PosePictures | None:
     hard = config.train.hardExamples
     if not env.keep_final_pose:
         return None

@@ -22,7 +22,6 @@ def backend_of(config: Config) -> str:
 
 
 INSTALL = {
-    "mujoco": "MuJoCo is not installed: pip install 'mujoco>=4.0'. Without it sim.backend=mock works, which has no physics",
     "mujoco_warp": "MuJoCo Warp is not installed: pip install 'dexhand[warp]'",
     "isaacgym": "Isaac Gym needs Python 3.8, and this version cannot run it in a process of its own yet. Use "
     "sim.backend=mujoco_warp or mujoco, or try the back-end on a stand-in: python -m dexhand.mock.isaacgym "

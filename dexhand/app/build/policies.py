@@ -1,20 +1,21 @@
 """From a checkpoint to a policy that may act."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any
 
 import torch
 
+from dexhand.checkpoints.reload import Load
+from dexhand.checkpoints.store import CheckpointError, ForeignCheckpointError, parse_checkpoint, read_checkpoint
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
-from dexhand.checkpoints.store import CheckpointError, ForeignCheckpointError, parse_checkpoint, read_checkpoint
 from dexhand.core.interfaces import Policy
-from dexhand.checkpoints.reload import Load
 from dexhand.core.task_env import TaskEnv
 from dexhand.hands.spec import load_hand
 
 
-def read_state(config: Config, path: Path, content: Optional[bytes] = None) -> Dict[str, Any]:
+def read_state(config: Config, path: Path, content: bytes | None = None) -> dict[str, Any]:
     """What a checkpoint holds: an ``Algorithm.state_dict()``, or the parts of one where rl_games itself wrote the file.
 
     ``content`` is what has been read of it already. Raises ``CheckpointError``, and ``ConfigError`` where the file
@@ -65,7 +66,7 @@ def build_policy(config: Config, path: Path, state: Mapping[str, Any], env: Task
 def policy_loader(config: Config, env: TaskEnv) -> Load:
     """What a ``ReloadWatcher`` needs to make policies for ``env`` of files."""
 
-    def load(path: Path, content: bytes) -> Tuple[Policy, int]:
+    def load(path: Path, content: bytes) -> tuple[Policy, int]:
         state = read_state(config, path, content)
         return build_policy(config, path, state, env), int(state["epoch"])
 
@@ -89,7 +90,7 @@ def check_contract(config: Config, path: Path, state: Mapping[str, Any]) -> None
             )
 
 
-def contract_of(config: Config) -> Dict[str, Any]:
+def contract_of(config: Config) -> dict[str, Any]:
     """What observations and actions mean; a policy trained under another contract would act on nonsense."""
     task = config.task
     return {

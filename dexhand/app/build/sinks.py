@@ -2,12 +2,12 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
-from dexhand.hard_examples.reports import HardExampleSink
 from dexhand.core.interfaces import MetricSink
+from dexhand.hard_examples.reports import HardExampleSink
 from dexhand.workspace.workspace import Run
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 class TrainingSinks:
     """Where a training's reports go."""
 
-    metrics: List[MetricSink]
-    hard_examples: List[HardExampleSink]
+    metrics: list[MetricSink]
+    hard_examples: list[HardExampleSink]
 
 
-def build_training_sinks(config: Config, run: Run, first_step: Optional[int] = None) -> TrainingSinks:
+def build_training_sinks(config: Config, run: Run, first_step: int | None = None) -> TrainingSinks:
     """Sinks in the folder of ``run``, and elsewhere if asked for; what TensorBoard has of ``first_step`` is replaced.
 
     Raises ``ConfigError`` where Weights & Biases refuses.
@@ -56,7 +56,7 @@ def _wandb(config: Config, run: Run) -> "WandbSink":
         raise ConfigError(f"train.wandb.enabled=true: {error} Or keep it on this machine: WANDB_MODE=offline") from None
 
 
-def build_sinks(summaries: Path) -> List[MetricSink]:
+def build_sinks(summaries: Path) -> list[MetricSink]:
     """Sinks of a test that write into its run folder."""
     from dexhand.sinks.tensorboard import TensorBoardSink
 

@@ -56,7 +56,12 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("overrides", "gpus", "packages", "parts"),
         [
-            ([], 0, set(), ["sim.backend=auto", "MuJoCo is not installed", "pip install", "sim.backend=mock"]),
+            (
+                ["sim.backend=isaacgym"],
+                1,
+                {"mujoco"},
+                ["sim.backend=isaacgym", "Use sim.backend=mujoco_warp or mujoco"],
+            ),
             (["sim.backend=mujoco_warp"], 1, {"mujoco"}, ["sim.backend=mujoco_warp", "pip install 'dexhand[warp]'"]),
             (["sim.backend=mujoco_warp", "env.device=cuda:1"], 1, {"mujoco_warp"}, ["env.device=cuda:1", "finds 1"]),
             (["env.device=cuda"], 0, {"mujoco"}, ["env.device=cuda", "finds 0", "env.device=cpu"]),

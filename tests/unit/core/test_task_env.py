@@ -1,7 +1,6 @@
 """Simulator and task together keep the contract of an environment."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -36,7 +35,6 @@ class TestBoxGraspingOnTheMock(VecEnvConformance):
         return build_env(composed(*settings))
 
 
-@pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo needs Python 3.11 or newer")
 class TestOnMujoco(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
         """BaseTask with short episodes."""

@@ -1,8 +1,5 @@
 """MockTask: the contract on two simulators, and as an environment."""
 
-from importlib.util import find_spec
-
-import pytest
 import torch
 
 from dexhand.core.interfaces import Box, Scene, Simulator, Task, VecEnv
@@ -22,7 +19,6 @@ class TestOnTheMock(TaskConformance):
         return MockTask(simulator), simulator
 
 
-@pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo needs Python 3.11 or newer")
 class TestOnMujoco(TaskConformance):
     def make_task(self, num_envs: int) -> tuple[Task, Simulator]:
         from dexhand.sim.mujoco import MujocoSimulator

@@ -2,10 +2,7 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
-
-pytest.importorskip("dexhand.sim.mujoco_scene", reason="MuJoCo needs Python 3.11 or newer", exc_type=ImportError)
 
 from dexhand.core.interfaces import Scene, Simulator
 from dexhand.sim.mujoco import MujocoSimulator

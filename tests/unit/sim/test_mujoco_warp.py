@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-pytest.importorskip("dexhand.sim.mujoco_warp", reason="MuJoCo Warp needs Python 3.11 or newer", exc_type=ImportError)
+pytest.importorskip(
+    "dexhand.sim.mujoco_warp", reason="needs MuJoCo Warp: pip install 'dexhand[warp]'", exc_type=ImportError
+)
 
 from dexhand.core.interfaces import Scene, Simulator
 from dexhand.sim.mujoco import MujocoSimulator
