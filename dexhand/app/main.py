@@ -17,7 +17,6 @@ from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
-from dexhand.config.validate import missing_features
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
 from dexhand.workspace.workspace import Run, WorkspaceError
 
@@ -91,7 +90,6 @@ def _test(invocation: Invocation, console: Console) -> int:
         found = source.checkpoints()
         _describe(config, f"Test {games} of", str(found[0]) if found else f"{source}, which holds none yet", console)
         return 0
-    _refuse_missing_features(config)
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("train.test=true plays in one process. Start it without torchrun")
     from dexhand.app.evaluate import play
@@ -110,15 +108,9 @@ def _train(invocation: Invocation, console: Console) -> int:
         place = f" in {continued.path}" if continued else ""
         _describe(config, "Train", f"{checkpoint or 'scratch'}{place}", console)
         return 0
-    _refuse_missing_features(config)
     from dexhand.app.train import train
 
     return train(invocation, checkpoint, continued, console)
-
-
-def _refuse_missing_features(config: Config) -> None:
-    for problem in missing_features(config):
-        raise ConfigError(problem)
 
 
 def _describe(config: Config, verb: str, start: str, console: Console) -> None:
@@ -127,7 +119,6 @@ def _describe(config: Config, verb: str, start: str, console: Console) -> None:
     for line in (
         f"# {verb} {config.task.name} in {config.env.numEnvs} environments{limit}",
         f"# from {start}; nothing was started: dry run",
-        *(f"# would end with an error: {problem}" for problem in missing_features(config)),
     ):
         console.print(line, markup=False, soft_wrap=True)
     console.print(to_yaml(config), markup=False, soft_wrap=True, end="")

@@ -1,54 +1,30 @@
 """The command line of ``scripts/train.py``."""
 
+import argparse
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NoReturn, Protocol
 
-from dexhand.config.aliases import canonical_key
 from dexhand.config.completion import complete
-from dexhand.config.compose import Composed, compose_with_remarks, section_to_yaml, to_yaml
+from dexhand.config.compose import Composed, compose_with_warnings, to_yaml
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.help import help_text
-from dexhand.config.overrides import GROUPS, expand
+from dexhand.config.overrides import GROUPS, Overrides, expand, read_overrides
 from dexhand.config.schema import Config, TrainConfig
-
-_VALUE_FLAGS = {
-    "config": "config",
-    "-cn": "config",
-    "--config-name": "config",
-    "-cd": "--config-dir",
-    "--config-dir": "--config-dir",
-    "resume": "resume",
-    "-c": "--cfg",
-    "--cfg": "--cfg",
-    "-p": "--package",
-    "--package": "--package",
-    "-sc": "--shell-completion",
-    "--shell-completion": "--shell-completion",
-}
-_SWITCHES = {
-    "--dry-run": "--dry-run",
-    "--resolve": "--resolve",
-    "-m": "--multirun",
-    "--multirun": "--multirun",
-}
-_LAUNCHER = ("--local-rank", "--local_rank")
-"""What ``python -m torch.distributed.launch`` adds to the command line."""
-_FLAGS = (*(flag for flag in _VALUE_FLAGS if flag.startswith("-")), *_SWITCHES, "--help", "-h")
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """What was asked for."""
+    """One run that was asked for."""
 
     config: Config
     dry_run: bool
     argv: tuple[str, ...]
     """The command line as it was given."""
     warnings: tuple[str, ...]
-    """What is to be said about old spellings."""
+    """About old spellings and keys without effect."""
     resume: str | None = None
     """The run to go on in, as the user named it."""
 
@@ -79,126 +55,112 @@ class SavedConfigs(Protocol):
 
 def parse(argv: Sequence[str], saved: SavedConfigs) -> Invocation | Sweep | Page:
     """Read a command line. Raises ``ConfigError``."""
-    if "--help" in argv or "-h" in argv:
+    flags, words = _read_flags(argv)
+    if flags.help:
         return Page(help_text())
-    words = _sorted_words(argv)
-    if "--shell-completion" in words.chosen:
-        return Page(complete(words.chosen["--shell-completion"]))
-    if "--multirun" in words.switches:
-        return _sweep(argv, words, saved)
-    invocation = _invocation(argv, words, saved)
-    if "--cfg" in words.chosen:
-        return Page(_page_of(invocation.config, words.chosen["--cfg"], words.chosen.get("--package", "_global_")))
-    return invocation
+    if flags.shell_completion is not None:
+        return Page(complete(flags.shell_completion))
+    if flags.multirun:
+        return _sweep(argv, flags, words, saved)
+    invocation = _invocation(argv, flags, words, saved)
+    return Page(to_yaml(invocation.config, flags.package)) if flags.cfg else invocation
 
 
-@dataclass(frozen=True)
-class _Words:
-    """A command line, sorted."""
-
-    overrides: list[str]
-    chosen: dict[str, str]
-    """What ``config=``, ``--config-dir``, ``resume=`` ... name."""
-    switches: list[str]
+# --- flags ------------------------------------------------------------------------------------------------------------
 
 
-def _sorted_words(argv: Sequence[str]) -> _Words:
-    chosen: dict[str, str] = {}
-    switches: list[str] = []
-    overrides: list[str] = []
-    rest = list(argv)
-    while rest:
-        word = rest.pop(0)
-        flag, equals, value = word.partition("=")
-        if word in _SWITCHES:
-            switches.append(_SWITCHES[word])
-        elif flag in _VALUE_FLAGS:
-            value = value if equals or not flag.startswith("-") else _next(rest, flag)
-            _choose(chosen, _VALUE_FLAGS[flag], value)
-        elif flag in _LAUNCHER:
-            continue  # LOCAL_RANK says the same
-        elif word.startswith("-"):
-            raise ConfigError(f"{word} is unknown. Known: {', '.join(_FLAGS)}, key=value.{did_you_mean(word, _FLAGS)}")
-        else:
-            overrides.append(word)
-    return _Words(overrides, chosen, switches)
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
 
 
-def _choose(chosen: dict[str, str], what: str, value: str) -> None:
-    if chosen.setdefault(what, value) != value:
-        raise ConfigError(f"{what}={chosen[what]} and {what}={value} exclude each other. Give one of them")
+class _Once(argparse.Action):
+    """A value; giving another one as well is an error."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, flags: argparse.Namespace, value: Any, option: str | None = None
+    ) -> None:
+        first = getattr(flags, self.dest) or value
+        if first != value:
+            raise ConfigError(f"{self.dest}={first} and {self.dest}={value} exclude each other. Give one of them")
+        setattr(flags, self.dest, value)
 
 
-def _next(rest: list[str], flag: str) -> str:
-    if not rest:
-        raise ConfigError(f"{flag} needs a value")
-    return rest.pop(0)
+def _parser() -> _Parser:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-cn", "--config-name", dest="config", action=_Once)
+    parser.add_argument("--resume", action=_Once)
+    parser.add_argument("-cd", "--config-dir", action=_Once)
+    parser.add_argument("-c", "--cfg", choices=["job"])
+    parser.add_argument("-p", "--package", default="")
+    parser.add_argument("--resolve", action="store_true", help="as with Hydra; values are always resolved")
+    parser.add_argument("-sc", "--shell-completion")
+    parser.add_argument("--local-rank", "--local_rank", help="from torch.distributed.launch; LOCAL_RANK is the same")
+    return parser
 
 
-# --- one run ----------------------------------------------------------------------------------------------------------
-
-
-def _invocation(argv: Sequence[str], words: _Words, saved: SavedConfigs) -> Invocation:
-    folder = _checked_folder(words.chosen.get("--config-dir"))
-    resume = words.chosen.get("resume")
-    if resume is None:
-        composed = compose_with_remarks(words.overrides, words.chosen.get("config", "config"), folder, saved.behind)
-    else:
-        composed = _compose_to_resume(resume, words, folder, saved)
-    return Invocation(composed.config, "--dry-run" in words.switches, tuple(argv), composed.warnings, resume)
-
-
-def _keys_of(words: _Words) -> dict[str, str]:
-    """Value of each key of a command line, in canonical spelling."""
-    pairs = (word.partition("=") for word in words.overrides)
-    return {canonical_key(key.lstrip("+")): value for key, _, value in pairs}
-
-
-def _checked_folder(folder: str | None) -> str | None:
+def _read_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The flags of a command line, with ``config=`` and ``resume=`` among them, and its ``key=value`` words."""
+    pseudo_keys = {"config": "--config-name", "resume": "--resume"}
+    plain = []
+    for word in argv:
+        key, equals, value = word.partition("=")
+        plain.append(f"{pseudo_keys[key]}={value}" if equals and key in pseudo_keys else word)
+    parser = _parser()
+    flags, words = parser.parse_known_args(plain)
+    for word in words:
+        if word.startswith("-"):
+            known = [option for action in parser._actions for option in action.option_strings]
+            raise ConfigError(f"{word} is unknown. Known: {', '.join(known)}, key=value.{did_you_mean(word, known)}")
+    folder = flags.config_dir
     if folder is not None and not (folder and Path(folder).is_dir()):
         raise ConfigError(f"--config-dir={folder}: there is no such folder")
-    return folder
+    return flags, words
 
 
-def _compose_to_resume(resume: str, words: _Words, folder: str | None, saved: SavedConfigs) -> Composed:
+# --- one run, or several ----------------------------------------------------------------------------------------------
+
+
+def _invocation(
+    argv: Sequence[str], flags: argparse.Namespace, words: Sequence[str], saved: SavedConfigs
+) -> Invocation:
+    overrides = read_overrides(words)
+    if flags.resume is None:
+        composed = compose_with_warnings(overrides, flags.config or "config", flags.config_dir, saved.behind)
+    else:
+        composed = _compose_to_resume(flags, overrides, saved)
+    return Invocation(composed.config, flags.dry_run, tuple(argv), composed.warnings, flags.resume)
+
+
+def _compose_to_resume(flags: argparse.Namespace, overrides: Overrides, saved: SavedConfigs) -> Composed:
     """The configuration of the run that goes on; the command line changes it key by key, and may name its task."""
-    given = _keys_of(words)
-    if "config" in words.chosen:
-        raise ConfigError(f"resume={resume} and config={words.chosen['config']} exclude each other. Give one of them")
+    resume = flags.resume
+    if flags.config is not None:
+        raise ConfigError(f"resume={resume} and config={flags.config} exclude each other. Give one of them")
     if resume in ("exact", "weights"):
         raise ConfigError(f"resume={resume} names a run; what to take over from a checkpoint is train.resume={resume}")
     for key in ("train.checkpoint", "train.test", *GROUPS):
-        if key in given and key != "task":
+        if key in overrides and key != "task":
             raise ConfigError(
                 f"resume={resume} goes on in a run with that run's own configuration; {key}= cannot be given with it"
             )
-    config_file = saved.to_resume(resume, given.get("train.runsDir", TrainConfig.runsDir).strip("\"'"))
-    overrides = [word for word in words.overrides if not word.startswith("task=")]
-    composed = compose_with_remarks(overrides, str(config_file), folder)
+    runs_dir = overrides["train.runsDir"].value.strip("\"'") if "train.runsDir" in overrides else TrainConfig.runsDir
+    keys = {key: override for key, override in overrides.items() if key != "task"}
+    composed = compose_with_warnings(keys, str(saved.to_resume(resume, runs_dir)), flags.config_dir)
     task = composed.config.task.name
-    if given.get("task", task) != task:
-        raise ConfigError(f"resume={resume} is a run of task={task}, not task={given['task']}")
+    if "task" in overrides and overrides["task"].value != task:
+        raise ConfigError(f"resume={resume} is a run of task={task}, not task={overrides['task'].value}")
     return composed
 
 
-def _page_of(config: Config, what: str, section: str) -> str:
-    """The configuration, or a section of it, as YAML."""
-    if what != "job":
-        raise ConfigError(f"--cfg {what}: Hydra only composes here. --cfg job shows the configuration")
-    return to_yaml(config) if section == "_global_" else section_to_yaml(config, section)
-
-
-# --- several runs -----------------------------------------------------------------------------------------------------
-
-
-def _sweep(argv: Sequence[str], words: _Words, saved: SavedConfigs) -> Sweep:
+def _sweep(argv: Sequence[str], flags: argparse.Namespace, words: Sequence[str], saved: SavedConfigs) -> Sweep:
     """One job for each combination of the values given; the last key changes fastest. All are checked at once."""
-    for what in ("resume", "--cfg"):
-        if what in words.chosen:
+    for what, value in (("resume", flags.resume), ("--cfg", flags.cfg)):
+        if value is not None:
             raise ConfigError(f"--multirun and {what} exclude each other: one is about many runs, the other about one")
-    jobs = []
-    for overrides in itertools.product(*(expand(word) for word in words.overrides)):
-        others = [word for word in argv if word not in words.overrides and _SWITCHES.get(word) != "--multirun"]
-        job = _Words(list(overrides), words.chosen, words.switches)
-        jobs.append(_invocation([*others, *overrides], job, saved))
-    return Sweep(tuple(jobs))
+    others = [word for word in argv if word not in words and word not in ("-m", "--multirun")]
+    combinations = itertools.product(*expand(words))
+    return Sweep(tuple(_invocation([*others, *job], flags, job, saved) for job in combinations))

@@ -1,23 +1,18 @@
-"""Tab completion: what a shell offers for the last word of a command line."""
+"""Tab completion: the words that the last word of a command line may become. Hydra has the shells' functions."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.completion_plugin import CompletionPlugin
 
-from dexhand.config.aliases import SHORT_FORMS
+from dexhand.config.aliases import SHORT_FORMS, canonical_key
 from dexhand.config.errors import ConfigError
-from dexhand.config.files import CFG, names_of
 from dexhand.config.keys import all_keys
 from dexhand.config.overrides import GROUPS
-
-_COMMANDS = ("install", "uninstall", "query")
-_CHECKPOINTS = ("checkpoint", "train.checkpoint", "resume")
+from dexhand.config.sources import find_sources, names_of
 
 
 def complete(request: str) -> str:
@@ -26,14 +21,14 @@ def complete(request: str) -> str:
     ``query`` reads the command line from the environment variable ``COMP_LINE``. Raises ``ConfigError``.
     """
     command, _, shell = request.partition("=")
-    with initialize_config_dir(str(CFG), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
+    with find_sources("config").in_hydra() as (loader, _):
         discovered = cast(list[type[CompletionPlugin]], Plugins.instance().discover(CompletionPlugin))
         plugins = {plugin.provides(): plugin for plugin in discovered}
-        if command not in _COMMANDS or shell not in plugins:
-            raise ConfigError(f"-sc {request}: expected {'|'.join(_COMMANDS)}=SHELL, SHELL one of {', '.join(plugins)}")
+        if command not in ("install", "uninstall", "query") or shell not in plugins:
+            shells = ", ".join(plugins)
+            raise ConfigError(f"-sc {request}: expected install|uninstall|query=SHELL, SHELL one of {shells}")
         if command == "query":
-            return (" " if shell != "fish" else "\n").join(candidates(os.environ.get("COMP_LINE", ""))) + "\n"
+            return ("\n" if shell == "fish" else " ").join(candidates(os.environ.get("COMP_LINE", ""))) + "\n"
         getattr(plugins[shell](loader), command)()
     return ""
 
@@ -47,23 +42,18 @@ def candidates(line: str) -> list[str]:
 
 
 def _names(word: str) -> Iterator[str]:
-    for name in (*(f"{group}=" for group in (*GROUPS, "config", "resume")), *(f"{name}=" for name in SHORT_FORMS)):
-        yield name
+    yield from (f"{name}=" for name in (*GROUPS, "config", "resume", *SHORT_FORMS))
+    yield from ("--dry-run", "--help", "--multirun", "--config-dir", "--cfg")
     for name in all_keys():
         section, dot, _ = name[len(word) :].partition(".")
         yield word + section + dot if dot and name.startswith(word) else f"{name}="
-    yield from ("--dry-run", "--help", "--multirun", "--config-dir", "--cfg")
 
 
 def _values(key: str) -> Iterator[str]:
-    if key in GROUPS:
-        yield from names_of(key)
-    elif key == "config":
-        yield from names_of("")
-    elif key in _CHECKPOINTS:
+    if key in GROUPS or key == "config":
+        yield from names_of("" if key == "config" else key)
+    elif key in ("checkpoint", "train.checkpoint", "resume"):
         yield from ("latest", *(path.name for path in Path("runs").glob("*") if path.is_dir()))
-    else:
-        known = all_keys().get(SHORT_FORMS.get(key, key))
-        if known is not None:
-            yield from (str(choice) for choice in known.choices)
-            yield from ("true", "false") if bool in (known.type, *getattr(known.type, "__args__", ())) else ()
+    elif (known := all_keys().get(canonical_key(key))) is not None:
+        yield from (str(choice) for choice in known.choices)
+        yield from ("true", "false") if known.is_switch else ()

@@ -1,28 +1,26 @@
 """From a command line to a typed, complete and checked ``Config``. Hydra composes; nothing here imports torch."""
 
-import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import yaml
 from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from dexhand.config.aliases import NEGATED, canonical_key, canonical_value, remark
+from dexhand.config.aliases import NEGATED, NOT_YET, canonical_key, canonical_value, spelling_warning
 from dexhand.config.custom_task import load_task_class
 from dexhand.config.errors import ConfigError, did_you_mean
-from dexhand.config.explain import Explainer, unreadable
-from dexhand.config.files import CFG, Sources, find_sources, read_yaml
-from dexhand.config.overrides import Overrides, read_overrides
-from dexhand.config.schema import Config, EnvConfig, SimConfig, TrainConfig
+from dexhand.config.explain import COMPOSITION_ERRORS, about_key, explain
+from dexhand.config.keys import all_keys
+from dexhand.config.overrides import Override, Overrides, hydra_words, read_overrides, searchpath_of, spelling_warnings
+from dexhand.config.schema import Config, TrainConfig
+from dexhand.config.sources import CFG, Sources, find_sources, names_of, read_yaml
 from dexhand.config.task_schema import TASKS, BaseTaskConfig
 from dexhand.config.validate import validate
 from dexhand.hands.spec import known_hands
@@ -30,216 +28,189 @@ from dexhand.hands.spec import known_hands
 TRAIN_ENVS, TEST_ENVS = 1024, 4
 """What env.numEnvs=null means."""
 
-_SECTIONS = {"sim": SimConfig, "env": EnvConfig, "train": TrainConfig}
+Values = dict[str, Any]
+"""What files and command line set, by full name (``train.ppo.gamma``)."""
+
+FindConfig = Callable[[str, str], Path | None]
+"""Finds the ``config.yaml`` of the run that a ``train.checkpoint`` in a ``train.runsDir`` comes from."""
 
 
 @dataclass(frozen=True)
 class Composed:
-    """A configuration and what is to be said about how it was asked for."""
+    """A configuration, and warnings about how it was asked for."""
 
     config: Config
     warnings: tuple[str, ...]
 
 
-def compose(overrides: Sequence[str] = (), config: str = "config", config_dir: str | None = None) -> Config:
-    """The configuration that ``key=value`` overrides make of ``config`` (a name in ``cfg/`` or a YAML file).
+def compose(words: Sequence[str] = (), config: str = "config", config_dir: str | None = None) -> Config:
+    """The configuration that ``key=value`` words make of ``config`` (a name in ``cfg/`` or a YAML file).
 
-    ``config_dir`` is a folder of the user's own, laid out like ``cfg/``. A whole configuration there wins over the one
-    of the same name in ``cfg/``, so in a run's folder ``config`` is the run's own. Raises ``ConfigError``.
+    ``config_dir`` is a folder of the user's own, laid out like ``cfg/``; its files win over those of the same name in
+    ``cfg/``, so in a run's folder ``config`` is the run's own. Raises ``ConfigError``.
     """
-    return compose_with_remarks(overrides, config, config_dir).config
+    return compose_with_warnings(read_overrides(words), config, config_dir).config
 
 
-FindRunConfig = Callable[[str, str], Path | None]
-"""Finds the ``config.yaml`` of the run that a ``train.checkpoint`` in a ``train.runsDir`` comes from."""
-
-
-def compose_with_remarks(
-    words: Sequence[str], config: str, config_dir: str | None, behind: FindRunConfig | None = None
+def compose_with_warnings(
+    overrides: Overrides, config: str = "config", config_dir: str | None = None, find_trained: FindConfig | None = None
 ) -> Composed:
-    """``compose``, with the remarks on old spellings and on what has no effect.
+    """``compose``, with warnings about old spellings and about keys without effect.
 
-    With ``behind``, a test plays the task that its policy was trained for, where neither ``words`` nor a file of the
-    user's own names a task.
+    With ``find_trained``, a test plays the task that its policy was trained for, where neither the command line nor a
+    file of the user's own names a task.
     """
-    overrides = read_overrides(words)
-    sources = find_sources(config, config_dir, overrides.searchpath)
-    explainer = Explainer(overrides, sources, config)
-    composed = _composed(overrides, sources, explainer)
-    warnings = _in_canonical_spelling(composed, overrides)
-    played = _run_played(composed, behind) if sources.folder == CFG and "task" not in overrides else None
-    if played is not None:
-        trained = read_yaml(played)
-        composed = _composed(overrides.with_task(str(trained["task"]["name"])), sources, explainer)
-        _in_canonical_spelling(composed, overrides)
-        _adopt(trained, composed, overrides)
-        warnings.append(f"task={composed.task.name}, which {played.parent.name} was trained for")
+    sources = find_sources(config, config_dir, searchpath_of(overrides))
     try:
-        typed = _typed(composed, explainer)
+        values, warnings = _compose(overrides, sources)
+        if find_trained is not None and sources.folders[0] == CFG and "task" not in overrides:
+            trained = _config_of_played_run(values, find_trained)
+            if trained is not None:
+                values, warnings = _compose_like(trained, overrides, sources)
+    except COMPOSITION_ERRORS as error:
+        raise explain(error, overrides, sources) from None
+    _refuse_incomplete(values, sources)
+    schema = _task_schema(values)
+    keys = all_keys(schema)
+    for key in values:
+        if key not in keys:
+            raise about_key(key, None, overrides, sources, keys)
+    try:
+        typed = _typed(values, schema)
     except OmegaConfBaseException as error:
-        raise explainer.explained(error) from None
+        raise explain(error, overrides, sources, keys) from None
     _fill_in(typed)
     validate(typed)
-    return Composed(typed, (*overrides.warnings, *warnings, *_without_effect(typed)))
+    return Composed(typed, (*spelling_warnings(overrides), *warnings, *_without_effect(typed)))
 
 
-def to_yaml(config: Config) -> str:
-    """The complete configuration; ``config=<file>`` reads it back."""
-    return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+def to_yaml(config: Config, section: str = "") -> str:
+    """The complete configuration, which ``config=<file>`` reads back, or a section or value (``train.ppo``) of it.
 
-
-def section_to_yaml(config: Config, section: str) -> str:
-    """One section (``train.ppo``) or value. Raises ``ConfigError``."""
-    found: Any = asdict(config)
-    for name in canonical_key(section).split("."):
-        if not isinstance(found, dict) or name not in found:
-            raise ConfigError(
-                f"{section} is no section. Known: sim, env, task, train and those below, such as train.ppo"
-            )
-        found = found[name]
-    if isinstance(found, (dict, list)):
-        return OmegaConf.to_yaml(OmegaConf.create(found))
-    return f"{json.dumps(found) if found is None or isinstance(found, bool) else found}\n"
-
-
-def _composed(overrides: Overrides, sources: Sources, explainer: Explainer) -> DictConfig:
-    """What Hydra composes, of plain values; its errors become ``ConfigError``."""
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(sources.folder), version_base="1.3"):
-            composed = hydra_compose(sources.name, overrides=[*overrides.for_hydra(), sources.override])
-    except MissingConfigException as error:
-        raise explainer.missing(error) from None
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explainer.explained(error) from None
-    except (YAMLError, UnicodeDecodeError, OSError) as error:
-        raise unreadable(error, explainer.config) from None
-    except RecursionError:
-        raise ConfigError(
-            f"config={explainer.config} names itself in its defaults list. Name another file there"
-        ) from None
-    OmegaConf.set_struct(composed, False)
-    return composed
-
-
-_WORLD = (
-    "task.",
-    "sim.dt",
-    "env.controlDecimation",
-    "env.hand",
-    "env.handAsset",
-    "env.initialHandPos",
-    "env.actuators.",
-)
-"""What a policy takes for granted: what it sees and does, how often, and with which hand."""
-
-
-def _run_played(composed: DictConfig, behind: FindRunConfig | None) -> Path | None:
-    """The configuration of the run whose policy a test plays, if that is known."""
-    train = {"test": False, "checkpoint": None, "runsDir": TrainConfig.runsDir, **(composed.get("train") or {})}
-    if behind is None or train["test"] is not True or train["checkpoint"] is None:
-        return None
-    path = behind(str(train["checkpoint"]), str(train["runsDir"]))
-    return path if path is not None and "name" in (read_yaml(path).get("task") or {}) else None
-
-
-def _adopt(trained: Mapping[str, Any], composed: DictConfig, overrides: Overrides) -> None:
-    """Take over the world that a policy was trained in, except for what the command line gives."""
-    given = [override.key for override in overrides.keys]
-    known = OmegaConf.create(dict(trained))
-    for name in _leaves(trained):
-        is_given = name in given or ("actuators" in given and name.startswith("env.actuators."))
-        if name.startswith(_WORLD) and not is_given:
-            OmegaConf.update(composed, name, OmegaConf.select(known, name), force_add=True)
-
-
-# --- old spellings in files -------------------------------------------------------------------------------------------
-
-
-def _in_canonical_spelling(composed: DictConfig, overrides: Overrides) -> list[str]:
-    """Rename the keys that files spell otherwise, in place; returns the remarks.
-
-    Ours are all canonical, so another spelling is from a file of the user's, which comes after ours; it gives way to
-    the command line alone.
+    Raises ``ConfigError``.
     """
-    given = {override.key for override in overrides.keys}
+    try:
+        found = attrgetter(canonical_key(section))(config) if section else config
+    except AttributeError:
+        raise ConfigError(
+            f"{section} is no section. Known: sim, env, task, train and those below, such as train.ppo"
+        ) from None
+    if is_dataclass(found) and not isinstance(found, type):
+        return OmegaConf.to_yaml(OmegaConf.create(asdict(found)))
+    return yaml.safe_dump(found).removesuffix("...\n")
+
+
+# --- values, from files and the command line --------------------------------------------------------------------------
+
+
+def _compose(overrides: Overrides, sources: Sources) -> tuple[Values, list[str]]:
+    """What Hydra composes, in canonical spelling, with warnings about old spellings in files."""
+    with sources.in_hydra() as (_, searchpath):
+        tree = hydra_compose(sources.name, overrides=[*hydra_words(overrides), searchpath])
+    values = dict(_leaves(cast(dict[str, Any], OmegaConf.to_container(tree))))
     warnings = []
-    for alias in list(_leaves(OmegaConf.to_container(composed))):
+    for alias in list(values):
         key = canonical_key(alias)
         if key == alias:
             continue
-        value = OmegaConf.select(composed, alias, throw_on_missing=False)
-        _remove(composed, alias)
-        warnings.append(remark(alias, key))
+        value = values.pop(alias)
         if alias in NEGATED and value is not None:
             value = canonical_value(alias, str(value)) == "true"
-        if key not in given:
-            OmegaConf.update(composed, key, value, force_add=True)
-    return warnings
+        if key not in overrides:  # our files are canonical: this is from the user's, which only the command line beats
+            values[key] = value
+        warnings.append(spelling_warning(alias, key))
+    for key, answer in NOT_YET.items():
+        if values.pop(key, None) and answer:
+            raise ConfigError(f"{key}=true: {answer}")
+    return values, [warning for warning in warnings if warning is not None]
 
 
-def _leaves(tree: Any, prefix: str = "") -> Iterator[str]:
-    """The full names of all keys that hold no other keys."""
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}"
+            yield f"{prefix}{key}", value
 
 
-def _remove(composed: DictConfig, name: str) -> None:
-    """Delete a key, and the sections above it that are empty then."""
-    head, _, last = name.rpartition(".")
-    section = OmegaConf.select(composed, head) if head else composed
-    del section[last]
-    if head and not section:
-        _remove(composed, head)
+def _tree(values: Values) -> DictConfig:
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *path, last = name.split(".")
+        section = tree
+        for part in path:
+            if not isinstance(section.get(part), dict):
+                section[part] = {}
+            section = section[part]
+        section[last] = value
+    return OmegaConf.create(tree)
+
+
+# --- the run that a test plays ----------------------------------------------------------------------------------------
+
+_WORLD = ("task.", "sim.dt", "env.controlDecimation", "env.hand", "env.initialHandPos", "env.actuators.")
+"""What a policy takes for granted: what it sees and does, how often, and with which hand."""
+
+
+def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | None:
+    """The ``config.yaml`` of the run whose policy a test plays, if that is known."""
+    train = {"test": False, "checkpoint": None, "runsDir": TrainConfig.runsDir, **(_tree(values).get("train") or {})}
+    if train["test"] is not True or train["checkpoint"] is None:
+        return None
+    path = find_trained(str(train["checkpoint"]), str(train["runsDir"]))
+    return path if path is not None and "name" in (read_yaml(path).get("task") or {}) else None
+
+
+def _compose_like(config_file: Path, overrides: Overrides, sources: Sources) -> tuple[Values, list[str]]:
+    """``_compose`` for the world of a run; the command line has the last word about each key."""
+    trained = dict(_leaves(read_yaml(config_file)))
+    name = str(trained["task.name"])
+    is_ours = name in names_of("task")
+    chosen = {"task": Override("task", name, f"task={name}")} if is_ours else {}
+    values, warnings = _compose({**chosen, **overrides}, sources)
+    for key, value in trained.items():
+        is_given = key in overrides or ("actuators" in overrides and key.startswith("env.actuators."))
+        if key.startswith(_WORLD) and not is_given:
+            values[key] = value
+    return values, [*warnings, f"task={name}, which {config_file.parent.name} was trained for"]
 
 
 # --- types ------------------------------------------------------------------------------------------------------------
 
 
-def _typed(composed: DictConfig, explainer: Explainer) -> Config:
-    """Dataclass instances of what Hydra composed. The task comes last: a user's own may import torch."""
-    missing = [entry.name for entry in fields(Config) if composed.get(entry.name) is None]
+def _refuse_incomplete(values: Values, sources: Sources) -> None:
+    missing = [entry.name for entry in fields(Config) if not any(key.startswith(f"{entry.name}.") for key in values)]
     if missing:
         raise ConfigError(
-            f"config={explainer.config} lacks {', '.join(missing)}. Begin it with defaults: [config, _self_]"
+            f"config={sources.config} lacks {', '.join(missing)}. Begin it with defaults: [config, _self_]"
         )
-    extra = [str(key) for key in composed if key not in {entry.name for entry in fields(Config)}]
-    if extra:
-        raise ConfigError(f"there is no section {', '.join(extra)}. Known: sim, env, task, train")
-    for key in sorted(OmegaConf.missing_keys(composed)):
-        raise explainer.without_value(key)
-    names = list(_leaves(OmegaConf.to_container(composed)))
-    explainer.refuse_unknown(name for name in names if not name.startswith("task."))
-    tree = OmegaConf.create({name: _schema_of(section) for name, section in _SECTIONS.items()})
-    tree.merge_with({name: composed[name] for name in _SECTIONS})
-    schema = _task_schema(composed)
-    explainer.know_task(schema)
-    explainer.refuse_unknown(names)
-    tree["task"] = _schema_of(schema)
-    tree.merge_with({"task": composed.task})
-    values: dict[str, Any] = {entry.name: OmegaConf.to_object(tree[entry.name]) for entry in fields(Config)}
-    return Config(**values)
+    for key, value in values.items():
+        if value == "???":
+            known = all_keys().get(key)
+            raise ConfigError(f"{key}=??? is no value. " + (f"Expected {known.allowed()}" if known else "Give it one"))
+
+
+def _typed(values: Values, task_schema: type) -> Config:
+    return cast(Config, OmegaConf.to_object(OmegaConf.merge(_schema(task_schema), _tree(values))))
 
 
 @cache
-def _schema_of(section: type) -> DictConfig:
-    """Types and defaults of a section, to be copied: making it anew takes a fifth of a composition."""
-    schema: DictConfig = OmegaConf.structured(section)
+def _schema(task_schema: type) -> DictConfig:
+    """Types and defaults; making them anew takes a fifth of a composition."""
+    schema: DictConfig = OmegaConf.structured(Config)
+    schema.task = OmegaConf.structured(task_schema)
     return schema
 
 
-def _task_schema(composed: DictConfig) -> type:
+def _task_schema(values: Values) -> type:
     """The class of the ``task`` section."""
-    name, module = (OmegaConf.select(composed, f"task.{key}") for key in ("name", "module"))
+    name, module = str(values.get("task.name")), values.get("task.module")
     if module is not None:
-        schema: type = load_task_class(str(module), str(name)).config_class
+        schema: type = load_task_class(str(module), name).config_class
         return schema
     if name not in TASKS:
         raise ConfigError(
-            f"task.name={name} is unknown. Known: {', '.join(TASKS)}.{did_you_mean(str(name), TASKS)} "
+            f"task.name={name} is unknown. Known: {', '.join(TASKS)}.{did_you_mean(name, TASKS)} "
             "A task of your own is found with task.module"
         )
     return TASKS[name]

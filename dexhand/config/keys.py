@@ -1,12 +1,14 @@
 """The configuration's keys as a flat list, read off the schema."""
 
+import math
 import typing
-from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.schema import Config
 from dexhand.config.task_schema import TASKS
 
@@ -21,8 +23,8 @@ class Key:
     default: Any
     help: str
     unit: str
-    choices: tuple[Any, ...]
-    """Allowed values, or allowed elements of a list; empty = not restricted so."""
+    choices: Sequence[Any]
+    """Allowed values, or allowed elements of a list; empty = any."""
     low: Any
     high: Any
     above: Any
@@ -46,9 +48,36 @@ class Key:
         return type(None) in typing.get_args(self.type)
 
     @property
+    def is_switch(self) -> bool:
+        """The value is true or false."""
+        return self.type is bool or bool in typing.get_args(self.type)
+
+    @property
     def is_list(self) -> bool:
         """The value is a list."""
         return typing.get_origin(self.type) is list
+
+    def check(self, value: Any) -> None:
+        """Raise ``ConfigError`` where a value of the right type is none of the choices or out of range."""
+        for element in value if self.is_list else [value]:
+            if self.choices and element is not None and element not in self.choices:
+                choices = [str(choice) for choice in self.choices]
+                raise ConfigError(
+                    f"{self.name}={element} is unknown. Known: {', '.join(choices)}."
+                    + did_you_mean(str(element), choices)
+                )
+            if isinstance(element, (int, float)) and not isinstance(element, bool) and not self._in_range(element):
+                unit = f", {self.unit}" if self.unit else ""
+                problem = "out of range" if math.isfinite(element) else "not finite"
+                raise ConfigError(f"{self.name}={value} is {problem}: expected {self.allowed()}{unit} ({self.help})")
+
+    def _in_range(self, number: float) -> bool:
+        return (
+            math.isfinite(number)
+            and (self.low is None or number >= self.low)
+            and (self.above is None or number > self.above)
+            and (self.high is None or number <= self.high)
+        )
 
 
 def _type_name(kind: Any) -> str:
@@ -60,48 +89,32 @@ def _type_name(kind: Any) -> str:
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}[kind]
 
 
-def keys_of(schema: Any, prefix: str = "") -> tuple[Key, ...]:
+def _keys_of(schema: Any, prefix: str = "") -> list[Key]:
     """All keys of a schema class, depth first."""
-    return _keys_of(schema, prefix)
-
-
-@cache
-def _keys_of(schema: Any, prefix: str) -> tuple[Key, ...]:
     hints = typing.get_type_hints(schema)
     found: list[Key] = []
     for entry in fields(schema):
-        name = f"{prefix}{entry.name}"
-        kind = hints[entry.name]
+        name, kind = f"{prefix}{entry.name}", hints[entry.name]
         if is_dataclass(kind):
-            found += keys_of(kind, f"{name}.")
+            found += _keys_of(kind, f"{name}.")
         else:
-            found.append(_key(name, kind, entry))
-    return tuple(found)
-
-
-def _key(name: str, kind: Any, entry: "Field[Any]") -> Key:
-    meta = entry.metadata
-    default = entry.default_factory() if callable(entry.default_factory) else entry.default
-    return Key(
-        name=name,
-        type=kind,
-        default=default,
-        help=meta["help"],
-        unit=meta["unit"],
-        choices=tuple(meta["choices"] or ()),
-        low=meta["low"],
-        high=meta["high"],
-        above=meta["above"],
-    )
+            default = entry.default_factory() if callable(entry.default_factory) else entry.default
+            found.append(Key(name, kind, default, **entry.metadata))
+    return found
 
 
 @cache
-def all_keys() -> Mapping[str, Key]:
-    """Every key of every task, by name."""
-    keys = {key.name: key for key in keys_of(Config)}
-    for task in TASKS.values():
-        keys.update({key.name: key for key in keys_of(task, "task.")})
+def all_keys(task_schema: Any = None) -> Mapping[str, Key]:
+    """Every key by name: with the keys of ``task_schema``, or with those of all our tasks."""
+    keys = {key.name: key for key in _keys_of(Config) if not key.name.startswith("task.")}
+    for schema in TASKS.values() if task_schema is None else [task_schema]:
+        keys.update({key.name: key for key in _keys_of(schema, "task.")})
     return MappingProxyType(keys)
+
+
+def tasks_with(name: str) -> list[str]:
+    """Our tasks that have the key ``name``."""
+    return [task for task, schema in TASKS.items() if name in all_keys(schema)]
 
 
 @cache

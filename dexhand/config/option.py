@@ -10,7 +10,7 @@ def option(
     help: str,
     *,
     unit: str = "",
-    choices: Sequence[Any] | None = None,
+    choices: Sequence[Any] = (),
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,

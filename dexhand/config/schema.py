@@ -107,11 +107,6 @@ class EnvConfig:
     viewer: bool | None = option(
         None, "watch in a window while it runs; null = in tests, where simulator and machine have one (Isaac Gym has)"
     )
-    videoRecord: bool = option(False, "record videos into the run folder; not in this version yet")
-    videoMaxDuration: float = option(300.0, "a recording goes on in a new file after this time", unit="s", above=0)
-    videoStream: bool = option(False, "show what happens in a browser; not in this version yet")
-    videoStreamPort: int = option(58080, "port of the stream", low=1, high=65535)
-    videoStreamBindAll: bool = option(False, "other machines may see the stream, too")
     controlDecimation: int = option(2, "physics calls per control step", low=1)
     hand: str = option("dexhand021_right", "the hand: the name of a built-in one, or a folder with a spec.yaml")
     handAsset: str | None = option(

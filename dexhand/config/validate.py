@@ -1,75 +1,26 @@
 """Checks that types alone do not make: ranges, choices, and what must fit together."""
 
-import math
 import re
-from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from dexhand.config.errors import ConfigError, did_you_mean
-from dexhand.config.keys import Key, keys_of
+from dexhand.config.errors import ConfigError
+from dexhand.config.keys import all_keys
 from dexhand.config.schema import Config
 from dexhand.hands.spec import HandError, load_hand
 
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 def validate(config: Config) -> None:
     """Raise ``ConfigError`` for the first value that cannot work."""
-    for section in ("sim", "env", "task", "train"):
-        values = getattr(config, section)
-        for key in keys_of(type(values), f"{section}."):
-            _check(key, _value_of(config, key.name))
+    task_schema: Any = type(config.task)
+    for name, key in all_keys(task_schema).items():
+        key.check(attrgetter(name)(config))
     _check_env(config)
     _check_train(config)
-    _check_names(config)
-
-
-def missing_features(config: Config) -> Iterator[str]:
-    """What is asked for and may well come, but is not in this version; a line for each."""
-    env = config.env
-    if env.viewer and config.sim.backend != "isaacgym":
-        yield (
-            f"env.viewer=true: this version has no window yet for sim.backend={config.sim.backend}, only for isaacgym. "
-            "Go on without one: env.viewer=false"
-        )
-    if env.videoRecord:
-        yield "env.videoRecord=true: this version does not record videos yet. Go on without: env.videoRecord=false"
-    if env.videoStream:
-        yield "env.videoStream=true: this version has no live stream yet. Go on without: env.videoStream=false"
-
-
-def _value_of(config: Config, name: str) -> Any:
-    value: Any = config
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
-
-
-def _check(key: Key, value: Any) -> None:
-    if value is None:
-        return
-    for element in value if key.is_list else [value]:
-        if key.choices and element not in key.choices:
-            choices = ", ".join(str(choice) for choice in key.choices)
-            raise ConfigError(
-                f"{key.name}={element} is unknown. Known: {choices}."
-                + did_you_mean(str(element), [str(choice) for choice in key.choices])
-            )
-        if isinstance(element, (int, float)) and not isinstance(element, bool):
-            _check_number(key, element, value)
-
-
-def _check_number(key: Key, number: float, value: Any) -> None:
-    """Check ``number``, which is ``value`` or an element of it."""
-    if isinstance(number, float) and not math.isfinite(number):
-        raise ConfigError(f"{key.name}={value} is not finite: expected {key.allowed()} ({key.help})")
-    too_low = (key.low is not None and number < key.low) or (key.above is not None and number <= key.above)
-    too_high = key.high is not None and number > key.high
-    if too_low or too_high:
-        unit = f", {key.unit}" if key.unit else ""
-        raise ConfigError(f"{key.name}={value} is out of range: {key.allowed()}{unit} ({key.help})")
 
 
 def _check_env(config: Config) -> None:
@@ -85,18 +36,20 @@ def _check_env(config: Config) -> None:
     if env.handAsset is not None and not Path(env.handAsset).is_file():
         raise ConfigError(f"env.handAsset={env.handAsset}: there is no such file. Give the path of an MJCF, or null")
 
-
-def _check_names(config: Config) -> None:
-    name = config.train.experimentName
-    if name is not None and not RUN_NAME.fullmatch(name):
+    if env.viewer and config.sim.backend != "isaacgym":
         raise ConfigError(
-            f"train.experimentName={name} cannot begin a folder's name: letters, digits, _ and - are allowed, "
-            "beginning with a letter or digit"
+            f"env.viewer=true: this version has no window yet for sim.backend={config.sim.backend}, only for isaacgym. "
+            "Go on without one: env.viewer=false"
         )
 
 
 def _check_train(config: Config) -> None:
-    train, ppo = config.train, config.train.ppo
+    train, ppo, name = config.train, config.train.ppo, config.train.experimentName
+    if name is not None and not _RUN_NAME.fullmatch(name):
+        raise ConfigError(
+            f"train.experimentName={name} cannot begin a folder's name: letters, digits, _ and - are allowed, "
+            "beginning with a letter or digit"
+        )
     if not train.network.units or min(train.network.units) < 1:
         raise ConfigError(
             f"train.network.units={train.network.units} must be sizes of at least one layer, such as [256,128]"
