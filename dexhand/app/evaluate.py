@@ -15,6 +15,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import EvalLoop, LoadedPolicy
 from dexhand.core.interfaces import Clock
+from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.core.task_env import TaskEnv
 from dexhand.sinks.console import GamesConsoleSink
@@ -24,6 +25,7 @@ from dexhand.workspace.workspace import Run
 log = logging.getLogger(__name__)
 
 
+@process_state_restored()
 def play(invocation: Invocation, source: CheckpointSource, console: Console) -> int:
     """Play what ``source`` holds, now and later, until the games are done or a signal comes. Returns the exit code.
 

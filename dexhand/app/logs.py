@@ -1,13 +1,15 @@
 """Where log messages go: the console, and the run folder's ``train.log``."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _NOISY = ("OpenGL", "filelock", "matplotlib", "PIL", "torch")
-"""Libraries whose own remarks say nothing about a run."""
+"""Libraries whose messages below warnings are of no interest for a run."""
 
 
 class _ConsoleHandler(logging.Handler):
@@ -22,18 +24,31 @@ class _ConsoleHandler(logging.Handler):
         self._console.print(level + self.format(record), markup=False, highlight=False, soft_wrap=True)
 
 
-def log_to_console(console: Console, level: str) -> None:
-    """Show messages of ``level`` and above; Python's own warnings are messages, too."""
-    logging.captureWarnings(True)
+@contextlib.contextmanager
+def logging_to_console(console: Console, level: str) -> Iterator[None]:
+    """Show messages of ``level`` and above, and Python's own warnings, during the block.
+
+    Handlers added meanwhile, as by ``log_to_file``, are closed at its end, and those from before are restored.
+    """
     root = logging.getLogger()
+    handlers, level_before = root.handlers, root.level
+    logging.captureWarnings(True)
     root.handlers = [_ConsoleHandler(console)]
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            handler.close()
+        root.handlers = handlers
+        root.setLevel(level_before)
+        logging.captureWarnings(False)
 
 
 def log_to_file(path: Path) -> None:
-    """Write every message into ``path`` as well."""
+    """Write every message into ``path`` as well, until ``logging_to_console`` ends."""
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter(_FILE_FORMAT))
     logging.getLogger().addHandler(handler)

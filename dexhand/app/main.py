@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from dexhand.app.logs import log_to_console
+from dexhand.app.logs import logging_to_console
 from dexhand.app.sweep import run_jobs
 from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
@@ -74,10 +74,10 @@ def run(invocation: Invocation) -> int:
     """Train, test or describe; returns the exit code. Raises ``ConfigError`` or ``WorkspaceError``."""
     console = Console(highlight=False)
     is_leader = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, only the leader logs
-    log_to_console(console, invocation.config.train.logLevel if is_leader else "error")
-    for warning in invocation.warnings:
-        log.info("%s", warning)
-    return _test(invocation, console) if invocation.config.train.test else _train(invocation, console)
+    with logging_to_console(console, invocation.config.train.logLevel if is_leader else "error"):
+        for warning in invocation.warnings:
+            log.info("%s", warning)
+        return _test(invocation, console) if invocation.config.train.test else _train(invocation, console)
 
 
 def _test(invocation: Invocation, console: Console) -> int:

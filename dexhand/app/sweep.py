@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from dexhand.app.logs import log_to_console
+from dexhand.app.logs import logging_to_console
 from dexhand.config.cli import Sweep
 from dexhand.core.stop import handle_signals
 
@@ -21,23 +21,23 @@ def run_jobs(sweep: Sweep) -> int:
     SIGINT and SIGTERM are passed on to the job that runs, which ends in good order; no further one is started. Returns
     0 where all that were started succeeded, else the exit code of the first that did not.
     """
-    log_to_console(Console(highlight=False), sweep.jobs[0].config.train.logLevel)
     failed: dict[str, int] = {}
     done = 0
     current = _Job()
-    with handle_signals(current.signal):
-        for number, job in enumerate(sweep.jobs, 1):
-            words = shlex.join(job.argv)
-            log.info("Job %d of %d: %s", number, len(sweep.jobs), words)
-            code = current.run([sys.executable, "-m", "dexhand.app", *job.argv])
-            done += 1
-            if code != 0:
-                failed[words] = code
-            if current.is_stopping:
-                break
-    for words, code in failed.items():
-        log.error("Exit code %d: %s", code, words)
-    log.info("%d of %d jobs run, %d of them failed", done, len(sweep.jobs), len(failed))
+    with logging_to_console(Console(highlight=False), sweep.jobs[0].config.train.logLevel):
+        with handle_signals(current.signal):
+            for number, job in enumerate(sweep.jobs, 1):
+                words = shlex.join(job.argv)
+                log.info("Job %d of %d: %s", number, len(sweep.jobs), words)
+                code = current.run([sys.executable, "-m", "dexhand.app", *job.argv])
+                done += 1
+                if code != 0:
+                    failed[words] = code
+                if current.is_stopping:
+                    break
+        for words, code in failed.items():
+            log.error("Exit code %d: %s", code, words)
+        log.info("%d of %d jobs run, %d of them failed", done, len(sweep.jobs), len(failed))
     return next(iter(failed.values()), 0)
 
 

@@ -18,6 +18,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
 from dexhand.core.interfaces import Algorithm, Clock, MetricSink
+from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
 from dexhand.distributed.process_group import (
@@ -39,6 +40,7 @@ PROCESS_TIMEOUT = 600.0
 """Seconds that processes that train together wait for each other: one may be compiling kernels, or saving."""
 
 
+@process_state_restored()
 def train(invocation: Invocation, checkpoint: Path | None, continued: Run | None, console: Console) -> int:
     """Train, from scratch, from ``checkpoint`` in a new run, or in the run ``continued`` from its checkpoint.
 

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from dexhand.core.process_state import process_state_restored
 from dexhand.hard_examples.reports import HardExampleReport
 from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.dataset import MockDataset
@@ -21,6 +22,7 @@ IMAGE_SIZE = 64
 _THIN_RULE = "-" * 80
 
 
+@process_state_restored()
 def run(settings: HardExampleSettings, say: Say) -> int:
     """Track, compare and tell. Returns the exit code: 0, or 1 with a list of problems."""
     torch.set_num_threads(1)  # arrays this small are not worth waiting for a second one

@@ -14,6 +14,7 @@ import torch
 from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
 from dexhand.core.clock import SystemClock
 from dexhand.core.interfaces import Metrics, MetricSink
+from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
 from dexhand.distributed.launch import is_launched, launch
@@ -46,6 +47,7 @@ _REPEATED_STEPS = REMEMBERED_STEPS // 2
 """About this many steps are run again from a checkpoint, at most twice as many."""
 
 
+@process_state_restored()
 def run(settings: TrainingSettings, say: Say) -> int:
     """Train and validate, in as many processes as ``fsdp_devices`` asks for unless they have been started already.
 

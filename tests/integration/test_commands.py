@@ -1,15 +1,14 @@
-"""The real commands, as real processes."""
+"""The training program from its command line to what it leaves in its folder."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import BACKEND, SMALL, TRAIN, run, run_process, start, wait_for
+from commands import BACKEND, SMALL, Running, run, run_process
 
 from dexhand.checkpoints.store import load_checkpoint
 
@@ -84,36 +83,20 @@ class TestTraining:
 
 
 class TestStopping:
-    @pytest.fixture
-    def training(self, tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
-        """A training without end whose first checkpoint is there."""
-        process = start([*SMALL, "train.saveFrequency=1"], tmp_path)
-        try:
-            wait_for(tmp_path / "runs" / "latest_train" / "nn" / "checkpoint_2.pth", process)
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
-
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_a_signal_ends_training_in_good_order(
-        self, training: "subprocess.Popen[str]", tmp_path: Path, number: signal.Signals
-    ) -> None:
+    def test_a_signal_ends_training_in_good_order(self, tmp_path: Path, number: signal.Signals) -> None:
         """The iteration is finished and saved, its place is said, the exit code is 0."""
-        training.send_signal(number)
-        out, err = training.communicate(timeout=60)
-        assert training.returncode == 0, err
-        assert "stop requested" in out
-        assert "Saved" in out
-        load_checkpoint(tmp_path / "runs" / "latest_train" / "nn" / "latest.pth")
+        nn = tmp_path / "runs" / "latest_train" / "nn"
 
-    def test_a_killed_training_leaves_a_checkpoint_that_loads(
-        self, training: "subprocess.Popen[str]", tmp_path: Path
-    ) -> None:
-        """Kill -9 at any time."""
-        training.kill()
-        training.communicate()
-        assert load_checkpoint(tmp_path / "runs" / "latest_train" / "nn" / "latest.pth")["epoch"] >= 2
+        def meanwhile(training: Running) -> None:
+            training.wait_for_file(nn / "checkpoint_2.pth")
+            training.signal(number)
+
+        done = run([*SMALL, "train.saveFrequency=1"], tmp_path, meanwhile)
+        assert done.returncode == 0, done.stderr
+        assert "stop requested" in done.stdout
+        assert f"Saved {nn.resolve()}" in done.stdout
+        load_checkpoint(nn / "latest.pth")
 
 
 @pytest.fixture(scope="module")
@@ -160,33 +143,31 @@ class TestTesting:
 
 
 class TestMistakes:
-    @pytest.mark.usefixtures("real_python")
-    @pytest.mark.parametrize(
-        ("arguments", "words"),
-        [
-            (["env.numEnv=3"], "Did you mean 'env.numEnvs'?"),
-            (["env.numEnvs=three"], "whole number"),
-            (["task=Juggling"], "Known: BaseTask"),
-            (["checkpoint=nowhere.pth"], "nowhere.pth"),
-            (["test=true"], "needs train.checkpoint"),
-        ],
+    MISTAKES = (
+        (["env.numEnv=3"], "Did you mean 'env.numEnvs'?"),
+        (["env.numEnvs=three"], "whole number"),
+        (["task=Juggling"], "Known: BaseTask"),
+        (["checkpoint=nowhere.pth"], "nowhere.pth"),
+        (["test=true"], "needs train.checkpoint"),
     )
-    def test_a_mistake_is_one_line_and_needs_no_torch(self, arguments: list[str], words: str, tmp_path: Path) -> None:
+
+    def test_a_mistake_is_one_line_and_needs_no_torch(self, tmp_path: Path) -> None:
         """Exit code 2, nothing written, torch not imported."""
         code = (
-            "import runpy, sys\n"
-            f"sys.argv = ['train.py', *{arguments!r}]\n"
-            "try:\n"
-            f"    runpy.run_path({str(TRAIN)!r}, run_name='__main__')\n"
-            "finally:\n"
-            "    print('torch' in sys.modules)\n"
+            "import sys\n"
+            "from dexhand.app.main import main\n"
+            f"print([main(arguments) for arguments, _ in {self.MISTAKES!r}], 'torch' in sys.modules)\n"
         )
-        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert done.stdout == "False\n"
-        assert done.stderr.count("\n") == 1
-        assert words in done.stderr
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == "[2, 2, 2, 2, 2] False\n"
+        for line, (_, words) in zip(done.stderr.splitlines(), self.MISTAKES, strict=True):
+            assert words in line
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_script_ends_with_the_exit_code(self, tmp_path: Path) -> None:
+        """A shell sees that it failed."""
+        done = run_process(["env.numEnv=3"], tmp_path)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
     def test_a_gpu_that_is_not_there_is_said_before_anything_is_built(self, tmp_path: Path) -> None:
         """With what to use instead."""

@@ -1,19 +1,21 @@
 """Every command and every Python example in the documents works.
 
 Commands run one after the other, as a reader would type them, in a folder that looks like a clone; trainings are made
-small. They run in this process, which has the slow imports behind it; ``test_commands.py`` starts real processes.
+small. They run in this process, which has the slow imports behind it.
 """
 
 import re
 import runpy
 import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import Running
+from commands import run as run_here
 
+from dexhand import runs
 from dexhand.core.interfaces import RenderingUnavailable
 
 ROOT = Path(__file__).parents[2]
@@ -81,17 +83,13 @@ def a_tenth(iterations: "re.Match[str]") -> str:
 
 def play_and_interrupt(arguments: list[str]) -> None:
     """A test without end, ended by Ctrl-C once it plays."""
-    process = subprocess.Popen([sys.executable, "-u", *arguments], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    said = [line for line in iter(process.stdout.readline, "") if not interrupt_if_playing(process, line)]
-    assert process.wait() == 0, said
 
+    def meanwhile(player: Running) -> None:
+        player.wait_for("^Playing")
+        player.signal()
 
-def interrupt_if_playing(process: "subprocess.Popen[str]", line: str) -> bool:
-    """Whether the line says that it plays."""
-    if line.startswith("Playing"):
-        process.send_signal(signal.SIGINT)
-    return line.startswith("Playing")
+    done = run_here(arguments, Path.cwd(), meanwhile)
+    assert done.returncode == 0, done.stderr
 
 
 def run(command: str) -> None:
@@ -102,9 +100,9 @@ def run(command: str) -> None:
     elif words[0] == "eval":
         subprocess.run(["bash", "-c", command], check=True)
     elif "testGamesNum=0" in words:
-        play_and_interrupt(words[1:])
+        play_and_interrupt(words[2:])
     elif words[:3] == ["python", "-m", "dexhand.runs"]:
-        subprocess.run([sys.executable, *words[1:]], check=True)
+        assert runs.main(words[3:]) == 0
     elif words[0] == "pytest":
         subprocess.run([sys.executable, "-m", *words, "-p", "dexhand.testing.plugin"], check=True)
     elif words[:3] == ["python", "-m", "dexhand.mock.isaacgym"]:

@@ -1,21 +1,20 @@
-"""A test plays while checkpoints come, good and bad, in real processes."""
+"""A test plays while checkpoints come, good and bad."""
 
 import contextlib
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from commands import BACKEND, SMALL, run, start, wait_for
+from commands import BACKEND, SMALL, Running, run, start, wait_for
 
 from dexhand.app import build
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
@@ -23,46 +22,20 @@ from dexhand.config.compose import compose
 
 EPISODE = "task.episodeLength=20"
 TASK = [*SMALL, EPISODE]
+TEST = [f"sim.backend={BACKEND}", EPISODE, "test=true", "testGamesNum=0"]
 
 
-class Player:
-    """A test without end; collects what it says."""
+def play(folder: Path, meanwhile: Callable[[Running], None], *arguments: str) -> str:
+    """Run a test without end, which ``meanwhile`` stops; returns what it said."""
+    done = run([*TEST, "checkpoint=latest", *arguments], folder, meanwhile)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.folder = folder
-        self.process = start([f"sim.backend={BACKEND}", EPISODE, "test=true", "testGamesNum=0", *arguments], folder)
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-
-    @property
-    def said(self) -> str:
-        """All of it."""
-        return "\n".join(self.lines)
-
-    def wait_for(self, pattern: str, after: int = 0, seconds: float = 60.0) -> str:
-        """Wait until a line matches, of those after so many; returns it."""
-        end = time.monotonic() + seconds
-        while True:
-            for line in self.lines[after:]:
-                if re.search(pattern, line):
-                    return line
-            assert self.process.poll() is None, f"it ended: {self.said}"
-            assert time.monotonic() < end, f"{pattern!r} was not said within {seconds} s: {self.said}"
-            time.sleep(0.02)
-
-    def stop(self, number: int = signal.SIGINT) -> dict[str, Any]:
-        """Ask it to stop; returns its results."""
-        self.process.send_signal(number)
-        assert self.process.wait(timeout=60) == 0
-        self._reader.join(timeout=10)
-        results: dict[str, Any] = json.loads((self.folder / "runs" / "latest_test" / "results.json").read_text())
-        return results
+def results_of(folder: Path) -> dict[str, Any]:
+    """What the newest test has written."""
+    results: dict[str, Any] = json.loads((folder / "runs" / "latest_test" / "results.json").read_text())
+    return results
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +55,6 @@ def workspace(trained: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def players() -> "Iterator[list[Player]]":
-    """Those that are still playing are killed in the end."""
-    started: list[Player] = []
-    yield started
-    for player in started:
-        player.process.kill()
-        player.process.wait()
-
-
 def nn_of(workspace: Path) -> Path:
     """The checkpoints of the newest training run."""
     return (workspace / "runs" / "latest_train").resolve() / "nn"
@@ -105,97 +68,111 @@ def put(path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_test_without_end_ends_in_good_order(workspace: Path, players: list[Player], number: int) -> None:
+def test_a_test_without_end_ends_in_good_order(workspace: Path, number: int) -> None:
     """Summary printed and written, exit code 0, curves under the test run."""
-    player = Player(workspace, "checkpoint=latest")
-    players.append(player)
-    player.wait_for("^games ")
-    results = player.stop(number)
+
+    def meanwhile(player: Running) -> None:
+        player.wait_for("^games ")
+        player.signal(number)
+
+    said = play(workspace, meanwhile)
+    results = results_of(workspace)
     assert results["summary"]["games"] > 0
-    assert f"{results['summary']['games']} games: return" in player.said
+    assert f"{results['summary']['games']} games: return" in said
     assert list((workspace / "runs" / "latest_test" / "summaries").iterdir())
     assert results["checkpoints"][0]["iteration"] == 3
 
 
-def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(
-    workspace: Path, players: list[Player], trained: Path
-) -> None:
+def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(workspace: Path) -> None:
     """Whatever comes, the policy before plays on; each bad file is one warning with file and reason."""
     latest = nn_of(workspace) / "latest.pth"
-    good = latest.read_bytes()
-    player = Player(workspace, "checkpoint=latest", "train.reloadOn=event")
-    players.append(player)
-    player.wait_for("^Playing .*iteration 3")
-    state = load_checkpoint(latest)
+    good, state = latest.read_bytes(), load_checkpoint(latest)
     flipped = bytearray(good)
     flipped[len(good) // 2] ^= 1
-    bad = {
+    other = {**state["dexhand"], "contract": {**state["dexhand"]["contract"], "task.name": "BlindGrasping"}}
+    shorter = {name: tensor[:1] if tensor.ndim == 2 else tensor for name, tensor in state["model"].items()}
+    diverged = {name: tensor.double() * float("nan") for name, tensor in state["model"].items()}
+    damaged = {
         "empty": b"",
         "truncated": good[: len(good) // 3],
         "damaged": bytes(flipped),
         "not a checkpoint": b"hello",
     }
-    for words, content in bad.items():
-        said = len(player.lines)
-        put(latest, content)
-        player.wait_for(
-            f"^warning: Checkpoint not loaded: {re.escape(str(latest))}: .*{words}.*Iteration 3 plays", said
-        )
-    other = {**state["dexhand"], "contract": {**state["dexhand"]["contract"], "task.name": "BlindGrasping"}}
-    shorter = {name: tensor[:1] if tensor.ndim == 2 else tensor for name, tensor in state["model"].items()}
-    for change, words in (
-        ({"model": shorter}, "network does not fit"),
-        ({"dexhand": other}, "trained with task=BlindGrasping"),
-        ({"model": None}, "its network cannot be built"),
-        ({"model": {name: tensor.double() * float("nan") for name, tensor in state["model"].items()}}, "diverged"),
-    ):
-        said = len(player.lines)
-        save_checkpoint(latest, {**state, **change})
-        player.wait_for(f"^warning: Checkpoint not loaded: .*{words}.*Iteration 3 plays on", said)
-    latest.unlink()
-    save_checkpoint(latest, {**state, "epoch": 77})
-    player.wait_for(r"^Reloaded .*latest\.pth: iteration 77, saved .* s ago, loaded in \d+ ms")
-    player.wait_for(r"^games .* iteration 77 .* return \d")
-    results = player.stop()
-    assert [entry["iteration"] for entry in results["checkpoints"]] == [3, 77]
-    assert player.said.count("Checkpoint not loaded") == 8, player.said
+    unfit = {
+        "network does not fit": {"model": shorter},
+        "trained with task=BlindGrasping": {"dexhand": other},
+        "its network cannot be built": {"model": None},
+        "diverged": {"model": diverged},
+    }
+
+    def meanwhile(player: Running) -> None:
+        player.wait_for("^Playing .*iteration 3")
+        for words, content in damaged.items():
+            lines, place = len(player.said), re.escape(str(latest))
+            put(latest, content)
+            player.wait_for(f"^warning: Checkpoint not loaded: {place}: .*{words}.*Iteration 3 plays", after=lines)
+        for words, change in unfit.items():
+            lines = len(player.said)
+            save_checkpoint(latest, {**state, **change})
+            player.wait_for(f"^warning: Checkpoint not loaded: .*{words}.*Iteration 3 plays on", after=lines)
+        latest.unlink()
+        save_checkpoint(latest, {**state, "epoch": 77})
+        player.wait_for(r"^Reloaded .*latest\.pth: iteration 77, saved .* s ago, loaded in \d+ ms")
+        player.wait_for(r"^games .* iteration 77 .* return \d")
+        player.signal()
+
+    said = play(workspace, meanwhile, "train.reloadOn=event")
+    assert [entry["iteration"] for entry in results_of(workspace)["checkpoints"]] == [3, 77]
+    assert said.count("Checkpoint not loaded") == 8, said
 
 
-def test_it_waits_for_the_first_checkpoint_of_a_run_that_exists(workspace: Path, players: list[Player]) -> None:
+def test_it_waits_for_the_first_checkpoint_of_a_run_that_exists(workspace: Path) -> None:
     """And says where; a damaged one is not taken."""
     nn = nn_of(workspace)
     nn.rename(nn.parent / "away")
-    player = Player(workspace, "checkpoint=latest", "reloadInterval=1")
-    players.append(player)
-    player.wait_for(f"^Waiting for checkpoint in {re.escape(str(nn.parent))}")
-    nn.mkdir()
-    put(nn / "latest.pth", b"PK\x03\x04 half")
-    player.wait_for("^warning: Checkpoint not loaded: ")
-    put(nn / "latest.pth", (nn.parent / "away" / "latest.pth").read_bytes())
-    player.wait_for("^Playing .*iteration 3")
-    player.stop()
+
+    def meanwhile(player: Running) -> None:
+        player.wait_for(f"^Waiting for checkpoint in {re.escape(str(nn.parent))}")
+        nn.mkdir()
+        put(nn / "latest.pth", b"PK\x03\x04 half")
+        player.wait_for("^warning: Checkpoint not loaded: ")
+        put(nn / "latest.pth", (nn.parent / "away" / "latest.pth").read_bytes())
+        player.wait_for("^Playing .*iteration 3")
+        player.signal()
+
+    play(workspace, meanwhile, "reloadInterval=1")
 
 
-def test_a_wait_can_be_ended(workspace: Path, players: list[Player]) -> None:
+def test_a_wait_can_be_ended(workspace: Path) -> None:
     """With exit code 0, before any run has begun."""
     nn_of(workspace).rename(workspace / "away")
-    player = Player(workspace, "checkpoint=latest")
-    players.append(player)
-    player.wait_for("^Waiting for checkpoint")
-    player.process.send_signal(signal.SIGINT)
-    assert player.process.wait(timeout=30) == 0
+
+    def meanwhile(player: Running) -> None:
+        player.wait_for("^Waiting for checkpoint")
+        player.signal()
+
+    play(workspace, meanwhile)
     assert not (workspace / "runs" / "latest_test").exists()
 
 
-def test_latest_follows_a_newer_training_run(workspace: Path, players: list[Player]) -> None:
+def test_latest_follows_a_newer_training_run(workspace: Path) -> None:
     """A run that begins later takes over with its first checkpoint."""
-    player = Player(workspace, "checkpoint=latest", "reloadInterval=0.5")
-    players.append(player)
-    player.wait_for("^Playing .*iteration 3")
-    done = run([*TASK, "maxIter=1", "train.network.units=[8,8]"], workspace)
-    assert done.returncode == 0, done.stderr
-    player.wait_for(f"^Reloaded {re.escape(str(nn_of(workspace)))}/latest.pth: iteration 1,")
-    player.stop()
+    old = (workspace / "runs" / "latest_train").resolve()
+    new = old.with_name("BaseTask_train_29990101_000000")
+
+    def meanwhile(player: Running) -> None:
+        player.wait_for("^Playing .*iteration 3")
+        shutil.copytree(old, new)
+        for path in (new / "nn").glob("checkpoint_[0-9]*.pth"):
+            path.unlink()
+        save_checkpoint(new / "nn" / "latest.pth", {**load_checkpoint(old / "nn" / "latest.pth"), "epoch": 1})
+        link = workspace / "runs" / "next"
+        link.symlink_to(os.path.join("..", "runs_all", new.name))
+        link.rename(workspace / "runs" / "latest_train")
+        player.wait_for(f"^Reloaded {re.escape(str(nn_of(workspace)))}/latest.pth: iteration 1,")
+        player.signal()
+
+    play(workspace, meanwhile, "reloadInterval=0.5")
 
 
 def test_a_run_that_does_not_exist_is_an_error_at_once(workspace: Path) -> None:
@@ -228,27 +205,30 @@ def test_a_checkpoint_of_the_library_itself_plays_and_is_fine_tuned(workspace: P
     assert "train.resume=weights" in refused.stderr
 
 
-def test_training_and_testing_side_by_side(tmp_path: Path, players: list[Player]) -> None:
+def test_training_and_testing_side_by_side(tmp_path: Path) -> None:
     """Two processes on one workspace: four reloads, ever higher iterations, nothing wrong is said."""
     training = start([*TASK, "maxIter=1000000", "train.saveFrequency=10", "train.keepCheckpoints=2"], tmp_path)
+    testing = None
     try:
-        while not (tmp_path / "runs" / "latest_train").exists():
-            assert training.poll() is None
-            time.sleep(0.05)
-        player = Player(tmp_path, "checkpoint=latest", "reloadInterval=0.5")
-        players.append(player)
-        player.wait_for("^Playing ")
-        for _ in range(4):
-            player.wait_for("^Reloaded ", after=len(player.lines))
-        results = player.stop()
+        wait_for(tmp_path / "runs" / "latest_train", training)
+        testing = start([*TEST, "checkpoint=latest", "reloadInterval=0.2"], tmp_path)
+        assert testing.stdout is not None
+        lines: list[str] = []
+        while sum(line.startswith("Reloaded ") for line in lines) < 4:
+            lines.append(testing.stdout.readline())
+            assert lines[-1], testing.communicate()
+        testing.send_signal(signal.SIGINT)
+        said = "".join(lines) + testing.communicate(timeout=60)[0]
         newest = max(int(path.stem.split("_")[1]) for path in nn_of(tmp_path).glob("checkpoint_[0-9]*.pth"))
         wait_for(nn_of(tmp_path) / f"checkpoint_{newest + 20}.pth", training)  # what was played has been deleted
     finally:
         training.send_signal(signal.SIGTERM)
         _, err = training.communicate(timeout=60)
-    assert training.returncode == 0, err
-    assert player.said.count("Reloaded ") >= 4
-    assert "warning: Checkpoint" not in player.said
+        if testing is not None:
+            testing.kill()
+    assert (training.returncode, testing.returncode) == (0, 0), err
+    assert "warning: Checkpoint" not in said
+    results = results_of(tmp_path)
     iterations = [entry["iteration"] for entry in results["checkpoints"]]
     assert iterations == sorted(set(iterations))
     assert sum(entry["games"] for entry in results["checkpoints"]) == results["summary"]["games"] > 0

@@ -1,10 +1,10 @@
 """The mock training scripts as a user starts them, and what they print."""
 
+import functools
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dexhand.distributed.launch import launch
 from dexhand.mock_training import hard_example_run, training_run
 from dexhand.mock_training.command_line import hard_example_settings, training_settings
 
@@ -27,6 +28,20 @@ def train(folder: Path, *flags: str) -> tuple[int, list[str]]:
     lines: list[str] = []
     code = training_run.run(training_settings(["--checkpoint_dir", str(folder), *flags]), lines.append)
     return code, lines
+
+
+def write_line(path: Path, line: str) -> None:
+    """What a process says that is a fork of this one."""
+    with open(path, "a") as file:
+        file.write(line + "\n")
+
+
+def train_together(folder: Path, *flags: str) -> dict[str, Any]:
+    """The training script's work in two forks of this process; returns its JSON object."""
+    settings = training_settings(["--checkpoint_dir", str(folder), "--json", *flags])
+    assert launch(training_run.run, (settings, functools.partial(write_line, folder / "said")), 2) == 0
+    summary: dict[str, Any] = json.loads((folder / "said").read_text())
+    return summary
 
 
 def start(command: list[str]) -> "subprocess.Popen[str]":
@@ -139,14 +154,8 @@ def test_a_training_that_is_done_cannot_go_on(tmp_path: Path, capfd: pytest.Capt
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
-        (
-            "test_training_mock.py",
-            ["--batch_size", "0"],
-            "argument --batch_size: 0 is too small, it must be at least 1",
-        ),
         ("test_training_mock.py", ["--num_train_step", "5"], "unrecognized arguments: --num_train_step 5"),
         ("test_hard_examples_integration.py", ["--steps", "ten"], "argument --steps: 'ten' is no whole number"),
-        ("test_hard_examples_integration.py", ["--seed", "9" * 30], "it must be at most 2147483647"),
     ],
 )
 def test_a_mistyped_flag_is_said_in_one_line(name: str, flags: list[str], message: str) -> None:
@@ -156,7 +165,18 @@ def test_a_mistyped_flag_is_said_in_one_line(name: str, flags: list[str], messag
     assert message in done.stderr
 
 
-@pytest.mark.usefixtures("real_python")
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [("0", "0 is too small, it must be at least 1"), ("9" * 30, "it must be at most 2147483647")],
+)
+def test_a_number_beyond_its_bounds_is_refused(number: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and one line."""
+    with pytest.raises(SystemExit) as end:
+        training_settings(["--batch_size", number])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 def test_the_focused_script_prints_the_documented_form() -> None:
     """A real process."""
     done = script("test_hard_examples_integration.py")
@@ -210,33 +230,19 @@ def test_the_focused_test_passes_with_other_settings(flags: list[str]) -> None:
 # --- many processes ---------------------------------------------------------------------------------------------------
 
 
-def test_torchrun_starts_several_processes(tmp_path: Path) -> None:
-    """They report together, and end where one process would."""
-    flags = ["--checkpoint_dir", str(tmp_path / "two"), "--num_train_steps", "6", "--json"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-    process = start([*torchrun, f"--master_port={free_port()}", str(SCRIPTS / "test_training_mock.py"), *flags])
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    two = json.loads(out)
+@pytest.mark.usefixtures("launched_processes_are_forks")
+@pytest.mark.parametrize("shards", ["1", "2"])
+def test_two_processes_end_like_one(tmp_path: Path, shards: str) -> None:
+    """Whether each has the whole model or a part of it; they report together."""
+    (tmp_path / "two").mkdir()
+    two = train_together(tmp_path / "two", "--num_train_steps", "6", "--fsdp_devices", shards)
     one = json.loads(train(tmp_path / "one", "--num_train_steps", "6", "--json")[1][0])
-    assert (two["processes"], two["passed"]) == (2, True)
+    assert (two["processes"], two["passed"], two["sharded"]) == (2, True, shards == "2")
     assert two["hard_examples"]["processes"] == 2
     for name, value in one["metrics"].items():
         assert two["metrics"][name] == pytest.approx(value, rel=1e-4), name
 
 
-def test_a_sharded_training_ends_like_a_whole_one(tmp_path: Path) -> None:
-    """The document's own flag starts the processes."""
-    flags = ["--num_train_steps", "6", "--json", "--checkpoint_dir"]
-    done = script("test_training_mock.py", "--fsdp_devices", "2", *flags, str(tmp_path / "two"))
-    assert done.returncode == 0, done.stderr
-    two, one = json.loads(done.stdout), json.loads(train(tmp_path / "one", *flags[:3])[1][0])
-    assert two["sharded"]
-    for name, value in one["metrics"].items():
-        assert two["metrics"][name] == pytest.approx(value, rel=1e-4), name
-
-
-@pytest.mark.usefixtures("real_python")
 def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
     """With exit code 1 and a line that says so."""
     flags = [
@@ -264,11 +270,3 @@ def processes_of(parent: int) -> list[int]:
     """Started by ``parent``, in order."""
     done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], stdout=subprocess.PIPE, text=True, check=True)
     return sorted(int(line) for line in done.stdout.split())
-
-
-def free_port() -> int:
-    """That nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

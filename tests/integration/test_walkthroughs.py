@@ -1,7 +1,4 @@
-"""The most used command lines of the user documents, and their walkthroughs, run for real in a small size.
-
-In this process, which has the slow imports behind it; ``test_commands.py`` starts real processes.
-"""
+"""The most used command lines of the user documents, and their walkthroughs, run for real in a small size."""
 
 from pathlib import Path
 

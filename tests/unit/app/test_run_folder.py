@@ -2,12 +2,10 @@
 
 import logging
 import os
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -16,6 +14,7 @@ from dexhand.app.run_folder import go_on, new_run
 from dexhand.config.cli import Invocation
 from dexhand.config.compose import compose
 from dexhand.config.schema import Config
+from dexhand.core.process_state import process_state_restored
 from dexhand.mock.clock import FakeClock
 from dexhand.workspace.links import is_running
 from dexhand.workspace.workspace import Workspace
@@ -33,16 +32,10 @@ SMALL = [
 def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A working directory of its own; what is set for the whole process is put back."""
     monkeypatch.chdir(tmp_path)
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     handlers = list(logging.getLogger().handlers)
-    yield
+    with process_state_restored():
+        yield
     logging.getLogger().handlers = handlers
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    torch.set_rng_state(states[0])
-    np.random.set_state(states[1])
-    random.setstate(states[2])
 
 
 def invocation(*overrides: str, config: str = "config") -> Invocation:

@@ -1,12 +1,8 @@
-"""Saves checkpoints in processes that are killed, and looks at what they leave. Run by ``test_crashes.py``.
+"""Saves checkpoints in processes that are killed, and looks at what they leave: ``crash_saver.py FOLDER COUNT``.
 
-Each process is a fork of this one, which has torch's import behind it and no threads.
-
-    crash_saver.py calls FOLDER          kill before and after every call into the operating system, in turn
-    crash_saver.py bytes FOLDER          kill when so many bytes have been written, for sizes up to the whole file
-    crash_saver.py random FOLDER COUNT   kill after a random time
-
-Prints how many processes were killed; exits with 1 and what is wrong where a checkpoint did not survive.
+Each process is a fork of this one, which has torch's import behind it and no threads. They are killed before and after
+every call into the operating system, after so many bytes of a write, and ``COUNT`` times at a random moment. Prints how
+many were killed in each way; exits with 1 and what is wrong where a checkpoint did not survive.
 """
 
 import io
@@ -158,9 +154,8 @@ def at_random(folder: Path, count: int) -> int:
 def main() -> None:
     """See the head of the file."""
     torch.set_num_threads(1)
-    way, folder = sys.argv[1], Path(sys.argv[2])
-    ways = {"calls": calls, "bytes": sizes, "random": lambda folder: at_random(folder, int(sys.argv[3]))}
-    print(ways[way](folder))  # noqa: T201
+    folder = Path(sys.argv[1])
+    print(calls(folder), sizes(folder), at_random(folder, int(sys.argv[2])))  # noqa: T201
 
 
 if __name__ == "__main__":

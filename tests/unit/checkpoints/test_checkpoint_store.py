@@ -3,11 +3,7 @@
 import errno
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -254,38 +250,3 @@ class StoredRun(RuleBasedStateMachine):
 
 TestStoredRun = StoredRun.TestCase
 TestStoredRun.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
-
-
-SAVE_FOREVER = """
-import itertools, sys, torch
-from pathlib import Path
-from dexhand.checkpoints.store import CheckpointStore
-store = CheckpointStore(Path(sys.argv[1]))
-for n in itertools.count(1):
-    store.save({"n": n, "t": torch.full((50_000,), float(n))}, iteration=n, best=n % 3 == 0, numbered=n % 5 == 0)
-    print(n, flush=True)
-"""
-
-
-@pytest.mark.usefixtures("forked_python")
-def test_a_killed_process_leaves_every_checkpoint_whole(tmp_path: Path) -> None:
-    """After kill -9 at some moment of a save every name holds a complete state, and latest is the newest reported."""
-    for delay in (0.0, 0.003, 0.008):
-        folder = tmp_path / str(delay)
-        process = subprocess.Popen(
-            [sys.executable, "-c", SAVE_FOREVER, str(folder)], stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert process.stdout
-        for _ in range(6):
-            reported = int(process.stdout.readline())
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        reported = max([reported, *(int(line) for line in process.stdout.read().split())])
-        process.wait()
-        store = CheckpointStore(folder)
-        paths = [store.latest(), store.best(), *store.numbered()]
-        states = [load_checkpoint(path) for path in paths if path]
-        assert len(states) >= 3
-        assert all((state["t"] == state["n"]).all() for state in states)
-        assert reported <= states[0]["n"] <= reported + 1
-        shutil.rmtree(folder)

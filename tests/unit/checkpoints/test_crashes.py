@@ -9,26 +9,13 @@ import pytest
 SAVER = Path(__file__).parent / "crash_saver.py"
 
 
-def killed(folder: Path, *way: str) -> int:
-    """How many saving processes were killed; fails where one left something broken."""
-    done = subprocess.run(
-        [sys.executable, str(SAVER), way[0], str(folder / "nn"), *way[1:]], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
-
-
-def test_at_every_call_into_the_operating_system(tmp_path: Path) -> None:
-    """Before and after each open, write, flush, rename, link and deletion of one save."""
-    assert killed(tmp_path, "calls") > 40
-
-
-def test_in_the_middle_of_a_write(tmp_path: Path) -> None:
-    """After so many bytes, for sizes all over the file."""
-    assert killed(tmp_path, "bytes") >= 60
-
-
 @pytest.mark.timeout(300)
-def test_at_200_random_moments(tmp_path: Path) -> None:
-    """While one save follows another."""
-    assert killed(tmp_path, "random", "200") == 200
+def test_every_name_is_whole_whenever_the_process_is_killed(tmp_path: Path) -> None:
+    """At each open, write, flush, rename, link and deletion, in the middle of a write, and at 200 random moments."""
+    words = [sys.executable, str(SAVER), str(tmp_path / "nn"), "200"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    calls, sizes, moments = map(int, done.stdout.split())
+    assert calls > 40
+    assert sizes >= 60
+    assert moments == 200

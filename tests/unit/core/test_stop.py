@@ -63,7 +63,7 @@ def test_a_signal_in_the_middle_of_a_line_leaves_it_whole() -> None:
         "import os, signal\n"
         "from rich.console import Console\n"
         "from dexhand.core.stop import StopRequest\n"
-        "from dexhand.app.logs import log_to_console\n"
+        "from dexhand.app.logs import logging_to_console\n"
         "class Interrupting:\n"
         "    encoding = 'utf-8'\n"
         "    def write(self, text):\n"
@@ -72,8 +72,7 @@ def test_a_signal_in_the_middle_of_a_line_leaves_it_whole() -> None:
         "            os.kill(os.getpid(), signal.SIGINT)\n"
         "    def flush(self): pass\n"
         "console = Console(file=Interrupting())\n"
-        "log_to_console(console, 'info')\n"
-        "with StopRequest():\n"
+        "with logging_to_console(console, 'info'), StopRequest():\n"
         "    console.print('playing')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

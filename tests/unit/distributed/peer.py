@@ -1,4 +1,4 @@
-"""One of two processes of ``test_distributed.py``: ``python peer.py talk|follow|lead|die|hang``."""
+"""The other process of ``test_process_group.py``."""
 
 import os
 import signal
@@ -87,8 +87,9 @@ def lead(processes: ProcessGroup) -> Counting:
     return algorithm
 
 
-def main(role: str) -> int:
-    """Join, play a role, leave."""
+def main(role: str, rank: str) -> None:
+    """Join as this rank, talk, follow, lead, die or hang, and leave."""
+    os.environ["RANK"] = rank
     try:
         with join_process_group(timeout=10.0) as processes:
             if role == "talk":
@@ -102,10 +103,4 @@ def main(role: str) -> int:
             elif role == "hang":
                 time.sleep(60.0)
     except LostProcess as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+        sys.exit(f"error: {error}")

@@ -1,6 +1,5 @@
 """Starting several processes, and ending them all."""
 
-import functools
 import os
 import signal
 import sys
@@ -8,16 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from torch.multiprocessing.spawn import start_processes
 
-from dexhand.distributed import launch as launch_module
 from dexhand.distributed.launch import is_launched, launch
 
-
-@pytest.fixture(autouse=True)
-def processes_are_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They need not import torch again."""
-    monkeypatch.setattr(launch_module, "start_processes", functools.partial(start_processes, start_method="fork"))
+pytestmark = pytest.mark.usefixtures("launched_processes_are_forks")
 
 
 def rank() -> int:

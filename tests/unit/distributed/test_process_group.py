@@ -1,16 +1,14 @@
 """Several processes that train together; this one is one of them, the other is real."""
 
+import multiprocessing
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
-from peer import Counting, lead, talk
+from peer import Counting, lead, main, talk
+from torch.distributed.elastic.utils.distributed import get_free_port
 
 from dexhand.distributed.process_group import (
     DistributedAlgorithm,
@@ -21,31 +19,34 @@ from dexhand.distributed.process_group import (
     run_worker,
 )
 
-pytestmark = pytest.mark.usefixtures("forked_python")
-PEER = Path(__file__).with_name("peer.py")
-StartPeer = Callable[[str], "subprocess.Popen[str]"]
+Peer = multiprocessing.context.ForkProcess
+StartPeer = Callable[[str], Peer]
 
 
 @pytest.fixture
 def start_peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartPeer]:
-    """``start_peer(role)`` starts the other process; ``lead`` is process 0, any other role process 1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    peers: list[subprocess.Popen[str]] = []
+    """``start_peer(role)`` forks the other process; ``lead`` is process 0, any other role process 1."""
+    address = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(get_free_port())}
+    for name, value in {**address, "GLOO_SOCKET_IFNAME": "lo"}.items():
+        monkeypatch.setenv(name, value)
+    peers: list[Peer] = []
 
-    def start(role: str) -> "subprocess.Popen[str]":
-        shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
-        theirs = {**os.environ, **shared, "RANK": str(int(role != "lead")), "OMP_NUM_THREADS": "1"}
-        for name, value in {**shared, "RANK": str(int(role == "lead"))}.items():
-            monkeypatch.setenv(name, value)
-        peers.append(subprocess.Popen([sys.executable, str(PEER), role], env=theirs, stderr=subprocess.PIPE, text=True))
+    def start(role: str) -> Peer:
+        monkeypatch.setenv("RANK", str(int(role == "lead")))
+        peers.append(multiprocessing.get_context("fork").Process(target=main, args=(role, str(int(role != "lead")))))
+        peers[-1].start()
         return peers[-1]
 
     yield start
     for peer in peers:
         peer.kill()
-        peer.communicate()
+        peer.join()
+
+
+def has_ended_well(peer: Peer) -> bool:
+    """Wait for it."""
+    peer.join(30)
+    return peer.exitcode == 0
 
 
 def test_processes_tell_each_other(start_peer: StartPeer) -> None:
@@ -53,7 +54,7 @@ def test_processes_tell_each_other(start_peer: StartPeer) -> None:
     peer = start_peer("talk")
     with join_process_group(timeout=30.0) as processes:
         assert talk(processes) == [[{"rank": 0}, {"rank": 1}], "from 0", [1.5, 15.0], [3.0, -1.0], True]
-    assert peer.wait(30) == 0
+    assert has_ended_well(peer)
 
 
 def test_the_leader_takes_the_other_along(start_peer: StartPeer) -> None:
@@ -73,7 +74,7 @@ def test_the_leader_takes_the_other_along(start_peer: StartPeer) -> None:
         led.close()
         led.close()
     assert algorithm.calls.count("close") == 1
-    assert peer.wait(30) == 0
+    assert has_ended_well(peer)
 
 
 def test_a_worker_leaves_signals_to_the_leader(start_peer: StartPeer) -> None:
@@ -91,7 +92,7 @@ def test_a_worker_leaves_signals_to_the_leader(start_peer: StartPeer) -> None:
         run_worker(algorithm, processes)
     assert algorithm.calls == ["iterate", "load_state_dict", "state_dict", "close"]
     assert signal.getsignal(signal.SIGTERM) == before
-    assert peer.wait(30) == 0
+    assert has_ended_well(peer)
 
 
 @pytest.mark.parametrize(("role", "timeout"), [("die", 30.0), ("hang", 1.0)])
