@@ -38,7 +38,7 @@ def _check_env(config: Config) -> None:
 
     if env.viewer and config.sim.backend != "isaacgym":
         raise ConfigError(
-            f"env.viewer=true: this version has no window yet for sim.backend={config.sim.backend}, only for isaacgym. "
+            f"env.viewer=true: this version has no window yet for sim.backend={config.sim.backend}. "
             "Go on without one: env.viewer=false"
         )
 
