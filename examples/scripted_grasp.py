@@ -20,7 +20,6 @@ from torch import Tensor
 import dexhand
 from dexhand.core import quaternions as quat
 from dexhand.core.task_env import TaskEnv
-from dexhand.hands import hand
 from dexhand.sim.kinematics import HandKinematics
 
 GRASP: dict[str, float] = {
@@ -38,10 +37,13 @@ GRASP: dict[str, float] = {
     "lf_mcp": 0.636,
     "lf_dip": 0.313,
 }
-"""A pinch, rad: the pads of thumb, index and middle finger 5 cm apart, at one height, flat on two sides of the box.
+"""A pinch of the right hand, rad: the pads of thumb, index and middle finger 5 cm apart, at one height, flat on two
+sides of the box.
 
 Found by a random search over the hand's kinematics for opposed, level pads with nothing of the hand far below them.
 """
+MIRRORED = ("ARTy", "ARRx", "ARRz")
+"""The base joints that have the opposite sign in the mirror image of a pose, which is the left hand's."""
 PINCHING = ("th_mcp", "ff_mcp", "mf_mcp")
 OPENING = 0.28
 """How much wider the pinching fingers are before they close, rad: some 3 cm on each side."""
@@ -63,25 +65,34 @@ class Expert:
     def __init__(self, env: TaskEnv) -> None:
         task: Any = env.task
         self._env, self._task, self._actions = env, task, task.action_map
-        self._controls = [*hand.BASE_JOINTS, *hand.FINGER_CONTROLS]
+        self._hand = env.simulator.scene.hand
+        self._grasp = self._grasp_of_this_hand()
         self._open = self._posture(-OPENING)
         self._closed = self._posture(SQUEEZE)
         self._root = torch.tensor(env.simulator.scene.hand_position, device=env.device)
         self._find_pinch()
         self._base_at_grasp = torch.zeros(env.num_envs, 6, device=env.device)
 
+    def _grasp_of_this_hand(self) -> dict[str, float]:
+        """``GRASP``, mirrored where the thumb is on the left hand's side, seen from above."""
+        kinematics = HandKinematics(self._hand, (0.0, 0.0, 0.0), torch.device("cpu"))
+        zero = torch.zeros(1, self._hand.num_dofs)
+        is_left = bool(kinematics.poses(zero, zero).pos[0, kinematics.index(self._hand.fingerpads[0]), 1] < 0)
+        return {name: -value if is_left and name in MIRRORED else value for name, value in GRASP.items()}
+
     def _posture(self, closing: float) -> Tensor:
         """Control targets (18,) of the grasp, with the pinching fingers ``closing`` rad further closed."""
-        values = {**GRASP, **{name: GRASP[name] + closing for name in PINCHING}}
-        return torch.tensor([values.get(name, 0.0) for name in self._controls], device=self._env.device)
+        values = {**self._grasp, **{name: self._grasp[name] + closing for name in PINCHING}}
+        controls = (*self._hand.base_joints, *(control.name for control in self._hand.controls))
+        return torch.tensor([values.get(name, 0.0) for name in controls], device=self._env.device)
 
     def _find_pinch(self) -> None:
         """Where the middle of the pads is, seen from the wrist, and the direction in which they press."""
         device = self._env.device
-        kinematics = HandKinematics(self._env.simulator.scene.hand, (0.0, 0.0, 0.0), device)
+        kinematics = HandKinematics(self._hand, (0.0, 0.0, 0.0), device)
         dof_pos = self._actions.joints(self._posture(0.0)[None])
         poses = kinematics.poses(dof_pos, torch.zeros_like(dof_pos))
-        thumb, index, middle = (poses.pos[0, kinematics.index(name)] for name in hand.FINGERPADS[:3])
+        thumb, index, middle = (poses.pos[0, kinematics.index(name)] for name in self._hand.fingerpads[:3])
         self._pinch = (thumb + (index + middle) / 2) / 2
         across = middle - index  # the two fingers lie along one side of the box
         self._pinch_angle = math.atan2(float(-across[0]), float(across[1]))
@@ -105,7 +116,7 @@ class Expert:
         turn_quat = quat.from_rotation_vector(torch.nn.functional.pad(turn[:, None], (2, 0)))
         goal = self._open.repeat(self._env.num_envs, 1)
         goal[:, :3] = state.object_pos[:, 0] - quat.rotate(turn_quat, self._pinch.expand_as(goal[:, :3])) - self._root
-        goal[:, 3:6] = _turned_wrist(turn, GRASP["ARRx"], GRASP["ARRy"])
+        goal[:, 3:6] = _turned_wrist(turn, self._grasp["ARRx"], self._grasp["ARRy"])
         return goal
 
     def _approach(self, targets: Tensor) -> Tensor:
@@ -205,7 +216,9 @@ def main() -> int:
     parser.add_argument("--num-envs", type=int, default=100, help="episodes, played side by side (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of the starts (default 0)")
     parser.add_argument("--strip", metavar="FILE", help="save a strip of six pictures of a success")
-    parser.add_argument("overrides", nargs="*", help="configuration keys, such as task.box.mass=0.2")
+    parser.add_argument(
+        "overrides", nargs="*", help="configuration keys, such as task.box.mass=0.2 or env.hand=dexhand021_left"
+    )
     arguments = parser.parse_args()
 
     env = dexhand.make(

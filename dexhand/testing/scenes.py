@@ -59,7 +59,13 @@ class Pinch:
     closing: tuple[str, ...]
     """The controls that press the pads to the box."""
     box: tuple[float, float, float]
-    """Where the small box is: x and y in metres, and its turn about z in radians."""
+    """Where the small box is: x and y from ``scene.hand_position``, metres, and its turn about z in radians."""
+
+    def mirrored(self) -> "Pinch":
+        """The grasp of the mirror image of the hand."""
+        base = {name: -value if name in ("ARTy", "ARRx", "ARRz") else value for name, value in self.base.items()}
+        x, y, turn = self.box
+        return replace(self, base=base, box=(x, -y, -turn))
 
 
 RIGHT_PINCH = Pinch(
@@ -76,7 +82,7 @@ RIGHT_PINCH = Pinch(
         "lf_mcp": 0.6,
     },
     closing=("th_mcp", "ff_mcp", "mf_mcp"),
-    box=(0.2478, -0.0283, -0.0667),
+    box=(0.1478, 0.0217, -0.0667),
 )
 
 
@@ -144,7 +150,8 @@ def small_box_in_the_pinch(sim: Simulator, pinch: Pinch) -> Tensor:
     pose = boxes_at(sim)
     x, y, turn = pinch.box
     index = sim.scene.objects.index(SMALL_BOX)
-    pose[:, index, :2] = torch.tensor((x, y), device=sim.device)
+    hand_x, hand_y, _ = sim.scene.hand_position
+    pose[:, index, :2] = torch.tensor((hand_x + x, hand_y + y), device=sim.device)
     pose[:, index, 5:] = torch.tensor((math.sin(turn / 2), math.cos(turn / 2)), device=sim.device)
     return pose
 

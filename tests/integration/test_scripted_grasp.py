@@ -24,11 +24,20 @@ def example() -> ModuleType:
 
 
 @pytest.mark.timeout(600)  # MuJoCo Warp compiles its kernels the first time on a machine
-@pytest.mark.parametrize(("backend", "num_envs"), [("mock", 32), ("mujoco", 32), ("mujoco_warp", 4), ("isaacgym", 4)])
-def test_the_expert_lifts_and_holds_the_box(example: ModuleType, backend: str, num_envs: int) -> None:
+@pytest.mark.parametrize(
+    ("backend", "hand", "num_envs"),
+    [
+        ("mock", "dexhand021_right", 32),
+        ("mujoco", "dexhand021_right", 32),
+        ("mujoco", "dexhand021_left", 32),
+        ("mujoco_warp", "dexhand021_right", 4),
+        ("isaacgym", "dexhand021_right", 4),
+    ],
+)
+def test_the_expert_lifts_and_holds_the_box(example: ModuleType, backend: str, hand: str, num_envs: int) -> None:
     """At least nine of ten boxes within reach, through all three stages, by actions in [-1, 1] alone."""
     physics = ["physics=fast"] if backend == "mock" else []
-    env = dexhand.make("BlindGrasping", f"sim.backend={backend}", *physics, num_envs=num_envs)
+    env = dexhand.make("BlindGrasping", f"sim.backend={backend}", f"env.hand={hand}", *physics, num_envs=num_envs)
     result = example.play(env, seed=3)
     env.close()
     assert result.reachable.float().mean() > 0.3
