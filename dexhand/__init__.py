@@ -17,6 +17,6 @@ def make(task: str = "BaseTask", *overrides: str, num_envs: int | None = None) -
     sizes = [] if num_envs is None else [f"env.numEnvs={num_envs}"]
     config = compose([f"task={task}", *sizes, *overrides])
 
-    from dexhand.app.build import build_env  # not before: what is wrong with the configuration needs no torch
+    from dexhand.app.build import build_task_env  # not before: what is wrong with the configuration needs no torch
 
-    return build_env(config)
+    return build_task_env(config)

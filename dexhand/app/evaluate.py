@@ -14,10 +14,9 @@ from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import EvalLoop, LoadedPolicy
-from dexhand.core.interfaces import Clock
+from dexhand.core.interfaces import Clock, VecEnv
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
-from dexhand.core.task_env import TaskEnv
 from dexhand.sinks.console import GamesConsoleSink
 from dexhand.workspace.checkpoint_names import CheckpointSource
 from dexhand.workspace.workspace import Run
@@ -50,7 +49,7 @@ def play(invocation: Invocation, source: CheckpointSource, console: Console) -> 
     return 0
 
 
-def _watcher(invocation: Invocation, source: CheckpointSource, env: TaskEnv, clock: Clock) -> ReloadWatcher:
+def _watcher(invocation: Invocation, source: CheckpointSource, env: VecEnv, clock: Clock) -> ReloadWatcher:
     config, train = invocation.config, invocation.config.train
     changes = FolderChanges() if train.reloadOn == "event" else None
     load = build.policy_loader(config, env)
@@ -81,16 +80,15 @@ def _play(
     first: LoadedPolicy,
     run: Run,
     watcher: ReloadWatcher,
-    env: TaskEnv,
+    env: VecEnv,
     console: Console,
     clock: Clock,
     stop: StopRequest,
 ) -> None:
     train = invocation.config.train
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
-    sinks = build.build_sinks(run.summaries)
-    if train.testGamesNum == 0 and log.isEnabledFor(logging.INFO):
-        sinks.append(GamesConsoleSink(console, clock))
+    shows = train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
+    sinks = build.build_sinks(invocation.config, run, (lambda: GamesConsoleSink(console, clock)) if shows else None)
     report = Report(
         first,
         games=train.testGamesNum,

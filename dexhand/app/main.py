@@ -117,7 +117,7 @@ def _describe(config: Config, verb: str, start: str, console: Console) -> None:
     """The plan of a dry run."""
     limit = "" if config.train.test else f" up to iteration {config.train.maxIterations}"
     for line in (
-        f"# {verb} {config.task.name} in {config.env.numEnvs} environments{limit}",
+        f"# {verb} {config.subject} in {config.env.numEnvs} environments{limit}",
         f"# from {start}; nothing was started: dry run",
     ):
         console.print(line, markup=False, soft_wrap=True)

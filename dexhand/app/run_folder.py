@@ -23,7 +23,7 @@ def new_run(kind: RunKind, invocation: Invocation, clock: Clock, played: Path | 
     """A new run in a folder of its own, held for as long as it lasts, recorded and shown in the workspace."""
     config = invocation.config
     workspace = _workspace(config.train)
-    run = workspace.create_run(config.train.experimentName or config.task.name, kind, clock)
+    run = workspace.create_run(config.train.experimentName or config.subject, kind, clock)
     with lock_run(run):
         _record(run, invocation, played)
         _show(run, kind, workspace)

@@ -15,7 +15,7 @@ from dexhand.app.run_folder import go_on, new_run
 from dexhand.checkpoints.store import CheckpointError, CheckpointStore
 from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
-from dexhand.config.schema import Config
+from dexhand.config.schema import Config, TrainConfig
 from dexhand.core.clock import SystemClock
 from dexhand.core.interfaces import Algorithm, Clock, MetricSink
 from dexhand.core.process_state import process_state_restored
@@ -49,10 +49,10 @@ def train(invocation: Invocation, checkpoint: Path | None, continued: Run | None
     """
     build.check_machine(invocation.config)
     try:
-        with join_process_group(str(build.device_of(invocation.config)), PROCESS_TIMEOUT) as processes:
-            if processes.is_leader:
-                return _lead(invocation, checkpoint, continued, console, processes)
-            run_worker(_algorithm(invocation.config, processes), processes)
+        with join_process_group(str(build.device_of(invocation.config)), PROCESS_TIMEOUT) as group, ExitStack() as held:
+            if group.is_leader:
+                return _lead(invocation, checkpoint, continued, console, group, held)
+            run_worker(_algorithm(invocation.config, group, held), group)
     except NoSuchDevice as error:
         raise ConfigError(f"env.device={invocation.config.env.device}: {error}") from None
     except LostProcess as error:
@@ -62,16 +62,18 @@ def train(invocation: Invocation, checkpoint: Path | None, continued: Run | None
 
 
 def _algorithm(
-    config: Config, processes: ProcessGroup, hard_example_sinks: Sequence[HardExampleSink] = ()
+    config: Config, group: ProcessGroup, held: ExitStack, hard_example_sinks: Sequence[HardExampleSink] = ()
 ) -> Algorithm:
-    """The learner of one process: on its own device, and with random numbers of its own."""
+    """The learner of one process, with its own device and random numbers. ``held`` closes its environments."""
     own = deepcopy(config)
-    own.train.seed += processes.rank
-    own.train.hardExamples.enabled &= processes.is_leader
-    if processes.size > 1:
-        own.env.device = str(processes.device)
+    own.train.seed += group.rank
+    own.train.hardExamples.enabled &= group.is_leader
+    if group.size > 1:
+        own.env.device = str(group.device)
     build.set_up_process(own)
-    return build.build_algorithm(own, build.build_env(own), processes, hard_example_sinks)
+    env = build.build_env(own)
+    held.callback(env.close)
+    return build.build_algorithm(own, env, group, hard_example_sinks)
 
 
 def _lead(
@@ -79,46 +81,44 @@ def _lead(
     checkpoint: Path | None,
     continued: Run | None,
     console: Console,
-    processes: ProcessGroup,
+    group: ProcessGroup,
+    held: ExitStack,
 ) -> int:
     config, clock = invocation.config, SystemClock()
     takes_all = continued is not None or config.train.resume == "exact"
-    with ExitStack() as held:
-        if continued is not None:  # before its checkpoint is read: another process may just be saving its last one
-            held.enter_context(lock_run(continued))
-        start = None if checkpoint is None else _Start(checkpoint, _read(checkpoint, config, takes_all))
-        hard_example_sinks: list[HardExampleSink] = []  # filled when the run has a folder
-        algorithm = _algorithm(config, processes, hard_example_sinks)
-        if processes.size > 1:
-            algorithm = DistributedAlgorithm(algorithm, processes)
-            log.info("%d processes train together, each in %d environments", processes.size, config.env.numEnvs)
-        best_return = None if start is None else _take_over(start, algorithm, takes_all)
-        first_step = None
-        if continued is None:
-            run = held.enter_context(new_run("train", invocation, clock))
-        else:
-            run, first_step = continued, algorithm.frames_done + 1
-            go_on(run, invocation)
-        sinks = build.build_training_sinks(config, run, first_step)
-        hard_example_sinks += sinks.hard_examples
-        result = _run_loop(config, algorithm, run, console, clock, best_return, sinks.metrics)
-    return _conclude(result, run, config)
+    if continued is not None:  # before its checkpoint is read: another process may just be saving its last one
+        held.enter_context(lock_run(continued))
+    start = None if checkpoint is None else _Start(checkpoint, _read(checkpoint, config, takes_all))
+    hard_example_sinks: list[HardExampleSink] = []  # filled when the run has a folder
+    algorithm = _algorithm(config, group, held, hard_example_sinks)
+    if group.size > 1:
+        algorithm = DistributedAlgorithm(algorithm, group)
+        log.info("%d processes train together, each in %d environments", group.size, config.env.numEnvs)
+    best_return = None if start is None else _take_over(start, algorithm, takes_all)
+    first_step = None
+    if continued is None:
+        run = held.enter_context(new_run("train", invocation, clock))
+    else:
+        run, first_step = continued, algorithm.frames_done + 1
+        go_on(run, invocation)
+
+    def progress() -> MetricSink:
+        done, last, episodes = algorithm.iterations_done, config.train.maxIterations, config.train.logInterval
+        return ConsoleSink(console, clock, iterations_done=done, max_iterations=last, episodes_between=episodes)
+
+    sinks = build.build_sinks(config, run, progress if log.isEnabledFor(logging.INFO) else None, first_step)
+    hard_example_sinks += build.hard_example_sinks(sinks, run)
+    return _conclude(_run_loop(config, algorithm, run, clock, best_return, sinks), run, config)
 
 
 def _run_loop(
     config: Config,
     algorithm: Algorithm,
     run: Run,
-    console: Console,
     clock: Clock,
     best_return: float | None,
-    sinks: list[MetricSink],
+    sinks: Sequence[MetricSink],
 ) -> TrainResult:
-    done, last = algorithm.iterations_done, config.train.maxIterations
-    if log.isEnabledFor(logging.INFO):
-        episodes = config.train.logInterval
-        progress = ConsoleSink(console, clock, iterations_done=done, max_iterations=last, episodes_between=episodes)
-        sinks.append(progress)
     store = CheckpointStore(run.checkpoints, keep=config.train.keepCheckpoints)
     store.remove_leftovers()
     loop = TrainLoop(
@@ -126,11 +126,12 @@ def _run_loop(
         store,
         sinks,
         clock=clock,
-        max_iterations=last,
+        max_iterations=config.train.maxIterations,
         save_frequency=config.train.saveFrequency,
         save_interval=config.train.saveInterval,
         target_score=config.train.targetScore,
         best_return=best_return,
+        contract=build.contract_of(config),
     )
     with StopRequest() as stop, ExitStack() as closing:
         for sink in sinks:
@@ -182,7 +183,7 @@ def _take_over(start: _Start, algorithm: Algorithm, takes_all: bool) -> float | 
     """Take over everything or the weights alone; returns the best mean return so far."""
     try:
         if not takes_all:
-            algorithm.load_weights(start.state["model"])
+            algorithm.load_weights(start.state)
             log.info("Beginning with the weights of %s, everything else fresh", start.checkpoint)
             return None
         algorithm.load_state_dict(start.state)
@@ -197,10 +198,17 @@ def _conclude(result: TrainResult, run: Run, config: Config) -> int:
     log.info("Stopped after %d iterations: %s; %s", result.iterations_done, result.reason, best)
     if result.checkpoint is not None:
         log.info("Saved %s", result.checkpoint)
-        log.info("Play it: python scripts/train.py task=%s test=true checkpoint=%s", config.task.name, run.name)
+        log.info("Play it: python scripts/train.py %s test=true checkpoint=%s", _what(config), run.name)
         if result.reason == "stop requested":
             log.info("Go on in this run: python scripts/train.py resume=%s", run.name)
     if result.unsaved is not None:
         log.error("The last iteration, %d, is in no checkpoint: %s", result.iterations_done, result.unsaved)
         return 1
     return 0
+
+
+def _what(config: Config) -> str:
+    """The words that say what a policy of this training plays, and how it is computed."""
+    factory, algorithm = config.env.factory, config.train.algorithm
+    words = [f"task={config.task.name}" if factory is None else f"env.factory={factory}"]
+    return " ".join(words if algorithm == TrainConfig.algorithm else [*words, f"train.algorithm={algorithm}"])

@@ -1,6 +1,7 @@
 """From a command line to a typed, complete and checked ``Config``. Hydra composes; nothing here imports torch."""
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.explain import COMPOSITION_ERRORS, about_key, explain
 from dexhand.config.keys import all_keys
 from dexhand.config.overrides import Override, Overrides, hydra_words, read_overrides, searchpath_of, spelling_warnings
+from dexhand.config.plugins import settled
 from dexhand.config.schema import Config, TrainConfig
 from dexhand.config.sources import CFG, Sources, find_sources, names_of, read_yaml
 from dexhand.config.task_schema import TASKS, BaseTaskConfig
@@ -81,7 +83,8 @@ def compose_with_warnings(
         raise explain(error, overrides, sources, keys) from None
     _fill_in(typed)
     validate(typed)
-    return Composed(typed, (*spelling_warnings(overrides), *warnings, *_without_effect(typed)))
+    without_effect = (*_without_effect(typed), *_ignored(typed, overrides))
+    return Composed(typed, (*spelling_warnings(overrides), *warnings, *without_effect))
 
 
 def to_yaml(config: Config, section: str = "") -> str:
@@ -148,8 +151,16 @@ def _tree(values: Values) -> DictConfig:
 
 # --- the run that a test plays ----------------------------------------------------------------------------------------
 
-_WORLD = ("task.", "sim.dt", "env.controlDecimation", "env.hand", "env.initialHandPos", "env.actuators.")
-"""What a policy takes for granted: what it sees and does, how often, and with which hand."""
+_WORLD = (
+    *("task.", "sim.dt", "env.controlDecimation", "env.hand", "env.initialHandPos", "env.actuators."),
+    *("env.factory", "train.algorithm"),
+)
+"""What a policy takes for granted: what it sees and does, how often, with which hand, and how it is computed."""
+
+_OF_TASKS = re.compile(
+    r"task|actuators|physics|(task|sim|env\.actuators)\..*|env\.(hand|viewer|controlDecimation|initialHandPos).*"
+)
+"""Keys without effect where ``env.factory`` makes the environments."""
 
 
 def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | None:
@@ -172,7 +183,9 @@ def _compose_like(config_file: Path, overrides: Overrides, sources: Sources) -> 
         is_given = key in overrides or ("actuators" in overrides and key.startswith("env.actuators."))
         if key.startswith(_WORLD) and not is_given:
             values[key] = value
-    return values, [*warnings, f"task={name}, which {config_file.parent.name} was trained for"]
+    factory = values.get("env.factory")
+    played = f"task={name}" if factory is None else f"env.factory={factory}"
+    return values, [*warnings, f"{played}, which {config_file.parent.name} was trained for"]
 
 
 # --- types ------------------------------------------------------------------------------------------------------------
@@ -226,8 +239,10 @@ def _fill_in(config: Config) -> None:
     if ppo.minibatch_size == 0:
         batch = ppo.horizon_length * env.numEnvs
         ppo.minibatch_size = batch // 4 if batch % 4 == 0 else batch
-    if config.task.module is not None and config.task.module.endswith(".py"):
-        config.task.module = str(Path(config.task.module).resolve())  # the run may be continued from elsewhere
+    # the run may be continued from another folder
+    config.task.module = None if config.task.module is None else settled(config.task.module)
+    env.factory = None if env.factory is None else settled(env.factory)
+    train.algorithm, train.sinks = settled(train.algorithm), [settled(sink) for sink in train.sinks]
     if env.hand not in known_hands():
         env.hand = str(Path(env.hand).resolve())
 
@@ -236,3 +251,10 @@ def _without_effect(config: Config) -> Iterator[str]:
     weight = config.task.reward_weights.object_height
     if type(config.task) is BaseTaskConfig and config.task.module is None and weight != 0.0:
         yield f"task.reward_weights.object_height={weight} has no effect: task=BaseTask has no object"
+
+
+def _ignored(config: Config, overrides: Overrides) -> Iterator[str]:
+    """What the command line gives for tasks, where there is none."""
+    for key, override in overrides.items() if config.env.factory is not None else ():
+        if _OF_TASKS.fullmatch(key):
+            yield f"{override.shown} has no effect: env.factory={config.env.factory} makes the environments"

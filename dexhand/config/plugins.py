@@ -50,8 +50,8 @@ def check_plugin_name(key: str, value: str, known: Sequence[str] = ()) -> None:
 
 def settled(value: str) -> str:
     """``value`` with an absolute path, where it names a file: a run may be continued from another folder."""
-    module, colon, name = value.rpartition(":") if ".py:" in value else (value, "", "")
-    return f"{Path(module).resolve()}{colon}{name}" if module.endswith(".py") else value
+    path, dot, name = value.partition(".py")
+    return f"{Path(path).resolve()}{dot}{name}" if dot and name[:1] in ("", ":") else value
 
 
 def load_module(module: str, where: str) -> ModuleType:

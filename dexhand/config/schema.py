@@ -10,6 +10,8 @@ from dexhand.config.option import option
 from dexhand.config.task_schema import BaseTaskConfig
 
 BACKENDS = ("auto", "mujoco", "mujoco_warp", "isaacgym", "mock")
+ALGORITHMS = ("rl_games", "mock")
+SINKS = ("console", "tensorboard")
 
 
 # --- sim --------------------------------------------------------------------------------------------------------------
@@ -103,6 +105,11 @@ class EnvConfig:
     """The environments and what stands in them."""
 
     numEnvs: int | None = option(None, "parallel environments; null = 1024 for training, 4 for testing", low=1)
+    factory: str | None = option(
+        None,
+        "environments of your own instead of a task's: package.module:Name or file.py:Name, called with num_envs, "
+        "device and seed",
+    )
     device: str = option("auto", "where tensors live: auto, cpu, cuda or cuda:<index>")
     viewer: bool | None = option(
         None, "watch in a window while it runs; null = in tests, where simulator and machine have one (Isaac Gym has)"
@@ -228,6 +235,14 @@ class TrainConfig:
     logInterval: int | None = option(
         None, "finished episodes between two lines of a training's progress; null = a line every 5 s", low=1
     )
+    sinks: list[str] = option(
+        list(SINKS),
+        f"where metrics go: {', '.join(SINKS)}, or code of your own, which is called with the run folder",
+    )
+    algorithm: str = option(
+        "rl_games",
+        f"what learns: {', '.join(ALGORITHMS)}, package.module:Name or file.py:Name, called with env and config",
+    )
     network: NetworkConfig = option(NetworkConfig, "the network")
     ppo: PpoConfig = option(PpoConfig, "the learner")
     hardExamples: HardExamplesConfig = option(HardExamplesConfig, "the worst episodes")
@@ -242,3 +257,8 @@ class Config:
     env: EnvConfig = option(EnvConfig, "the environments")
     task: BaseTaskConfig = option(BaseTaskConfig, "the task")
     train: TrainConfig = option(TrainConfig, "training and testing")
+
+    @property
+    def subject(self) -> str:
+        """What is trained, in a word: the task, or the class or function that makes the environments."""
+        return self.task.name if self.env.factory is None else self.env.factory.rpartition(":")[2].strip("_")

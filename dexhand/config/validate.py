@@ -7,7 +7,8 @@ from typing import Any
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
-from dexhand.config.schema import Config
+from dexhand.config.plugins import check_plugin_name
+from dexhand.config.schema import ALGORITHMS, SINKS, Config
 from dexhand.hands.spec import HandError, load_hand
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -19,8 +20,17 @@ def validate(config: Config) -> None:
     task_schema: Any = type(config.task)
     for name, key in all_keys(task_schema).items():
         key.check(attrgetter(name)(config))
+    _check_plugins(config)
     _check_env(config)
     _check_train(config)
+
+
+def _check_plugins(config: Config) -> None:
+    check_plugin_name("train.algorithm", config.train.algorithm, ALGORITHMS)
+    for sink in config.train.sinks:
+        check_plugin_name("train.sinks", sink, SINKS)
+    if config.env.factory is not None:
+        check_plugin_name("env.factory", config.env.factory)
 
 
 def _check_env(config: Config) -> None:
@@ -62,7 +72,7 @@ def _check_train(config: Config) -> None:
             "do. Set one of them to true"
         )
     batch = ppo.horizon_length * (config.env.numEnvs or 0)
-    if not train.test and batch % ppo.minibatch_size:
+    if train.algorithm == "rl_games" and not train.test and batch % ppo.minibatch_size:
         raise ConfigError(
             f"train.ppo.minibatch_size={ppo.minibatch_size} does not divide the rollout of {batch} samples "
             f"(train.ppo.horizon_length={ppo.horizon_length} x env.numEnvs={config.env.numEnvs}). "

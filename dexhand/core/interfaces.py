@@ -410,6 +410,8 @@ class Algorithm(Protocol):
     def state_dict(self) -> dict[str, Any]:
         """Everything a resumed run needs: nested dictionaries, lists, tensors and plain values only.
 
+        Others read two keys: ``model``, the policy's weights by name, and ``epoch``, equal to ``iterations_done``. All
+        other keys are the learner's own; ``train_loop`` is taken, a checkpoint has ``TrainLoop``'s state there.
         Tensors may be the learner's own: save or copy them before the next ``iterate``.
         """
 
@@ -419,30 +421,45 @@ class Algorithm(Protocol):
         Raises ``ValueError`` naming what does not fit, and changes nothing then.
         """
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Begin with the network of another run (``state_dict()["model"]``) and everything else fresh.
+    def load_weights(self, state: Mapping[str, Any]) -> None:
+        """Begin with the networks of ``state_dict()`` of another run and everything else fresh.
 
-        Raises ``ValueError`` naming what does not fit, and changes nothing then.
+        Only ``model`` must be there. Raises ``ValueError`` naming what does not fit, and changes nothing then.
         """
 
     def policy(self) -> Policy:
         """The policy as it is now; later iterations do not change it."""
 
     def close(self) -> None:
-        """Free what is held."""
+        """Free what is held, but not the environments: whoever made them closes them."""
+
+
+class AlgorithmClass(Protocol):
+    """A class of learners, which ``train.algorithm`` may name."""
+
+    def __call__(self, env: VecEnv, config: Any) -> Algorithm:
+        """Make a learner of ``env``. ``config`` is the run's ``dexhand.config.schema.Config``.
+
+        A class that can train in several processes also takes ``group``, a ``ProcessGroup``.
+        """
+
+    def policy_from_state(
+        self, state: dict[str, Any], *, num_observations: int, num_actions: int, device: device
+    ) -> Policy:
+        """The policy of ``Algorithm.state_dict()``, as a static or class method; the state is copied.
+
+        Raises ``ValueError`` where it is for other numbers of observations F or actions A.
+        """
 
 
 # --- around it --------------------------------------------------------------------------------------------------------
 
 
 class MetricSink(Protocol):
-    """Where numbers and pictures go."""
+    """Where numbers go."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Record ``values``, finite or not, at ``step`` (environment frames). They are copied."""
-
-    def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-        """Record pictures, uint8 (H, W, 3). A sink that cannot show pictures ignores them."""
 
     def close(self) -> None:
         """Write out what is pending. Calling it again does nothing."""

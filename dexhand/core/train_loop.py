@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from dexhand.core.interfaces import Algorithm, Clock, Iteration, MetricSink
@@ -48,12 +49,19 @@ def best_return_of(state: Mapping[str, Any]) -> float | None:
     return best
 
 
+def contract_in(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What the observations and actions of a checkpoint mean; empty where it was not written by a ``TrainLoop``."""
+    contract: dict[str, Any] = state.get("train_loop", {}).get("contract", {})
+    return contract
+
+
 class TrainLoop:
     """Drives an ``Algorithm``.
 
     A checkpoint is written every ``save_frequency`` iterations (numbered), when the mean return is better than ever,
     when ``save_interval`` seconds have passed since the last one, and at the end. Where that fails (disk full, folder
-    gone or not writable) training goes on, and saving is tried again and again.
+    gone or not writable) training goes on, and saving is tried again and again. To the learner's state it adds
+    ``train_loop``: the best mean return, and ``contract``, what observations and actions mean.
     """
 
     def __init__(
@@ -68,6 +76,7 @@ class TrainLoop:
         save_interval: float,
         target_score: float | None = None,
         best_return: float | None = None,
+        contract: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """``best_return`` is the mark to beat of the run that is continued; see ``best_return_of``."""
         self.algorithm = algorithm
@@ -79,6 +88,7 @@ class TrainLoop:
         self.save_interval = save_interval
         self.target_score = target_score
         self.best_return = best_return
+        self.contract = dict(contract)
         self._last_try = clock.monotonic()
         self._unsaved: str | None = None
 
@@ -96,7 +106,10 @@ class TrainLoop:
         return TrainResult(reason, self.algorithm.iterations_done, self.best_return, checkpoint, self._unsaved)
 
     def _state_dict(self) -> dict[str, Any]:
-        return {**self.algorithm.state_dict(), "train_loop": {"best_return": self.best_return}}
+        return {
+            **self.algorithm.state_dict(),
+            "train_loop": {"best_return": self.best_return, "contract": self.contract},
+        }
 
     def _reason_to_stop(self, mean_return: float | None, stop: StopRequest) -> str:
         if self.target_score is not None and mean_return is not None and mean_return >= self.target_score:

@@ -180,9 +180,9 @@ class DistributedAlgorithm:
         """See ``Algorithm.load_state_dict``."""
         self._everywhere("load_state_dict", state)
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+    def load_weights(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_weights``."""
-        self._everywhere("load_weights", weights)
+        self._everywhere("load_weights", state)
 
     def policy(self) -> Policy:
         """See ``Algorithm.policy``."""

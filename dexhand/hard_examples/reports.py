@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -117,6 +117,7 @@ class HardExampleReport:
         }
 
 
+@runtime_checkable
 class HardExampleSink(Protocol):
     """Where reports of hard examples go."""
 

@@ -19,7 +19,7 @@ RANKINGS = ("return", "sample_loss")
 """By what episodes are the worst: the lowest return, and the highest mean loss of their samples."""
 
 
-class SampledAlgorithm(Algorithm, Protocol):
+class AlgorithmWithSampleLosses(Algorithm, Protocol):
     """An ``Algorithm`` that knows the loss of each sample it has learned from."""
 
     @property
@@ -50,7 +50,7 @@ class WorstEpisodesTracker:
 
     def __init__(
         self,
-        algorithm: SampledAlgorithm,
+        algorithm: AlgorithmWithSampleLosses,
         recorder: EpisodeRecorder,
         settings: WorstEpisodeSettings,
         sinks: Sequence[HardExampleSink],
@@ -159,9 +159,9 @@ class WorstEpisodesTracker:
                 tracker.load_state_dict(kept["trackers"][tracker.ranking])
             self._poses = {key: ResetPose(**pose) for key, pose in kept["poses"].items()}
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+    def load_weights(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_weights``."""
-        self._algorithm.load_weights(weights)
+        self._algorithm.load_weights(state)
 
     def policy(self) -> Policy:
         """See ``Algorithm.policy``."""

@@ -44,7 +44,7 @@ class MockAlgorithm:
         tracker: HardExampleTracker | None = None,
         report_interval: int = 50,
         on_report: Callable[[HardExampleReport], None] = lambda report: None,
-        processes: ProcessGroup | None = None,
+        group: ProcessGroup | None = None,
         sharded: bool = False,
     ) -> None:
         """``batch_size`` is that of all processes together; ``on_report`` is called in process 0.
@@ -52,9 +52,9 @@ class MockAlgorithm:
         A report is made after every step whose number, counted from 0, is a multiple of ``report_interval``, except
         step 0, and at the end. Raises ``ValueError``.
         """
-        self.processes = processes or ProcessGroup(torch.device("cpu"))
-        if batch_size < 1 or batch_size % self.processes.size:
-            raise ValueError(f"batch_size={batch_size} must be a positive multiple of {self.processes.size} processes")
+        self.group = group or ProcessGroup(torch.device("cpu"))
+        if batch_size < 1 or batch_size % self.group.size:
+            raise ValueError(f"batch_size={batch_size} must be a positive multiple of {self.group.size} processes")
         if report_interval < 1:
             raise ValueError(f"report_interval={report_interval} must be at least 1")
         self.dataset = dataset or MockDataset()
@@ -65,9 +65,9 @@ class MockAlgorithm:
         self.on_report = on_report
         self.sharded = sharded
         self._generator = torch.Generator().manual_seed(seed)
-        self.model = MockModel(self._generator).to(self.processes.device)
+        self.model = MockModel(self._generator).to(self.group.device)
         if sharded:
-            shard(self.model, "compute_loss", self.processes.device, self.processes.size)
+            shard(self.model, "compute_loss", self.group.device, self.group.size)
         self._parameters = list(self.model.parameters())
         self.optimizer = torch.optim.AdamW(self._parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -94,7 +94,7 @@ class MockAlgorithm:
         losses, predictions = self.model.compute_loss(batch, keep)
         torch.autograd.backward(losses.mean())
         if not self.sharded:
-            self.processes.average(self._gradients())
+            self.group.average(self._gradients())
         grad_norm = torch.nn.utils.clip_grad_norm_(self._parameters, LARGEST_GRAD_NORM)
         clipped = _norm(self._gradients())
         rate = self.optimizer.param_groups[0]["lr"]
@@ -102,11 +102,11 @@ class MockAlgorithm:
         self.schedule.step()
         self._iterations_done += 1
         means = torch.stack((losses.detach().mean(), predictions.entropy, predictions.accuracy))
-        self.processes.average([means])
+        self.group.average([means])
         loss, entropy, accuracy = means.tolist()
         metrics = {
             "losses/loss": loss,
-            "losses/max_per_sample": float(self.processes.largest(losses.detach().max())),
+            "losses/max_per_sample": float(self.group.largest(losses.detach().max())),
             "losses/token_entropy": entropy,
             "info/token_accuracy": accuracy,
             "info/grad_norm": float(whole(grad_norm)),
@@ -122,13 +122,13 @@ class MockAlgorithm:
 
     def _next_batch(self) -> tuple[MockBatch, Tensor]:
         """The part of the next batch for this process, and which words the model may see: see ``compute_loss``."""
-        share = self.batch_size // self.processes.size
-        first = share * self.processes.rank
+        share = self.batch_size // self.group.size
+        first = share * self.group.rank
         # every process draws for all, so that its numbers do not depend on how many there are
         keep = (torch.rand(self.batch_size, PROMPT_LENGTH, generator=self._generator) >= HIDDEN_FRACTION).float()
         batch = self.dataset.batch(self._position + first, share)
         self._position += self.batch_size
-        device = self.processes.device
+        device = self.group.device
         moved = {name: getattr(batch, name).to(device) for name in ("images", "tokens", "token_mask", "state")}
         return MockBatch(keys=batch.keys, **moved), keep[first : first + share].to(device)
 
@@ -145,8 +145,8 @@ class MockAlgorithm:
 
     def _report(self, tracker: HardExampleTracker, step: int) -> Metrics:
         """Gather the reports of all processes; process 0 hands on what they say together."""
-        reports = self.processes.gather(tracker.report(step))
-        if not self.processes.is_leader:
+        reports = self.group.gather(tracker.report(step))
+        if not self.group.is_leader:
             return {}
         report = merge_reports(reports, tracker.report_size)
         self.on_report(report)
@@ -156,13 +156,13 @@ class MockAlgorithm:
         """See ``Algorithm.state_dict``: the same however many processes there are, sharded or not."""
         return {
             "mock_training": self._identity(),
-            "iterations_done": self._iterations_done,
+            "epoch": self._iterations_done,
             "position": self._position,
             "model": self._weights(),
             "optimizer": whole(self.optimizer.state_dict()),
             "schedule": self.schedule.state_dict(),
             "random": self._generator.get_state(),
-            "hard_examples": [] if self.tracker is None else self.processes.gather(self.tracker.state_dict()),
+            "hard_examples": [] if self.tracker is None else self.group.gather(self.tracker.state_dict()),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -172,19 +172,26 @@ class MockAlgorithm:
         self._load_optimizer(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self._generator.set_state(state["random"].cpu())
-        self._iterations_done = state["iterations_done"]
+        self._iterations_done = state["epoch"]
         self._position = state["position"]
         if self.tracker is not None:
-            self.tracker.load_state_dict(*state["hard_examples"][self.processes.rank :: self.processes.size])
+            self.tracker.load_state_dict(*state["hard_examples"][self.group.rank :: self.group.size])
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+    def load_weights(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_weights``."""
-        check_weights(self.model, weights)
-        self._load_weights(weights)
+        check_weights(self.model, state["model"])
+        self._load_weights(state["model"])
 
     def policy(self) -> MockModelPolicy:
         """See ``Algorithm.policy``."""
-        return MockModelPolicy(self._weights(), self.processes.device)
+        return MockModelPolicy(self._weights(), self.group.device)
+
+    @staticmethod
+    def policy_from_state(
+        state: Mapping[str, Any], *, num_observations: int, num_actions: int, device: torch.device
+    ) -> MockModelPolicy:
+        """See ``AlgorithmClass.policy_from_state``; it fits any environment."""
+        return MockModelPolicy(state["model"], device, num_actions)
 
     def close(self) -> None:
         """See ``Algorithm.close``; what has not been reported of the hard examples is reported now."""
@@ -201,7 +208,7 @@ class MockAlgorithm:
 
     def _check(self, state: Mapping[str, Any]) -> None:
         """Raises ``ValueError`` where something is missing or of another training."""
-        for name in ("mock_training", "iterations_done", "position", "model", "optimizer", "schedule", "random"):
+        for name in ("mock_training", "epoch", "position", "model", "optimizer", "schedule", "random"):
             if name not in state:
                 raise ValueError(f"there is no {name!r}: this is not the complete state of a mock training")
         for name, value in self._identity().items():
@@ -209,7 +216,7 @@ class MockAlgorithm:
                 raise ValueError(f"{name}={value}, but the training had {state['mock_training'].get(name)}")
         check_weights(self.model, state["model"])
         moments = state["optimizer"]["state"]
-        if state["iterations_done"] and set(moments) != set(range(len(self._parameters))):
+        if state["epoch"] and set(moments) != set(range(len(self._parameters))):
             raise ValueError(f"the optimizer knows {len(moments)} arrays; the model has {len(self._parameters)}")
 
     @torch.no_grad()

@@ -31,7 +31,8 @@ class MockEnv:
     An action (N, 2) moves the point by ``SPEED * action`` metres. Distances are the larger of the two coordinates'
     absolute values, d = max(|x|, |y|). Episodes begin at a d drawn uniformly from (1/8, 9/8], anywhere on that
     square. They end in success within ``REACH`` of the origin, in failure beyond ``ARENA``, and in a timeout after
-    ``max_episode_steps``. Observations (N, 3): x and y in metres, and the share of the time that is left.
+    ``max_episode_steps``. Observations (N, 3): x and y in metres, and the share of the time that is left. With
+    ``critic`` there are critic observations (N, 2): the steps of the episode so far, and d at its start.
 
     Reward terms: ``progress`` is the distance won in the step, where the goal counts as distance 0 when it is reached;
     ``time`` is -1/4; ``success`` is 1 and ``failure`` -1 in the step that ends so.
@@ -60,6 +61,7 @@ class MockEnv:
         seed: int = 0,
         max_episode_steps: int = 16,
         device: str | torch.device = "cpu",
+        critic: bool = False,
     ) -> None:
         """Raises ``ValueError`` where episodes are too short for the best return to be as stated."""
         if max_episode_steps < 5:
@@ -68,11 +70,13 @@ class MockEnv:
         self.device = torch.device(device)
         self.max_episode_steps = max_episode_steps
         self.single_observation_space = Box(-np.inf, np.inf, (3,), np.float32)
+        self.single_critic_observation_space = Box(-np.inf, np.inf, (2,), np.float32) if critic else None
         self.single_action_space = Box(-1.0, 1.0, (2,), np.float32)
         self._generator = torch.Generator(device=self.device)
         self._generator.manual_seed(seed)
         self._position = torch.zeros(num_envs, 2, device=self.device)
         self._steps = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
+        self._first_distance = torch.zeros(num_envs, device=self.device)
         self._started = False
 
     # --- the optimum
@@ -93,10 +97,10 @@ class MockEnv:
         """See ``VecEnv.reset``."""
         if seed is not None:
             self._generator.manual_seed(seed)
-        self._position = self._starts()
-        self._steps = torch.zeros_like(self._steps)
+        self._begin_episodes(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
         self._started = True
-        return self._observe(), {}
+        critic = self._observe_for_critic()
+        return self._observe(), {} if critic is None else {"critic_observations": critic}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
         """See ``VecEnv.step``."""
@@ -119,6 +123,9 @@ class MockEnv:
             "reward_terms": terms,
         }
         self._begin_episodes(terminated | truncated)
+        critic = self._observe_for_critic()
+        if critic is not None:
+            info["critic_observations"] = critic
         return self._observe(), terms.sum(dim=1), terminated, truncated, info
 
     def render(
@@ -139,6 +146,7 @@ class MockEnv:
         return {
             "position": self._position.clone(),
             "steps": self._steps.clone(),
+            "first_distance": self._first_distance.clone(),
             "generator": self._generator.get_state(),
             "started": self._started,
         }
@@ -147,6 +155,7 @@ class MockEnv:
         """See ``VecEnv.load_state_dict``."""
         self._position = state["position"].to(self.device, copy=True)
         self._steps = state["steps"].to(self.device, copy=True)
+        self._first_distance = state["first_distance"].to(self.device, copy=True)
         self._generator.set_state(state["generator"].cpu())
         self._started = state["started"]
 
@@ -167,6 +176,7 @@ class MockEnv:
     def _begin_episodes(self, mask: Tensor) -> None:
         self._position = torch.where(mask[:, None], self._starts(), self._position)
         self._steps = self._steps.masked_fill(mask, 0)
+        self._first_distance = torch.where(mask, _distance(self._position), self._first_distance)
 
     def _starts(self) -> Tensor:
         """A start for every environment, whether it is used or not: environments share no luck. Shape (N, 2)."""
@@ -181,6 +191,11 @@ class MockEnv:
     def _observe(self) -> Tensor:
         left = 1.0 - self._steps / self.max_episode_steps
         return torch.cat((self._position, left[:, None]), dim=1)
+
+    def _observe_for_critic(self) -> Tensor | None:
+        if self.single_critic_observation_space is None:
+            return None
+        return torch.stack((self._steps.float(), self._first_distance), dim=1)
 
 
 def _distance(position: Tensor) -> Tensor:

@@ -95,22 +95,25 @@ class MockModel(nn.Module):
 class MockModelPolicy:
     """``Policy`` of a ``MockModel``: which way it would say to move, as numbers.
 
-    Observations are robot states (N, STATE_SIZE); the actions (N, 6), one for each of ``tokenizer.DIRECTIONS``, are the
-    hyperbolic tangents of the scores of that word after ``move``.
+    Observations are robot states (N, STATE_SIZE): of longer ones it sees the beginning, shorter ones are filled with 0.
+    The actions, one for each of ``tokenizer.DIRECTIONS`` in turn, are the hyperbolic tangents of the scores of that
+    word after ``move``.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], device: torch.device) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], device: torch.device, num_actions: int = len(DIRECTIONS)) -> None:
         """``weights`` are copied."""
         self._model = MockModel(torch.Generator()).to(device)
         load_weights(self._model, weights)
         tokens = MockTokenizer().encode(" ".join(("move", *DIRECTIONS)))
-        self._move, self._directions = tokens[0], tokens[1:]
+        self._move = tokens[0]
+        self._directions = [tokens[1 + number % len(DIRECTIONS)] for number in range(num_actions)]
 
     @torch.no_grad()
     def act(self, observations: Tensor) -> Tensor:
         """See ``Policy.act``."""
-        model = self._model
-        scores = model.logits(model.context(observations) + model.embedding[self._move])
+        model, state = self._model, observations[:, :STATE_SIZE]
+        state = functional.pad(state, (0, STATE_SIZE - state.shape[1]))
+        scores = model.logits(model.context(state) + model.embedding[self._move])
         actions: Tensor = torch.tanh(scores[:, self._directions])
         return actions
 

@@ -10,7 +10,7 @@ from dexhand.core.interfaces import Algorithm
 from dexhand.mock.differences import differences
 from dexhand.mock_training.problems import Problems
 
-NEEDED = ("model", "optimizer", "schedule", "random", "position", "iterations_done", "train_loop")
+NEEDED = ("model", "optimizer", "schedule", "random", "position", "epoch", "train_loop")
 """What a checkpoint of a mock training has, whoever wrote it."""
 
 
@@ -32,7 +32,7 @@ class CheckedStore(CheckpointStore):
         for name in sorted({path, latest or path}):
             self._compare(name, state)
         self._problems.expect(
-            state.get("iterations_done") == iteration,
+            state.get("epoch") == iteration,
             "checkpoint",
             f"{path} is saved as iteration {iteration}, its state is of {state.get('iterations_done')}",
         )
@@ -65,7 +65,7 @@ def check_resume(
     except (CheckpointError, ValueError, LookupError) as error:
         problems.add("resume", f"{checkpoint} cannot be continued: {error}")
         return
-    while algorithm.iterations_done < final["iterations_done"]:
+    while algorithm.iterations_done < final["epoch"]:
         iteration = algorithm.iterate()
         for name, value in rows.get(iteration.iterations_done, {}).items():
             found = iteration.metrics[name]

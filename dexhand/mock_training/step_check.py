@@ -32,7 +32,7 @@ def check_step(
     """
     try:
         state = load_checkpoint(checkpoint)
-        row = rows[state["iterations_done"] + 1]
+        row = rows[state["epoch"] + 1]
         gradients = _gradients(state, dataset, batch_size)
         after = _after_step(state, gradients)
     except (CheckpointError, LookupError, ValueError) as error:
@@ -63,7 +63,7 @@ def _gradients(state: Mapping[str, Any], dataset: MockDataset, batch_size: int) 
 
 def _after_step(state: Mapping[str, Any], gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The parameters after one step along the clipped gradients."""
-    done = state["iterations_done"]
+    done = state["epoch"]
     rate, (beta1, beta2) = learning_rate(done), _BETAS
     clip = min(1.0, LARGEST_GRAD_NORM / (_norm(gradients) + 1e-6))
     after = {}

@@ -94,9 +94,6 @@ class TrainingChecks:
         for expected in self.expected:
             expected.end_interval()
 
-    def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-        """The pictures are looked at in the reports they come from."""
-
     def close(self) -> None:
         """Nothing is pending."""
 

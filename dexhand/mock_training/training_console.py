@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from dexhand.hard_examples.reports import HardExampleReport
 from dexhand.mock_training.command_line import TrainingSettings
 
@@ -65,9 +63,6 @@ class TrainingConsole:
     def hard_examples(self, report: HardExampleReport) -> None:
         """See ``HardExampleSink``. The report of a step comes before its scalars and is shown after them."""
         self._report = report
-
-    def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-        """Pictures are not shown on the console."""
 
     def close(self) -> None:
         """Show the report of the end."""

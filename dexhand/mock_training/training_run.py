@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
@@ -108,7 +107,7 @@ def _algorithm(settings: TrainingSettings, processes: ProcessGroup, **more: Any)
         seed=settings.seed,
         tracker=None if settings.no_hard_examples else tracker,
         report_interval=settings.hard_example_log_interval,
-        processes=processes,
+        group=processes,
         sharded=settings.fsdp_devices > 1,
         **more,
     )
@@ -183,7 +182,7 @@ class _Training:
 
     def _go_on(self, led: DistributedAlgorithm, state: dict[str, Any]) -> float | None:
         """Take over ``state``; returns the best mean return so far."""
-        done, steps = state["iterations_done"], self.settings.num_train_steps
+        done, steps = state["epoch"], self.settings.num_train_steps
         if done >= steps:
             raise SettingsError(
                 f"--num_train_steps={steps}: {self.settings.checkpoint_dir} has done {done} already. The number counts "
@@ -242,7 +241,7 @@ class _Training:
         if latest is None or not numbered:
             return 0
         final, start = load_checkpoint(latest), load_checkpoint(numbered[0])
-        steps: int = final["iterations_done"] - start["iterations_done"]
+        steps: int = final["epoch"] - start["epoch"]
         self.processes.broadcast(True)
         led = DistributedAlgorithm(_algorithm(self.settings, self.processes), self.processes)
         try:
@@ -299,9 +298,6 @@ class _LastMetrics:
         self.metrics = dict(values)
         if values["info/iteration"] == self._step:
             self._when_done()
-
-    def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-        """Not needed."""
 
     def close(self) -> None:
         """Nothing is pending."""

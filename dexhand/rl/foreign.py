@@ -1,6 +1,6 @@
-"""Checkpoints that rl_games itself wrote, for testing and fine-tuning.
+"""Checkpoints that rl_games itself wrote, for testing and fine-tuning, and those of older versions of this package.
 
-They are pickles. Since torch 2.10 ``weights_only=True`` keeps a pickle from running code; before it did not
+rl_games's are pickles. Since torch 2.10 ``weights_only=True`` keeps a pickle from running code; before it did not
 (CVE-2025-32434, CVE-2026-24747).
 """
 
@@ -45,6 +45,15 @@ def parse_foreign(path: Path, content: bytes, *, trust: bool, activation: str) -
         "frame": int(state.get("frame", 0)),
         "dexhand": {"network": _spec(path, weights, activation).to_dict()},
     }
+
+
+def brought_up_to_date(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a checkpoint in which the learner, not ``TrainLoop``, wrote what observations and actions mean."""
+    contract = state.get("dexhand", {}).get("contract")
+    if not contract or "train_loop" not in state:
+        return state
+    contract = {"env.hand": "dexhand021_right", **contract}  # there was one hand
+    return {**state, "train_loop": {**state["train_loop"], "contract": contract}}
 
 
 def _unpickle(path: Path, content: bytes, trust: bool) -> Any:

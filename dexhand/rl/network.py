@@ -65,6 +65,11 @@ class NetworkSpec:
             },
         }
 
+    def central_value_params(self) -> dict[str, Any]:
+        """``network`` of rl_games's ``central_value_config``: layers like the policy's."""
+        network = self.model_params()["network"]
+        return {"network": {"name": network["name"], "separate": False, "central_value": True, "mlp": network["mlp"]}}
+
 
 def build_network(spec: NetworkSpec) -> nn.Module:
     """An untrained network."""

@@ -10,7 +10,6 @@ import logging
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,8 +29,19 @@ from dexhand.rl.sample_losses import sample_losses
 
 log = logging.getLogger(__name__)
 
-_RUNNING = ("obs", "dones", "current_rewards", "current_shaped_rewards", "current_lengths")
-"""Tensors the agent carries from one rollout to the next."""
+_RUNNING = ("dones", "current_rewards", "current_shaped_rewards", "current_lengths")
+"""Tensors the agent carries from one rollout to the next, beside its observations."""
+_OBSERVATIONS = {"obs": "obs", "critic_observations": "states"}
+"""The agent's observations: their names in a checkpoint, and rl_games's. The second are there with a central value."""
+_CENTRAL_WEIGHTS, _CENTRAL_OPTIMIZER = "assymetric_vf_nets", "assymetric_vf_optimizer"
+"""rl_games's names for the central value's part of a state."""
+_CENTRAL = ("lr", "epoch_num", "frame")
+"""What rl_games leaves out of it."""
+_CENTRAL_SETTINGS = (
+    *("minibatch_size", "mini_epochs", "learning_rate", "lr_schedule", "clip_value", "e_clip"),
+    *("normalize_input", "grad_norm", "truncate_grads"),
+)
+"""What a central value is trained with, as the policy is."""
 _METERS = ("game_rewards", "game_shaped_rewards", "game_lengths")
 
 
@@ -39,10 +49,11 @@ class RlGamesPpo:
     """PPO on a ``VecEnv``.
 
     ``env_kind`` says what the environment is, so that a checkpoint's episodes go on only in an environment of its kind.
-    ``contract`` says what observations and actions mean, so that a policy is played only where they mean the same.
+    Where the environment has critic observations, rl_games's central value network estimates values from these alone,
+    with layers and settings like the policy's; its learning rate follows ``lr_schedule`` unless that is adaptive.
 
-    With several ``processes`` each plays environments of its own, and all make the same gradient steps: rl_games
-    averages gradients, and the observations and returns of process 0 are what all normalise by.
+    Each process of a ``group`` plays environments of its own, and all make the same gradient steps: rl_games averages
+    gradients, and the observations and returns of process 0 are what all normalise by.
     """
 
     def __init__(
@@ -53,8 +64,7 @@ class RlGamesPpo:
         *,
         max_iterations: int,
         env_kind: str,
-        contract: Mapping[str, Any] = MappingProxyType({}),
-        processes: ProcessGroup | None = None,
+        group: ProcessGroup | None = None,
         keep_sample_losses: bool = False,
     ) -> None:
         self.spec = NetworkSpec(
@@ -69,8 +79,7 @@ class RlGamesPpo:
         )
         self.env = env
         self.env_kind = env_kind
-        self.contract = contract
-        self._processes = processes or ProcessGroup(env.device)
+        self._group = group or ProcessGroup(env.device)
         self._keep_sample_losses = keep_sample_losses
         self._sample_losses = torch.empty(0, env.num_envs, device=env.device)
         self._rollout_env = _RolloutEnv(env)
@@ -81,8 +90,17 @@ class RlGamesPpo:
             self._agent.init_tensors()
         self._agent.obs = None
         # set afterwards: its constructor would join processes by itself, and on NVIDIA GPUs only
-        self._agent.multi_gpu, self._agent.world_size = self._processes.size > 1, self._processes.size
-        self._processes.broadcast_tensors(self._agent.model.state_dict().values())
+        self._central: Any | None = self._agent.central_value_net if self._agent.has_central_value else None
+        self._scalars = _LatestScalars()
+        if self._central is not None:
+            self._central.writter = self._scalars
+        for part in self._parts():
+            part.multi_gpu, part.world_size = self._group.size > 1, self._group.size
+            self._group.broadcast_tensors(part.model.state_dict().values())
+
+    def _parts(self) -> list[Any]:
+        """What has a network, a dataset and gradients of its own."""
+        return [self._agent] if self._central is None else [self._agent, self._central]
 
     def _params(self, ppo: PpoConfig, max_iterations: int, folder: str) -> dict[str, Any]:
         env = self.env
@@ -120,6 +138,10 @@ class RlGamesPpo:
             "value_bootstrap": ppo.value_bootstrap,
             "print_stats": False,
         }
+        if env.single_critic_observation_space is not None:
+            own = {key: config[key] for key in _CENTRAL_SETTINGS}
+            config["central_value_config"] = {**self.spec.central_value_params(), **own}
+            config["use_experimental_cv"] = False  # the policy's own value layer is not trained
         return {**self.spec.model_params(), "config": config}
 
     @property
@@ -148,17 +170,18 @@ class RlGamesPpo:
         )
         if self._keep_sample_losses:
             self._sample_losses = sample_losses(agent)
-        agent.dataset.update_values_dict(None)
-        agent.frame += agent.curr_frames * self._processes.size
-        self._processes.broadcast_tensors(agent.model.buffers())
+        agent.frame += agent.curr_frames * self._group.size
+        for part in self._parts():
+            part.dataset.update_values_dict(None)
+            self._group.broadcast_tensors(part.model.buffers())
         metrics = {
             "losses/actor": _mean(actor),
-            "losses/critic": _mean(critic),
+            "losses/critic": self._scalars.get("losses/cval_loss", _mean(critic)),
             "losses/bounds": _mean(bounds),
             "losses/entropy": _mean(entropies),
             "info/kl": _mean(kls),
             "info/learning_rate": float(lr),
-            "performance/frames_per_second": agent.curr_frames * self._processes.size / total_time,
+            "performance/frames_per_second": agent.curr_frames * self._group.size / total_time,
             "performance/step_seconds": step_time,
             "performance/rollout_seconds": play_time,
             "performance/update_seconds": update_time,
@@ -167,22 +190,22 @@ class RlGamesPpo:
         if agent.game_rewards.current_size > 0:
             metrics["episodes/return"] = agent.game_rewards.mean.item()
             metrics["episodes/length"] = agent.game_lengths.mean.item()
-        metrics = _means(self._processes.gather(metrics) or [metrics])
+        metrics = _means(self._group.gather(metrics) or [metrics])
         return Iteration(self.iterations_done, self.frames_done, metrics.get("episodes/return"), metrics)
 
     def state_dict(self) -> dict[str, Any]:
         """See ``Algorithm.state_dict``: what rl_games's own player reads, and beside it what it leaves out."""
-        agent = self._agent
+        agent, central = self._agent, self._central
         if agent.obs is None:
             agent.obs = agent.env_reset()
         running = {name: getattr(agent, name) for name in _RUNNING}
-        running["obs"] = agent.obs["obs"]
+        running |= {name: agent.obs[theirs] for name, theirs in _OBSERVATIONS.items() if theirs in agent.obs}
         own = {
             "env": self.env.state_dict(),
             "running": {name: tensor.clone() for name, tensor in running.items()},
             "random": _random_state(),
         }
-        others = self._processes.gather(own)[1:]
+        others = self._group.gather(own)[1:]
         return {
             **agent.get_full_state_weights(),
             "dexhand": {
@@ -190,8 +213,8 @@ class RlGamesPpo:
                 "learning_rate": float(agent.last_lr),
                 "entropy_coef": float(agent.entropy_coef),
                 "meters": {name: _meter_state(getattr(agent, name)) for name in _METERS},
+                **({"central_value": {name: getattr(central, name) for name in _CENTRAL}} if central else {}),
                 "env_kind": self.env_kind,
-                "contract": dict(self.contract),
                 **own,
                 **({"others": others} if others else {}),
             },
@@ -202,48 +225,94 @@ class RlGamesPpo:
 
         Episodes under way go on only in an environment of the same kind and number; elsewhere they start anew.
         """
-        agent, ours = self._agent, state["dexhand"]
-        check_weights(agent.model, state["model"])
+        agent, central, ours = self._agent, self._central, state["dexhand"]
+        self._check_networks(state)
+        if central is not None:
+            fresh = {_CENTRAL_WEIGHTS: central.state_dict(), _CENTRAL_OPTIMIZER: central.optimizer.state_dict()}
+            state = {**fresh, **state}
+            for name, value in ours.get("central_value", {}).items():
+                setattr(central, name, value)
         # Adam goes on in the very tensors that it is given
-        agent.set_full_state_weights({**state, "optimizer": copy.deepcopy(state["optimizer"])})
+        optimizers = {name: copy.deepcopy(state[name]) for name in ("optimizer", _CENTRAL_OPTIMIZER) if name in state}
+        agent.set_full_state_weights({**state, **optimizers})
         agent.last_lr, agent.entropy_coef = ours["learning_rate"], ours["entropy_coef"]
         agent.update_lr(agent.last_lr)
         for name in _METERS:
             _load_meter(getattr(agent, name), ours["meters"][name])
         everyones = [ours, *ours.get("others", [])]
-        if ours["env_kind"] == self.env_kind and len(everyones) == self._processes.size:
-            self._load_episodes(everyones[self._processes.rank])
+        if (ours["env_kind"], len(everyones)) == (self.env_kind, self._group.size) and self._has_value_of(state):
+            self._load_episodes(everyones[self._group.rank])
         else:
             log.warning(
                 "Episodes begin anew: the checkpoint's are of %s in %d processes, these environments are %s in %d "
                 "(simulator:task:number of environments)",
-                *(ours["env_kind"], len(everyones), self.env_kind, self._processes.size),
+                *(ours["env_kind"], len(everyones), self.env_kind, self._group.size),
             )
             agent.obs = agent.env_reset()
-            if self._processes.is_leader:
+            if self._group.is_leader:
                 _set_random_state(ours["random"])
 
     def _load_episodes(self, own: Mapping[str, Any]) -> None:
         """Go on with the episodes and random numbers of a process."""
         agent = self._agent
         self.env.load_state_dict(own["env"])
-        for name in _RUNNING[1:]:
-            getattr(agent, name).copy_(own["running"][name])
-        agent.obs = agent.obs_to_tensors(own["running"]["obs"].to(agent.ppo_device))
+        running = own["running"]
+        for name in _RUNNING:
+            getattr(agent, name).copy_(running[name])
+        observations = {theirs: running[name] for name, theirs in _OBSERVATIONS.items() if name in running}
+        agent.obs = agent.obs_to_tensors({name: value.to(agent.ppo_device) for name, value in observations.items()})
         _set_random_state(own["random"])
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+    def load_weights(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_weights``."""
-        check_weights(self._agent.model, weights)
-        self._agent.model.load_state_dict(weights)
+        self._check_networks(state)
+        self._agent.model.load_state_dict(state["model"])
+        if self._central is not None and self._has_value_of(state):
+            self._central.load_state_dict(state[_CENTRAL_WEIGHTS])
+
+    def _check_networks(self, state: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` where a network of ``state`` does not fit."""
+        check_weights(self._agent.model, state["model"])
+        if not self._has_value_of(state):
+            log.warning(
+                "The value estimate begins anew: the checkpoint was trained %s critic observations, these environments "
+                "have %s",
+                *(("without", "some") if self._central is not None else ("with", "none")),
+            )
+        elif self._central is not None:
+            check_weights(self._central, state[_CENTRAL_WEIGHTS])
+
+    def _has_value_of(self, state: Mapping[str, Any]) -> bool:
+        """Whether values are estimated from the same kind of observations as those of ``state``."""
+        return (self._central is not None) == (_CENTRAL_WEIGHTS in state)
 
     def policy(self) -> RlGamesPolicy:
         """See ``Algorithm.policy``."""
         return RlGamesPolicy(self.spec, self._agent.model.state_dict(), self.env.device)
 
+    @staticmethod
+    def policy_from_state(
+        state: Mapping[str, Any], *, num_observations: int, num_actions: int, device: torch.device
+    ) -> RlGamesPolicy:
+        """See ``AlgorithmClass.policy_from_state``."""
+        policy = RlGamesPolicy.from_state(state, device)
+        trained = (policy.spec.num_observations, policy.spec.num_actions)
+        if trained != (num_observations, num_actions):
+            raise ValueError(
+                f"it was trained with {trained[0]} observations and {trained[1]} actions, there are {num_observations} "
+                f"and {num_actions}"
+            )
+        return policy
+
     def close(self) -> None:
-        """See ``Algorithm.close``."""
-        self.env.close()
+        """Nothing is held."""
+
+
+class _LatestScalars(dict[str, float]):
+    """What rl_games's central value writes its loss to, in place of TensorBoard."""
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self[name] = value
 
 
 class _RolloutEnv(IVecEnv):  # type: ignore[misc]
@@ -263,17 +332,19 @@ class _RolloutEnv(IVecEnv):  # type: ignore[misc]
         return {
             "observation_space": self._env.single_observation_space,
             "action_space": self._env.single_action_space,
+            "state_space": self._env.single_critic_observation_space,
         }
 
-    def reset(self) -> Tensor:
-        return self._env.reset()[0]
+    def reset(self) -> dict[str, Tensor]:
+        return _observations(*self._env.reset())
 
-    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+    def step(self, actions: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor, dict[str, Tensor]]:
         observations, rewards, terminated, truncated, info = self._env.step(actions)
         self._steps += 1
         self._terms += info["reward_terms"].mean(dim=0)
         self._outcomes += torch.bincount(info["outcome"] + 1, minlength=len(self._outcomes))
-        return observations, rewards, (terminated | truncated).to(torch.uint8), {"time_outs": truncated}
+        done = (terminated | truncated).to(torch.uint8)
+        return _observations(observations, info), rewards, done, {"time_outs": truncated}
 
     def pop_metrics(self) -> Metrics:
         """Means per step of each reward term and the share of each way to end, since the last call."""
@@ -288,6 +359,12 @@ class _RolloutEnv(IVecEnv):  # type: ignore[misc]
             )
         self._clear()
         return metrics
+
+
+def _observations(policy: Tensor, info: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The observations of policy and critic under rl_games's names."""
+    critic = info.get("critic_observations")
+    return {"obs": policy} if critic is None else {"obs": policy, "states": critic}
 
 
 def _means(everyones: Sequence[Metrics]) -> Metrics:

@@ -18,20 +18,24 @@ def sample_losses(agent: Any) -> Tensor:
     with the advantage A (normalised over the rollout, if ``normalize_advantage``), the ratio r of the action's
     probability now and when it was taken, the clip range e = ``e_clip``, the value V now, V_old at the time and the
     return R (normalised, if ``normalize_value``); without ``clip_value`` the second part is (V - R)^2. Schulman et al.,
-    "Proximal Policy Optimization Algorithms", 2017, equations 7 and 9. Costs one forward pass, changes nothing.
+    "Proximal Policy Optimization Algorithms", 2017, equations 7 and 9. A central value, where there is one, says V.
+    Costs one forward pass, changes nothing.
     """
-    agent.model.eval()  # the normalisers shall not learn from the samples a second time
-    losses = torch.cat([_losses(agent, minibatch) for minibatch in agent.dataset])
+    critic = agent.central_value_net if agent.has_central_value else agent
+    for part in (agent, critic):
+        part.model.eval()  # the normalisers shall not learn from the samples a second time
+    losses = torch.cat([_losses(agent, critic, *minibatches) for minibatches in zip(agent.dataset, critic.dataset)])
     return losses.view(-1, agent.horizon_length).t()  # rl_games puts all steps of one environment together
 
 
-def _losses(agent: Any, minibatch: Any) -> Tensor:
+def _losses(agent: Any, critic: Any, minibatch: Any, critics: Any) -> Tensor:
     now = agent.model({"is_train": True, "prev_actions": minibatch["actions"], "obs": minibatch["obs"]})
     surrogate = agent.actor_loss_func(
         minibatch["old_logp_actions"], now["prev_neglogp"], minibatch["advantages"], agent.ppo, agent.e_clip
     )
+    values = now["values"] if critic is agent else critic.model({"obs": critics["obs"]})["values"]
     value = critic_loss(
-        agent.model, minibatch["old_values"], now["values"], agent.e_clip, minibatch["returns"], agent.clip_value
+        critic.model, minibatch["old_values"], values, agent.e_clip, minibatch["returns"], agent.clip_value
     )
     losses: Tensor = surrogate + 0.5 * agent.critic_coef * value.squeeze(1)
     return losses

@@ -2,16 +2,12 @@
 
 import datetime
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from dexhand.core.interfaces import Clock
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _PLAIN_INTERVAL = 5.0
 """Seconds between plain lines, so that a log file of a long run stays readable."""
@@ -100,9 +96,6 @@ class ConsoleSink:
             ]
         )
 
-    def images(self, step: int, images: "Mapping[str, np.ndarray]") -> None:
-        """Pictures are not shown on the console."""
-
     def close(self) -> None:
         """See ``MetricSink.close``."""
         self._lines.close()
@@ -121,9 +114,6 @@ class GamesConsoleSink:
             is_new = values["test/iteration"] != self._iteration
             self._iteration = values["test/iteration"]
             self._lines.show(_columns(values, _TESTING), due=is_new or None)
-
-    def images(self, step: int, images: "Mapping[str, np.ndarray]") -> None:
-        """Pictures are not shown on the console."""
 
     def close(self) -> None:
         """See ``MetricSink.close``."""

@@ -54,7 +54,7 @@ class TensorBoardSink:
         self._write(write)
 
     def images(self, step: int, images: "Mapping[str, np.ndarray]") -> None:
-        """See ``MetricSink.images``."""
+        """Record pictures, uint8 (H, W, 3)."""
 
         def write(writer: SummaryWriter) -> None:
             for name, image in images.items():

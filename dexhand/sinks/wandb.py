@@ -4,15 +4,12 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import wandb
 
 from dexhand.core.files import write_atomically
 from dexhand.hard_examples.reports import HardExample, HardExampleReport
-
-if TYPE_CHECKING:
-    import numpy as np
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +66,6 @@ class WandbSink:
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See ``MetricSink.scalars``."""
         self._send(step, {name.replace(":", "_"): value for name, value in values.items()})
-
-    def images(self, step: int, images: "Mapping[str, np.ndarray]") -> None:
-        """See ``MetricSink.images``."""
-        self._send(step, {name: wandb.Image(image) for name, image in images.items()})
 
     def hard_examples(self, report: HardExampleReport) -> None:
         """See ``HardExampleSink``: scalars, and a table with a row for each sample, hardest first."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 from dexhand.core.interfaces import Algorithm
 from dexhand.testing.mismatched_weights import demand_refusal, mismatched_weights
-from dexhand.testing.random_states import random_states_put_back, reseed
+from dexhand.testing.random_states import random_states, random_states_put_back, reseed
 from dexhand.testing.tree import copied, places_that_differ
 
 
@@ -210,12 +210,38 @@ class SavingClauses(AlgorithmHarness):
             with self.algorithm(iterations=1) as algorithm:
                 self._refuses(algorithm, "load_state_dict", {**state, "model": model}, what, name)
 
+    def test_the_state_has_the_keys_that_others_read(self) -> None:
+        """The weights by name and the iterations done; ``train_loop`` is left to the loop."""
+        state = self.trained(iterations=2)
+        weights = state.get("model")
+        assert isinstance(weights, dict), f"state_dict()['model'] must hold the weights by name, not {weights!r}."
+        odd = [name for name, value in weights.items() if not isinstance(value, Tensor)]
+        assert not odd, f"state_dict()['model'] must hold tensors alone; {odd[:3]} are none."
+        assert state.get("epoch") == 2, f"After two iterations state_dict()['epoch'] is {state.get('epoch')!r}, not 2."
+        assert "train_loop" not in state, "state_dict() has the key 'train_loop', where TrainLoop saves its own state."
+
+    def test_a_saved_state_makes_the_same_policy(self) -> None:
+        """policy_from_state gives what policy() gives, and touches no random state."""
+        with self.algorithm(iterations=2) as algorithm:
+            policy, state, kind = algorithm.policy(), copied(algorithm.state_dict()), type(algorithm)
+        maker = getattr(kind, "policy_from_state", None)
+        assert maker is not None, f"{kind.__name__} lacks policy_from_state: nothing can play its checkpoints."
+        expected = policy.act(self.observations())
+        sizes = {"num_observations": self.num_observations, "num_actions": expected.shape[1]}
+        with random_states_put_back():
+            before = random_states()
+            actions = maker(state, device=torch.device("cpu"), **sizes).act(self.observations())
+            changed = places_that_differ(before, random_states())
+        assert torch.equal(actions, expected), "The policy of state_dict() acts differently from policy()."
+        assert not changed, f"policy_from_state changed the global random state at {changed[0]}."
+
     def test_weights_begin_a_new_training(self) -> None:
         """load_weights takes the network; counters and all else stay those of a new learner."""
-        weights = self.trained()["model"]
+        state = self.trained()
+        weights = state["model"]
         with self.algorithm(seed=9) as algorithm:
             fresh = copied(algorithm.state_dict())
-            algorithm.load_weights(weights)
+            algorithm.load_weights(state)
             loaded = copied(algorithm.state_dict())
         different = places_that_differ(weights, loaded.pop("model"))
         assert not different, f"load_weights left {different[:3]} as they were."
@@ -225,9 +251,10 @@ class SavingClauses(AlgorithmHarness):
 
     def test_weights_that_do_not_fit_change_nothing(self) -> None:
         """As with a whole state."""
-        for what, model, name in mismatched_weights(self.trained(iterations=3)["model"]):
+        state = self.trained(iterations=3)
+        for what, model, name in mismatched_weights(state["model"]):
             with self.algorithm(iterations=1) as algorithm:
-                self._refuses(algorithm, "load_weights", model, what, name)
+                self._refuses(algorithm, "load_weights", {**state, "model": model}, what, name)
 
     def _refuses(self, algorithm: Algorithm, method: str, given: Mapping[str, Any], what: str, name: str) -> None:
         before = copied(algorithm.state_dict())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from dexhand.app.build import build_algorithm, build_env
+from dexhand.app.build import build_algorithm, build_env, contract_of
 from dexhand.checkpoints.store import CheckpointStore
 from dexhand.config.compose import compose
 from dexhand.core.clock import SystemClock
@@ -38,6 +38,7 @@ def train_a_checkpoint(folder: Path) -> Path:
             max_iterations=config.train.maxIterations,
             save_frequency=config.train.maxIterations,
             save_interval=math.inf,
+            contract=contract_of(config),
         )
         result = loop.run(StopRequest())
         algorithm.close()

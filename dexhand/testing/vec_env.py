@@ -18,6 +18,7 @@ from dexhand.testing.vec_env_harness import VecEnvHarness, actions_for
 from dexhand.testing.vec_env_repeat import RepeatClauses
 from dexhand.testing.vec_env_returned import (
     FIRST,
+    FIRST_CRITIC,
     SEED,
     axis_of,
     calling,
@@ -53,8 +54,12 @@ class ReturnClauses(VecEnvHarness):
                 assert np.all(bounds[1] == 1.0), f"single_action_space.high must be 1 everywhere, not {bounds[1]}."
 
     def test_attributes_have_their_types(self) -> None:
-        """The number of environments is an int, the device a torch.device."""
+        """The number of environments is an int, the device a torch.device, the critic's space None or a box."""
         with self.env() as env:
+            assert hasattr(env, "single_critic_observation_space"), (
+                "The environment lacks single_critic_observation_space: what the critic sees of one environment, or "
+                "None where it sees what the policy sees."
+            )
             assert type(env.num_envs) is int, f"num_envs must be an int, not {env.num_envs!r}."
             assert isinstance(env.device, torch.device), (
                 f"device must be a torch.device, not {env.device!r}: torch.device('cpu') for instance."
@@ -82,13 +87,13 @@ class ReturnClauses(VecEnvHarness):
                 )
 
     def test_reset_returns_observations_of_all_environments(self) -> None:
-        """Float32 of shape (N, F) on the environment's device."""
-        complaint = self.rollout().complaints.get(FIRST)
-        assert complaint is None, complaint
+        """Float32 of shape (N, F) on the environment's device; the critic's (N, Fc) where it has its own."""
+        complaints = [text for name, text in self.rollout().complaints.items() if name in (FIRST, FIRST_CRITIC)]
+        assert not complaints, " ".join(complaints)
 
     def test_step_returns_tensors_of_the_declared_shapes(self) -> None:
-        """Observations (N, F), rewards (N,), two masks (N,), three tensors in the info; on the device."""
-        complaints = [text for name, text in self.rollout().complaints.items() if name != FIRST]
+        """Observations (N, F), rewards (N,), two masks (N,), three or four tensors in the info; on the device."""
+        complaints = [text for name, text in self.rollout().complaints.items() if name not in (FIRST, FIRST_CRITIC)]
         assert not complaints, " ".join(complaints)
 
     def test_every_number_is_finite(self) -> None:

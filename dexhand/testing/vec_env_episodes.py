@@ -11,7 +11,22 @@ from torch import Tensor
 from dexhand.core.interfaces import VecEnv
 from dexhand.testing.tree import copied
 from dexhand.testing.vec_env_harness import LEAST_STEPS, VecEnvHarness, actions_for
-from dexhand.testing.vec_env_returned import FIRST, SEED, Ending, Rollout, Values, differences, has, play, reset, run
+from dexhand.testing.vec_env_returned import (
+    CRITIC,
+    FIRST,
+    FIRST_CRITIC,
+    SEED,
+    Ending,
+    Rollout,
+    Values,
+    differences,
+    first_values,
+    has,
+    has_critic,
+    play,
+    reset,
+    run,
+)
 
 FINAL = "info['final_observation']"
 OUTCOME = "info['outcome']"
@@ -160,6 +175,23 @@ class EpisodeClauses(VecEnvHarness):
             "numbers that vary between beginnings: the environment was not reset, or final_observation was taken after "
             "the reset."
         )
+
+    def test_the_critic_sees_the_new_episode_after_an_ending(self) -> None:
+        """The step that ends an episode returns critic observations that a new episode begins with."""
+        with self.env() as env:
+            if not has_critic(env):
+                pytest.skip("the environment has no critic observations")
+            firsts = torch.cat([first_values(env, seed)[CRITIC].cpu() for seed in range(20)])
+        rollout, endings = self.endings(CRITIC, FIRST_CRITIC)
+        spread = 1.5 * (firsts.amax(dim=0) - firsts.amin(dim=0)) + 1e-4
+        for ending in endings:
+            shown = rollout.steps[ending.step - 1][CRITIC][ending.env]
+            far = ((shown - rollout.first_critic[ending.env]).abs() > spread).nonzero().flatten().tolist()
+            assert not far, (
+                f"After {ending}, number {far[0]} of its critic observation is {float(shown[far[0]]):g}, which no new "
+                f"episode begins with (in 20 resets it was {float(firsts[:, far[0]].amin()):g} to "
+                f"{float(firsts[:, far[0]].amax()):g}). Observe for the critic after the reset, as for the policy."
+            )
 
     def test_the_last_observation_of_an_ended_episode_is_kept(self) -> None:
         """In final_observation: neither the new episode's first, nor the one before the last step."""

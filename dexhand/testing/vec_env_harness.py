@@ -128,7 +128,7 @@ REQUIRED: dict[str, str] = {
     "device": "where its tensors are, torch.device('cpu') for instance",
     "single_observation_space": "what one environment shows, gymnasium.spaces.Box(-inf, inf, (F,)) for instance",
     "single_action_space": "what one environment takes, gymnasium.spaces.Box(-1, 1, (A,)) for instance",
-    "reset": "def reset(self, seed=None), which returns observations and an empty dictionary",
+    "reset": "def reset(self, seed=None), which returns observations and a dictionary",
     "step": "def step(self, actions), which returns observations, rewards, terminated, truncated and info",
     "close": "def close(self), which frees what is held",
     "state_dict": "def state_dict(self), everything the future depends on, copied",

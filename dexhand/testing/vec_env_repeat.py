@@ -13,11 +13,13 @@ from dexhand.testing.random_states import random_states, random_states_put_back,
 from dexhand.testing.tree import copied, places_that_differ, same
 from dexhand.testing.vec_env_harness import LEAST_STEPS, VecEnvHarness, actions_for
 from dexhand.testing.vec_env_returned import (
+    CRITIC,
     FIRST,
     SEED,
     Values,
     calling,
     differences,
+    first_values,
     play,
     reset,
     returned_by,
@@ -45,7 +47,7 @@ class RepeatClauses(VecEnvHarness):
                 self._demand_same(first, again, f"A second reset(seed={seed}) and the same actions")
                 self._demand_same(first, elsewhere, f"reset(seed={seed}) and the same actions in a second object")
                 reset(env, seed + 1)
-                beside: list[Values] = [{"observations": reset(other, seed)}]
+                beside: list[Values] = [first_values(other, seed)]
                 for row in rows:
                     step(env, row)
                     beside.append(step(other, row))
@@ -105,7 +107,7 @@ class RepeatClauses(VecEnvHarness):
                 "the environment's own, torch.Generator for instance, and seed that in reset."
             )
             reseed(1)
-            second: list[Values] = [{"observations": reset(env, SEED)}]
+            second: list[Values] = [first_values(env, SEED)]
             for number, row in enumerate(rows):
                 reseed(number)
                 second.append(step(env, row))
@@ -160,7 +162,7 @@ class RepeatClauses(VecEnvHarness):
             rows = self.actions(env)
             expected = run(env, SEED, rows)
             shown = returned_by(env, seed=SEED)
-            scribbled: list[Values] = [{"observations": shown["observations"].clone()}]
+            scribbled: list[Values] = [{name: value.clone() for name, value in shown.items()}]
             _scribble(shown)
             for row in rows:
                 given = row.clone()
@@ -225,7 +227,7 @@ def _until_an_ending(record: list[Values]) -> list[Values]:
     """
     for number, values in enumerate(record):
         if number and bool((values["terminated"] | values["truncated"]).any()):
-            last = {name: value for name, value in values.items() if name != "observations"}
+            last = {name: value for name, value in values.items() if name not in ("observations", CRITIC)}
             return [*record[:number], last]
     return record
 

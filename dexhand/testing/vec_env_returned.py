@@ -1,5 +1,6 @@
 """What an environment returns, driven and judged: every misbehaviour becomes a sentence for its author."""
 
+import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,12 @@ SHAPES: dict[str, tuple[str, torch.dtype]] = {
     "info['final_observation']": ("(N, F)", torch.float32),
     "info['outcome']": ("(N,)", torch.int64),
     "info['reward_terms']": ("(N, T)", torch.float32),
+    "info['critic_observations']": ("(N, Fc)", torch.float32),
 }
-"""Symbolic shape and dtype of everything a step returns."""
+"""Symbolic shape and dtype of everything a step returns, the last where the environment has it."""
 
-
-FIRST = "reset's observations"
+CRITIC = "info['critic_observations']"
+FIRST, FIRST_CRITIC = "reset's observations", f"reset's {CRITIC}"
 
 SEED = 1
 """Of all runs that one check compares; not 0, which some take for no seed."""
@@ -57,6 +59,8 @@ class Rollout:
 
     first: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     """What reset showed. Shape (N, F); empty where that is unusable."""
+    first_critic: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    """What reset showed to the critic. Shape (N, Fc); empty where there is nothing, or nothing usable."""
     steps: list[Values] = field(default_factory=list)
     """What is usable of each step, put right in dtype where only that was wrong."""
     complaints: dict[str, str] = field(default_factory=dict)
@@ -68,12 +72,15 @@ class Rollout:
 
     def reset(self, env: VecEnv) -> None:
         """Reset and look at what is shown."""
-        shown = {"observations": _reset(env, SEED)}
-        self.first = self._examined(shown, ("observations",), env, "reset", "reset's ").get("observations", self.first)
+        names = ("observations", CRITIC) if has_critic(env) else ("observations",)
+        shown = self._examined(_reset(env, SEED), names, env, "reset", "reset's ")
+        self.first = shown.get("observations", self.first)
+        self.first_critic = shown.get(CRITIC, self.first_critic)
 
     def step(self, env: VecEnv, actions: Tensor) -> list[int]:
         """Step and look at what is returned; the environments whose episode ended."""
-        values = self._examined(_step(env, actions), tuple(SHAPES), env, f"step {len(self.steps) + 1}")
+        names = tuple(name for name in SHAPES if name != CRITIC or has_critic(env))
+        values = self._examined(_step(env, actions), names, env, f"step {len(self.steps) + 1}")
         self.steps.append(values)
         if not {"terminated", "truncated"} <= values.keys():
             return []
@@ -121,14 +128,19 @@ class Rollout:
 
     def has(self, name: str) -> bool:
         """Whether a value could be used in every step, or after reset."""
-        if name == FIRST:
-            return self.first.numel() > 0
+        if name in (FIRST, FIRST_CRITIC):
+            return (self.first if name == FIRST else self.first_critic).numel() > 0
         return bool(self.steps) and all(name in values for values in self.steps)
 
 
 def reset(env: VecEnv, seed: int | None = None) -> Tensor:
     """First observations, copied."""
-    return _as_tensor("reset's observations", _reset(env, seed)).clone()
+    return first_values(env, seed)["observations"]
+
+
+def first_values(env: VecEnv, seed: int | None = None) -> Values:
+    """Copies of what a reset returns."""
+    return {name: _as_tensor(f"reset's {name}", value).clone() for name, value in _reset(env, seed).items()}
 
 
 def step(env: VecEnv, actions: Tensor) -> Values:
@@ -138,7 +150,7 @@ def step(env: VecEnv, actions: Tensor) -> Values:
 
 def returned_by(env: VecEnv, actions: Tensor | None = None, seed: int | None = None) -> dict[str, Any]:
     """What a step, or a reset where there are no actions, returns: the very objects."""
-    return {"observations": _reset(env, seed)} if actions is None else _step(env, actions)
+    return _reset(env, seed) if actions is None else _step(env, actions)
 
 
 def play(env: VecEnv, actions: Iterable[Tensor]) -> list[Values]:
@@ -148,14 +160,14 @@ def play(env: VecEnv, actions: Iterable[Tensor]) -> list[Values]:
 
 def run(env: VecEnv, seed: int, actions: Iterable[Tensor]) -> list[Values]:
     """Copies of what a reset with a seed and the steps after it return; the steps count from 1."""
-    return [{"observations": reset(env, seed)}, *play(env, actions)]
+    return [first_values(env, seed), *play(env, actions)]
 
 
 def differences(first: Sequence[Values], second: Sequence[Values], envs: list[int] | None = None) -> list[str]:
     """Names and steps at which two records of ``run`` differ in any bit, in these environments or in all."""
     rows = slice(None) if envs is None else envs
     return [
-        f"{name} in step {number}" if number else "the first observations"
+        f"{name} in step {number}" if number else f"the first {name}"
         for number, (a, b) in enumerate(zip(first, second))
         for name in a
         if name in b and not same(a[name][rows], b[name][rows])
@@ -185,7 +197,7 @@ def calling(call: str) -> Iterator[None]:
 # --- what was returned ------------------------------------------------------------------------------------------------
 
 
-def _reset(env: VecEnv, seed: int | None = None) -> Any:
+def _reset(env: VecEnv, seed: int | None = None) -> dict[str, Any]:
     call = "env.reset()" if seed is None else f"env.reset(seed={seed})"
     with calling(call):
         returned = env.reset() if seed is None else env.reset(seed=seed)
@@ -193,12 +205,17 @@ def _reset(env: VecEnv, seed: int | None = None) -> Any:
         raise AssertionError(
             f"{call} must return two things, observations and an empty dictionary; it returned {_kind(returned)}."
         )
-    expected = ["critic_observations"] if getattr(env, "single_critic_observation_space", None) else []
-    if expected and list(returned[1]) != expected:
-        raise AssertionError(f"{call} must return a dictionary with critic_observations alone, not {returned[1]!r}.")
-    if not expected and returned[1] != {}:
-        raise AssertionError(f"{call} must return an empty dictionary beside the observations, not {returned[1]!r}.")
-    return returned[0]
+    observations, info = returned
+    if has_critic(env):
+        if not isinstance(info, dict) or list(info) != ["critic_observations"]:
+            raise AssertionError(
+                f"{call} must return a dictionary with critic_observations alone, not {info!r}: "
+                "single_critic_observation_space says that there are some."
+            )
+        return {"observations": observations, CRITIC: info["critic_observations"]}
+    if info != {}:
+        raise AssertionError(f"{call} must return an empty dictionary beside the observations, not {info!r}.")
+    return {"observations": observations}
 
 
 def _step(env: VecEnv, actions: Tensor) -> dict[str, Any]:
@@ -213,9 +230,14 @@ def _step(env: VecEnv, actions: Tensor) -> dict[str, Any]:
     if not isinstance(info, dict):
         raise AssertionError(f"The fifth thing that env.step returns, info, must be a dictionary; it is {_kind(info)}.")
     named = dict(zip(SHAPES, values))
-    for name in ("final_observation", "outcome", "reward_terms"):
+    for name in ("final_observation", "outcome", "reward_terms", "critic_observations"):
         if name in info:
             named[f"info[{name!r}]"] = info[name]
+    if CRITIC in named and not has_critic(env):
+        raise AssertionError(
+            "info holds critic_observations, which nobody looks at: single_critic_observation_space, which says how "
+            "many numbers they are, is None."
+        )
     return named
 
 
@@ -224,8 +246,10 @@ def _shape(env: VecEnv, axes: str) -> tuple[int, ...] | None:
     sizes = {"N": env.num_envs, "F": axis_of(env, "single_observation_space")}
     if has(env, "reward_names"):
         sizes["T"] = len(env.reward_names)
-    letters = [letter for letter in "NFT" if letter in axes]
-    return tuple(sizes[letter] for letter in letters) if all(letter in sizes for letter in letters) else None
+    if has_critic(env):
+        sizes["Fc"] = axis_of(env, "single_critic_observation_space")
+    names = re.findall(r"\w+", axes)
+    return tuple(sizes[name] for name in names) if all(name in sizes for name in names) else None
 
 
 def _judged(
@@ -272,6 +296,11 @@ def axis_of(env: VecEnv, space: str) -> int:
 def has(env: VecEnv, name: str) -> bool:
     """Whether the environment has an attribute or method, and it is not ``None``."""
     return getattr(env, name, None) is not None
+
+
+def has_critic(env: VecEnv) -> bool:
+    """Whether the environment has critic observations."""
+    return has(env, "single_critic_observation_space")
 
 
 def _kind(value: Any) -> str:

@@ -89,7 +89,7 @@ def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(workspace:
     good, state = latest.read_bytes(), load_checkpoint(latest)
     flipped = bytearray(good)
     flipped[len(good) // 2] ^= 1
-    other = {**state["dexhand"], "contract": {**state["dexhand"]["contract"], "task.name": "BlindGrasping"}}
+    other = {**state["train_loop"], "contract": {**state["train_loop"]["contract"], "task.name": "BlindGrasping"}}
     shorter = {name: tensor[:1] if tensor.ndim == 2 else tensor for name, tensor in state["model"].items()}
     diverged = {name: tensor.double() * float("nan") for name, tensor in state["model"].items()}
     damaged = {
@@ -100,8 +100,8 @@ def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(workspace:
     }
     unfit = {
         "network does not fit": {"model": shorter},
-        "trained with task=BlindGrasping": {"dexhand": other},
-        "its network cannot be built": {"model": None},
+        "trained with task=BlindGrasping": {"train_loop": other},
+        "no policy can be made of it": {"model": None},
         "diverged": {"model": diverged},
     }
 

@@ -36,7 +36,14 @@ class InPlace(MockEnv):
         return step
 
 
-SOUND = (MockEnv, DrawsWhenNeeded, InPlace)
+class WithCritic(MockEnv):
+    """Sound: has critic observations."""
+
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(num_envs, critic=True)
+
+
+SOUND = (MockEnv, DrawsWhenNeeded, InPlace, WithCritic)
 
 
 # --- what is there, and what is returned ------------------------------------------------------------------------------
@@ -586,14 +593,16 @@ class SeedsEveryReset(MockEnv):
 class RepeatsItsEpisodes(MockEnv):
     """Every new episode is the first one again."""
 
+    first: Tensor | None = None
+
     def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
-        first = super().reset(seed)
-        self.new_run = self._position
-        return first
+        self.first = None
+        return super().reset(seed)
 
     def _begin_episodes(self, mask: Tensor) -> None:
         super()._begin_episodes(mask)
-        self._position = torch.where(mask[:, None], self.new_run, self._position)
+        self.first = self._position if self.first is None else self.first
+        self._position = torch.where(mask[:, None], self.first, self._position)
 
 
 @found_by("global_random_states_are_left_alone")
@@ -759,3 +768,113 @@ class RenderDraws(MockEnv):
 class ClosesOnce(MockEnv):
     def close(self) -> None:
         del self._generator
+
+
+# --- critic observations ----------------------------------------------------------------------------------------------
+
+
+@found_by("attributes_have_their_types")
+class NoCriticSpace(MockEnv):
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(num_envs)
+        del self.single_critic_observation_space
+
+    def _observe_for_critic(self) -> None:
+        return None
+
+
+@found_by("it_can_be_made_reset_and_stepped")
+class SecretCritic(WithCritic):
+    """Critic observations in steps, and no space that says so."""
+
+    def step(self, actions: Tensor) -> Step:
+        space, self.single_critic_observation_space = self.single_critic_observation_space, None
+        observations, rewards, terminated, truncated, info = super().step(actions)
+        info["critic_observations"] = torch.zeros(self.num_envs, *space.shape)
+        return observations, rewards, terminated, truncated, info
+
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
+        observations, _ = super().reset(seed)
+        self.single_critic_observation_space = None
+        return observations, {}
+
+
+@found_by("it_can_be_made_reset_and_stepped")
+class CriticIsBlindAfterReset(WithCritic):
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
+        return super().reset(seed)[0], {}
+
+
+class SpoiledCritic(WithCritic):
+    """Something in the critic observations is spoiled, in steps alone."""
+
+    def step(self, actions: Tensor) -> Step:
+        *values, info = super().step(actions)
+        info["critic_observations"] = self.spoil(info["critic_observations"])
+        return (*values, info)
+
+    def spoil(self, critic: Tensor) -> Tensor:
+        """What is returned instead."""
+        raise NotImplementedError
+
+
+@found_by("reset_returns_observations_of_all_environments")
+class CriticOfOneEnvironment(WithCritic):
+    """After a reset a row for all."""
+
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
+        observations, info = super().reset(seed)
+        return observations, {"critic_observations": info["critic_observations"][:1]}
+
+
+@found_by("step_returns_tensors_of_the_declared_shapes")
+class CriticOfAnotherSize(SpoiledCritic):
+    def spoil(self, critic: Tensor) -> Tensor:
+        return torch.cat((critic, critic), dim=1)
+
+
+@found_by("every_number_is_finite")
+class InfiniteCritic(SpoiledCritic):
+    def spoil(self, critic: Tensor) -> Tensor:
+        return critic / 0.0
+
+
+@found_by("a_seed_determines_everything")
+class NoisyCritic(SpoiledCritic):
+    def spoil(self, critic: Tensor) -> Tensor:
+        return critic + torch.rand(critic.shape, generator=torch.Generator().manual_seed(id(critic)))
+
+
+@found_by("environments_do_not_influence_each_other")
+class CriticSeesTheOthers(SpoiledCritic):
+    def spoil(self, critic: Tensor) -> Tensor:
+        return critic + self._position.sum()
+
+
+@found_by("returned_tensors_are_the_callers", "the_caller_may_write_to_what_it_was_given_and_gave")
+class CriticShowsItsMemory(SpoiledCritic):
+    """One buffer, filled anew in each step; the number of steps in it is what it counts on from."""
+
+    memory: Tensor | None = None
+
+    def spoil(self, critic: Tensor) -> Tensor:
+        last = torch.zeros_like(critic) if self.memory is None or bool((self._steps == 0).all()) else self.memory
+        self.memory = last
+        return last.copy_(critic + 0.0 * last)
+
+
+@found_by("the_state_continues_bit_for_bit")
+class CriticIsNotSaved(WithCritic):
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "first_distance": torch.zeros(self.num_envs)}
+
+
+@found_by("the_critic_sees_the_new_episode_after_an_ending")
+class CriticSeesTheOldEpisode(WithCritic):
+    """Observes for the critic before the reset."""
+
+    def step(self, actions: Tensor) -> Step:
+        steps, first = self._steps + 1, self._first_distance
+        *values, info = super().step(actions)
+        info["critic_observations"] = torch.stack((steps.float(), first), dim=1)
+        return (*values, info)

@@ -231,27 +231,81 @@ class SaysNoName(Learner):
             raise ValueError("checkpoint mismatch") from None
 
 
+class Renames(Learner):
+    """Something in its state has another name or value."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.renamed(super().state_dict())
+
+    def renamed(self, state: dict[str, Any]) -> dict[str, Any]:
+        """What is saved."""
+        raise NotImplementedError
+
+
+@found_by("the_state_has_the_keys_that_others_read")
+class SavesOneIterationLess(Renames):
+    def renamed(self, state: dict[str, Any]) -> dict[str, Any]:
+        return {**state, "epoch": state["epoch"] - 1}
+
+
+@found_by("the_state_has_the_keys_that_others_read")
+class NamesItsWeightsPolicy(Renames):
+    def renamed(self, state: dict[str, Any]) -> dict[str, Any]:
+        state["policy"] = state.pop("model")
+        return state
+
+
+@found_by("the_state_has_the_keys_that_others_read")
+class TakesTheLoopsPlace(Renames):
+    def renamed(self, state: dict[str, Any]) -> dict[str, Any]:
+        return {**state, "train_loop": {}}
+
+
+@found_by("a_saved_state_makes_the_same_policy")
+class NoPolicyOfItsStates(Learner):
+    policy_from_state = None  # type: ignore[assignment]
+
+
+@found_by("a_saved_state_makes_the_same_policy")
+class PolicyWithoutItsWeights(Learner):
+    """Of the right sizes, with weights of 0."""
+
+    @staticmethod
+    def policy_from_state(state: Mapping[str, Any], **sizes: Any) -> RlGamesPolicy:
+        fresh = {name: torch.zeros_like(tensor) for name, tensor in state["model"].items()}
+        return Learner.policy_from_state({**state, "model": fresh}, **sizes)
+
+
+@found_by("a_saved_state_makes_the_same_policy")
+class PolicyOfAStateDraws(Learner):
+    @staticmethod
+    def policy_from_state(state: Mapping[str, Any], **sizes: Any) -> RlGamesPolicy:
+        torch.randn(1)
+        return Learner.policy_from_state(state, **sizes)
+
+
 @found_by("weights_begin_a_new_training")
 class TakesTheBeginningOnly(Learner):
     """All tensors but the last."""
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        *_, last = weights
-        super().load_weights({**weights, last: self._agent.model.state_dict()[last]})
+    def load_weights(self, state: Mapping[str, Any]) -> None:
+        *_, last = state["model"]
+        own = self._agent.model.state_dict()[last]
+        super().load_weights({**state, "model": {**state["model"], last: own}})
 
 
 @found_by("weights_begin_a_new_training")
 class WeightsCountAsAnIteration(Learner):
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        super().load_weights(weights)
+    def load_weights(self, state: Mapping[str, Any]) -> None:
+        super().load_weights(state)
         self._agent.epoch_num += 1
 
 
 @found_by("weights_that_do_not_fit_change_nothing")
 class LoadsAndThenChecks(Learner):
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+    def load_weights(self, state: Mapping[str, Any]) -> None:
         own = self._agent.model.state_dict()
-        for name, tensor in weights.items():
+        for name, tensor in state["model"].items():
             if name in own and own[name].shape == tensor.shape:
                 own[name].copy_(tensor)
-        super().load_weights(weights)
+        super().load_weights(state)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dexhand.app.build.machine import backend_of, device_of
+from dexhand.app.build.plugins import make
 from dexhand.config.custom_task import load_task_class
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, GainsConfig
-from dexhand.core.interfaces import Scene, Simulator
+from dexhand.core.interfaces import Scene, Simulator, VecEnv
 from dexhand.core.task_env import TaskEnv
 from dexhand.hands.spec import Gains, HandSpec, load_hand
 from dexhand.tasks.base_task import BaseTask
@@ -28,8 +29,20 @@ TASKS: dict[str, type[BaseTask]] = {
 }
 
 
-def build_env(config: Config) -> TaskEnv:
+def build_env(config: Config) -> VecEnv:
     """The environments, seeded. Raises ``ConfigError`` where the configuration cannot be built on this machine."""
+    spec, num_envs = config.env.factory, _num_envs(config)
+    if spec is None:
+        return build_task_env(config)
+    device, seed = device_of(config), config.train.seed
+    env: VecEnv = make("env.factory", spec, VecEnv, optional=["render"], num_envs=num_envs, device=device, seed=seed)
+    if env.num_envs != num_envs:
+        raise ConfigError(f"env.factory={spec} made {env.num_envs} environments where env.numEnvs={num_envs}")
+    return env
+
+
+def build_task_env(config: Config) -> TaskEnv:
+    """The environments of a task, seeded. Raises ``ConfigError``."""
     task_class = _task_class(config)
     try:
         simulator = build_simulator(config, _scene(config, build_hand(config), task_class))

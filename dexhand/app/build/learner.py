@@ -1,12 +1,15 @@
 """The learner, and who watches it."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from dexhand.app.build.env import build_drawing_simulator
 from dexhand.app.build.machine import backend_of
-from dexhand.app.build.policies import contract_of
+from dexhand.app.build.plugins import make
+from dexhand.config.errors import ConfigError
+from dexhand.config.plugins import load_plugin
 from dexhand.config.schema import Config
-from dexhand.core.interfaces import Algorithm, ResetPose
+from dexhand.core.interfaces import Algorithm, Policy, ResetPose, VecEnv
 from dexhand.core.task_env import TaskEnv
 from dexhand.distributed.process_group import ProcessGroup
 from dexhand.hard_examples.episode_recorder import EpisodeRecorder
@@ -17,35 +20,83 @@ from dexhand.hard_examples.worst_episodes import WorstEpisodeSettings, WorstEpis
 
 def build_algorithm(
     config: Config,
-    env: TaskEnv,
-    processes: ProcessGroup | None = None,
+    env: VecEnv,
+    group: ProcessGroup | None = None,
     hard_example_sinks: Sequence[HardExampleSink] = (),
 ) -> Algorithm:
-    """The learner; with ``train.hardExamples`` it tells the sinks of the worst episodes, see ``WorstEpisodesTracker``.
+    """The learner; with ``train.hardExamples`` the worst episodes go to the sinks, see ``WorstEpisodesTracker``.
 
-    ``processes`` are those that train together, if several do.
+    ``group`` are the processes that train together, if several do. Raises ``ConfigError``.
     """
-    from dexhand.rl.rl_games import RlGamesPpo
-
     hard = config.train.hardExamples
-    recorder = EpisodeRecorder(env, _final_pose(env) if env.keep_final_pose else None)
-    learner = RlGamesPpo(
-        recorder if hard.enabled else env,
-        config.train.ppo,
-        config.train.network,
-        max_iterations=config.train.maxIterations,
-        env_kind=f"{backend_of(config)}:{config.task.name}:{env.num_envs}",
-        contract=contract_of(config),
-        keep_sample_losses=hard.enabled,
-        processes=processes,
-    )
     if not hard.enabled:
-        return learner
+        return _learner(config, env, group)
+    recorder = EpisodeRecorder(env, _final_pose(env))
+    learner: Any = _learner(config, recorder, group)
+    if not hasattr(learner, "sample_losses"):
+        raise ConfigError(
+            f"train.hardExamples.enabled=true: train.algorithm={config.train.algorithm} has no sample_losses to rank "
+            "episodes by. Set it to false, or add the property of AlgorithmWithSampleLosses (dexhand/hard_examples)"
+        )
     settings = WorstEpisodeSettings(hard.keep, hard.reportInterval, forget=hard.since == "report")
     return WorstEpisodesTracker(learner, recorder, settings, hard_example_sinks, _pictures(config, env))
 
 
-def _final_pose(env: TaskEnv) -> Callable[[], ResetPose]:
+def policy_maker(config: Config) -> Callable[..., Policy]:
+    """``AlgorithmClass.policy_from_state`` of ``train.algorithm``. Raises ``ConfigError``."""
+    name = config.train.algorithm
+    if name == "mock":
+        from dexhand.mock.algorithm import MockAlgorithm
+
+        return MockAlgorithm.policy_from_state
+    if name == "rl_games":
+        from dexhand.rl.rl_games import RlGamesPpo
+
+        return RlGamesPpo.policy_from_state
+    found = getattr(load_plugin("train.algorithm", name), "policy_from_state", None)
+    if found is None:
+        raise ConfigError(
+            f"train.algorithm={name} lacks policy_from_state, so its checkpoints cannot be played. AlgorithmClass in "
+            "dexhand/core/interfaces.py tells what it is"
+        )
+    maker: Callable[..., Policy] = found
+    return maker
+
+
+def _learner(config: Config, env: VecEnv, group: ProcessGroup | None) -> Algorithm:
+    name, train = config.train.algorithm, config.train
+    if name == "mock":
+        from dexhand.mock.algorithm import MockAlgorithm
+
+        return MockAlgorithm(batch_size=16 * (group.size if group else 1), seed=train.seed, group=group)
+    if name == "rl_games":
+        from dexhand.rl.rl_games import RlGamesPpo
+
+        return RlGamesPpo(
+            env,
+            train.ppo,
+            train.network,
+            max_iterations=train.maxIterations,
+            env_kind=_kind_of(config, env),
+            keep_sample_losses=train.hardExamples.enabled,
+            group=group,
+        )
+    policy_maker(config)  # raises where its checkpoints could not be played
+    together: dict[str, Any] = {} if group is None or group.size == 1 else {"group": group}
+    algorithm: Algorithm = make("train.algorithm", name, Algorithm, env, config, **together)
+    return algorithm
+
+
+def _kind_of(config: Config, env: VecEnv) -> str:
+    """Equal where episodes of one environment can go on in the other."""
+    simulator = backend_of(config) if config.env.factory is None else "env.factory"
+    return f"{simulator}:{config.subject}:{env.num_envs}"
+
+
+def _final_pose(env: VecEnv) -> Callable[[], ResetPose] | None:
+    if not (isinstance(env, TaskEnv) and env.keep_final_pose):
+        return None
+
     def final_pose() -> ResetPose:
         assert env.final_pose is not None  # it is asked for after a step
         return env.final_pose
@@ -53,10 +104,9 @@ def _final_pose(env: TaskEnv) -> Callable[[], ResetPose]:
     return final_pose
 
 
-def _pictures(config: Config, env: TaskEnv) -> PosePictures | None:
+def _pictures(config: Config, env: VecEnv) -> PosePictures | None:
     hard = config.train.hardExamples
-    if not env.keep_final_pose:
+    if not (isinstance(env, TaskEnv) and env.keep_final_pose):
         return None
-    return PosePictures(
-        lambda: build_drawing_simulator(config, env.simulator.scene), hard.pictureWidth, hard.pictureHeight
-    )
+    scene = env.simulator.scene
+    return PosePictures(lambda: build_drawing_simulator(config, scene), hard.pictureWidth, hard.pictureHeight)

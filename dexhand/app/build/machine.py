@@ -6,6 +6,7 @@ import random
 import numpy as np
 import torch
 
+from dexhand.app.build.plugins import load_plugins
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 
@@ -41,7 +42,8 @@ def _has_gpu() -> bool:
 
 def device_of(config: Config) -> torch.device:
     """Where tensors live. Raises ``ConfigError`` for a device this machine or the simulator does not have."""
-    backend, wanted = backend_of(config), config.env.device
+    wanted = config.env.device
+    backend = backend_of(config) if config.env.factory is None else "env.factory"
     if wanted == "auto":
         return torch.device("cuda:0" if backend in ("mujoco_warp", "isaacgym") and _has_gpu() else "cpu")
     device = torch.device(wanted)
@@ -62,6 +64,7 @@ def device_of(config: Config) -> torch.device:
 
 def check_machine(config: Config) -> None:
     """Raise ``ConfigError`` where this machine lacks what the configuration asks for; builds nothing."""
+    load_plugins(config)
     device_of(config)
     if config.train.wandb.enabled and not config.train.test and not is_installed("wandb"):
         raise ConfigError("train.wandb.enabled=true: Weights & Biases is not installed: pip install 'dexhand[wandb]'")

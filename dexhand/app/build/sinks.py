@@ -1,9 +1,10 @@
 """Where metrics and reports go."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from dexhand.app.build.plugins import make
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.interfaces import MetricSink
@@ -14,29 +15,34 @@ if TYPE_CHECKING:
     from dexhand.sinks.wandb import WandbSink
 
 
-@dataclass(frozen=True)
-class TrainingSinks:
-    """Where a training's reports go."""
+def build_sinks(
+    config: Config, run: Run, console: Callable[[], MetricSink] | None, first_step: int | None = None
+) -> list[MetricSink]:
+    """The sinks of a training or a test; ``console`` makes the one on the console, where there is to be one.
 
-    metrics: list[MetricSink]
-    hard_examples: list[HardExampleSink]
-
-
-def build_training_sinks(config: Config, run: Run, first_step: int | None = None) -> TrainingSinks:
-    """Sinks in the folder of ``run``, and elsewhere if asked for; what TensorBoard has of ``first_step`` is replaced.
-
-    Raises ``ConfigError`` where Weights & Biases refuses.
+    What TensorBoard has of ``first_step`` and later is replaced. Raises ``ConfigError`` where one cannot be made.
     """
-    from dexhand.sinks.hard_example_folder import HardExampleFolder
-    from dexhand.sinks.tensorboard import TensorBoardSink
+    sinks: list[MetricSink] = []
+    for name in config.train.sinks:
+        if name == "console":
+            sinks += [] if console is None else [console()]
+        elif name == "tensorboard":
+            from dexhand.sinks.tensorboard import TensorBoardSink
 
-    tensorboard = TensorBoardSink(run.summaries, first_step=first_step)
-    sinks = TrainingSinks([tensorboard], [tensorboard, HardExampleFolder(run.hard_examples)])
-    if config.train.wandb.enabled:
-        wandb = _wandb(config, run)
-        sinks.metrics.append(wandb)
-        sinks.hard_examples.append(wandb)
+            sinks.append(TensorBoardSink(run.summaries, first_step=first_step))
+        else:
+            sinks.append(make("train.sinks", name, MetricSink, run.path))
+    if config.train.wandb.enabled and not config.train.test:
+        sinks.append(_wandb(config, run))
     return sinks
+
+
+def hard_example_sinks(sinks: Sequence[MetricSink], run: Run) -> list[HardExampleSink]:
+    """Those of ``sinks`` that take reports of hard examples, and the run's folder of them."""
+    from dexhand.sinks.hard_example_folder import HardExampleFolder
+
+    takers = [sink for sink in sinks if isinstance(sink, HardExampleSink)]
+    return [*takers, HardExampleFolder(run.hard_examples)]
 
 
 def _wandb(config: Config, run: Run) -> "WandbSink":
@@ -54,10 +60,3 @@ def _wandb(config: Config, run: Run) -> "WandbSink":
         )
     except WandbRefused as error:
         raise ConfigError(f"train.wandb.enabled=true: {error} Or keep it on this machine: WANDB_MODE=offline") from None
-
-
-def build_sinks(summaries: Path) -> list[MetricSink]:
-    """Sinks of a test that write into its run folder."""
-    from dexhand.sinks.tensorboard import TensorBoardSink
-
-    return [TensorBoardSink(summaries)]

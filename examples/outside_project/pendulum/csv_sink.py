@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 
 class CsvSink:
@@ -16,9 +15,6 @@ class CsvSink:
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """A line each."""
         self._writer.writerows((step, name, value) for name, value in values.items())
-
-    def images(self, step: int, images: Mapping[str, Any]) -> None:
-        """A text file shows no pictures."""
 
     def close(self) -> None:
         """Write out what is pending."""

@@ -29,6 +29,7 @@ class PendulumEnv:
         self.max_episode_steps = max_episode_steps
         self.single_observation_space = Box(-np.inf, np.inf, (3,), np.float32)
         self.single_action_space = Box(-1.0, 1.0, (1,), np.float32)
+        self.single_critic_observation_space = None  # a critic sees what the policy sees
         self.generator = torch.Generator()
         self.angle: Tensor | None = None
 

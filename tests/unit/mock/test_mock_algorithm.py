@@ -95,12 +95,12 @@ def test_weights_alone_begin_a_fresh_training() -> None:
     """Everything else is as at the beginning."""
     trained, fresh = algorithm(), algorithm()
     curve(trained, 5)
-    fresh.load_weights(trained.state_dict()["model"])
+    fresh.load_weights(trained.state_dict())
     assert fresh.iterations_done == 0
     assert list(differences(trained.state_dict()["model"], fresh.state_dict()["model"])) == []
 
 
-@pytest.mark.parametrize("name", ["model", "optimizer", "schedule", "random", "position", "mock_training"])
+@pytest.mark.parametrize("name", ["model", "optimizer", "schedule", "random", "position", "epoch", "mock_training"])
 def test_an_incomplete_state_is_refused(name: str) -> None:
     """Naming what is missing; nothing has changed."""
     learner = algorithm()

@@ -24,6 +24,7 @@ class PointEnv:
         self.num_envs = num_envs
         self.single_observation_space = Box(-np.inf, np.inf, (num_observations,), np.float32)
         self.single_action_space = Box(-1.0, 1.0, (2,), np.float32)
+        self.single_critic_observation_space = None
         self.generator = torch.Generator().manual_seed(0)
         self.steps = torch.zeros(num_envs)
 

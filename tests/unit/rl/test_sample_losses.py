@@ -51,6 +51,7 @@ def test_the_formula_by_hand(clip_value: bool, value_losses: list[float]) -> Non
     minibatch.update(old_values=torch.tensor([[0.0], [1.0]]), returns=torch.tensor([[1.0], [0.0]]))
     agent = SimpleNamespace(
         model=Answers([0.0, log2], [0.5, 1.0]),
+        has_central_value=False,
         dataset=[minibatch],
         actor_loss_func=actor_loss,
         horizon_length=2,

@@ -4,8 +4,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dexhand.core.interfaces import MetricSink
 from dexhand.sinks.memory import MemorySink
 from dexhand.testing.metric_sink import MetricSinkConformance, Series
@@ -30,12 +28,3 @@ def test_a_series_is_all_values_of_one_scalar() -> None:
         sink.scalars(step, values)
     assert sink.series("a") == [1.0, 2.0]
     assert sink.series("c") == []
-
-
-def test_pictures_are_kept_as_they_were() -> None:
-    """Whatever becomes of the caller's array."""
-    sink, picture = MemorySink(), np.zeros((2, 2, 3), np.uint8)
-    sink.images(5, {"camera": picture})
-    picture += 1
-    ((step, name, kept),) = sink.pictures
-    assert (step, name, int(kept.max())) == (5, "camera", 0)
