@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from typing import Any
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys, sections
@@ -73,7 +74,6 @@ NOT_YET: dict[str, str] = {
 }
 """Documented keys of features that do not exist: what to answer when one is ``true``. Other values are ignored."""
 
-_OPPOSITE = {"true": "false", "false": "true", "null": "null"}
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -91,13 +91,13 @@ def canonical_key(key: str) -> str:
     return key
 
 
-def canonical_value(key: str, value: str) -> str:
+def canonical_value(key: str, value: Any) -> Any:
     """``value`` as the canonical key takes it; ``key`` is the alias. Raises ``ConfigError``."""
-    if key not in NEGATED:
+    if key not in NEGATED or value is None:
         return value
-    if value.lower() not in _OPPOSITE:
+    if not isinstance(value, bool):
         raise ConfigError(f"{key}={value}: expected true, false or null")
-    return _OPPOSITE[value.lower()]
+    return not value
 
 
 def spelling_warning(alias: str, key: str) -> str | None:

@@ -1,7 +1,6 @@
 """From a command line to a typed, complete and checked ``Config``. Hydra composes; nothing here imports torch."""
 
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
@@ -14,12 +13,12 @@ from hydra import compose as hydra_compose
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dexhand.config.aliases import NEGATED, NOT_YET, canonical_key, canonical_value, spelling_warning
+from dexhand.config.aliases import NOT_YET, canonical_key, canonical_value, spelling_warning
 from dexhand.config.custom_task import load_task_class
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.explain import COMPOSITION_ERRORS, about_key, explain
 from dexhand.config.keys import all_keys
-from dexhand.config.overrides import Override, Overrides, hydra_words, read_overrides, searchpath_of, spelling_warnings
+from dexhand.config.overrides import SEARCHPATH, Overrides, choices, key_values, read_overrides, spelling_warnings
 from dexhand.config.plugins import settled
 from dexhand.config.schema import Config, TrainConfig
 from dexhand.config.sources import CFG, Sources, find_sources, names_of, read_yaml
@@ -62,15 +61,18 @@ def compose_with_warnings(
     With ``find_trained``, a test plays the task that its policy was trained for, where neither the command line nor a
     file of the user's own names a task.
     """
-    sources = find_sources(config, config_dir, searchpath_of(overrides))
+    given = dict(_leaves(key_values(overrides)))
+    sources = find_sources(config, config_dir, overrides[SEARCHPATH].value if SEARCHPATH in overrides else ())
     try:
-        values, warnings = _compose(overrides, sources)
+        values, warnings = _compose(choices(overrides), sources)
         if find_trained is not None and sources.folders[0] == CFG and "task" not in overrides:
-            trained = _config_of_played_run(values, find_trained)
+            trained = _config_of_played_run(values | given, find_trained)
             if trained is not None:
-                values, warnings = _compose_like(trained, overrides, sources)
+                values, warnings = _compose_like(trained, choices(overrides), sources)
     except COMPOSITION_ERRORS as error:
         raise explain(error, overrides, sources) from None
+    values |= given
+    _drop_missing_features(values)
     _refuse_incomplete(values, sources)
     schema = _task_schema(values)
     keys = all_keys(schema)
@@ -106,26 +108,24 @@ def to_yaml(config: Config, section: str = "") -> str:
 # --- values, from files and the command line --------------------------------------------------------------------------
 
 
-def _compose(overrides: Overrides, sources: Sources) -> tuple[Values, list[str]]:
-    """What Hydra composes, in canonical spelling, with warnings about old spellings in files."""
+def _compose(choices: Sequence[str], sources: Sources) -> tuple[Values, list[str]]:
+    """What files set, in canonical spelling, with warnings about old spellings."""
     with sources.in_hydra() as (_, searchpath):
-        tree = hydra_compose(sources.name, overrides=[*hydra_words(overrides), searchpath])
+        tree = hydra_compose(sources.name, overrides=[*choices, searchpath])
     values = dict(_leaves(cast(dict[str, Any], OmegaConf.to_container(tree))))
     warnings = []
-    for alias in list(values):
+    for alias in [name for name in values if canonical_key(name) != name]:
         key = canonical_key(alias)
-        if key == alias:
-            continue
-        value = values.pop(alias)
-        if alias in NEGATED and value is not None:
-            value = canonical_value(alias, str(value)) == "true"
-        if key not in overrides:  # our files are canonical: this is from the user's, which only the command line beats
-            values[key] = value
+        values[key] = canonical_value(alias, values.pop(alias))  # wins: our files, which come first, have no aliases
         warnings.append(spelling_warning(alias, key))
+    return values, [warning for warning in warnings if warning is not None]
+
+
+def _drop_missing_features(values: Values) -> None:
+    """Remove the keys of features that do not exist. Raises ``ConfigError`` where one is asked for."""
     for key, answer in NOT_YET.items():
         if values.pop(key, None) and answer:
             raise ConfigError(f"{key}=true: {answer}")
-    return values, [warning for warning in warnings if warning is not None]
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -151,16 +151,12 @@ def _tree(values: Values) -> DictConfig:
 
 # --- the run that a test plays ----------------------------------------------------------------------------------------
 
-_WORLD = (
-    *("task.", "sim.dt", "env.controlDecimation", "env.hand", "env.initialHandPos", "env.actuators."),
-    *("env.factory", "train.algorithm"),
-)
+_BODY = ("env.hand", "env.actuators.", "env.initialHandPos", "env.controlDecimation")
+_WORLD = ("task.", "sim.dt", *_BODY, "env.factory", "train.algorithm")
 """What a policy takes for granted: what it sees and does, how often, with which hand, and how it is computed."""
 
-_OF_TASKS = re.compile(
-    r"task|actuators|physics|(task|sim|env\.actuators)\..*|env\.(hand|viewer|controlDecimation|initialHandPos).*"
-)
-"""Keys without effect where ``env.factory`` makes the environments."""
+_OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *_BODY)
+"""Keys and choices without effect where ``env.factory`` makes the environments."""
 
 
 def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | None:
@@ -172,16 +168,14 @@ def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | No
     return path if path is not None and "name" in (read_yaml(path).get("task") or {}) else None
 
 
-def _compose_like(config_file: Path, overrides: Overrides, sources: Sources) -> tuple[Values, list[str]]:
-    """``_compose`` for the world of a run; the command line has the last word about each key."""
+def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Values, list[str]]:
+    """``_compose`` for the task and the world of a run."""
     trained = dict(_leaves(read_yaml(config_file)))
-    name = str(trained["task.name"])
-    is_ours = name in names_of("task")
-    chosen = {"task": Override("task", name, f"task={name}")} if is_ours else {}
-    values, warnings = _compose({**chosen, **overrides}, sources)
+    name = trained["task.name"]
+    values, warnings = _compose([f"task={name}", *choices] if name in names_of("task") else choices, sources)
+    actuators_are_chosen = any(choice.startswith("actuators=") for choice in choices)
     for key, value in trained.items():
-        is_given = key in overrides or ("actuators" in overrides and key.startswith("env.actuators."))
-        if key.startswith(_WORLD) and not is_given:
+        if key.startswith(_WORLD) and not (actuators_are_chosen and key.startswith("env.actuators.")):
             values[key] = value
     factory = values.get("env.factory")
     played = f"task={name}" if factory is None else f"env.factory={factory}"
@@ -256,5 +250,5 @@ def _without_effect(config: Config) -> Iterator[str]:
 def _ignored(config: Config, overrides: Overrides) -> Iterator[str]:
     """What the command line gives for tasks, where there is none."""
     for key, override in overrides.items() if config.env.factory is not None else ():
-        if _OF_TASKS.fullmatch(key):
+        if key.startswith(_OF_TASKS):
             yield f"{override.shown} has no effect: env.factory={config.env.factory} makes the environments"

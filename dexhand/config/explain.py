@@ -12,7 +12,7 @@ from yaml import YAMLError
 from dexhand.config.aliases import canonical_key
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.keys import Key, all_keys, sections, tasks_with
-from dexhand.config.overrides import GROUPS, Overrides, example_key, hydra_words, unknown_key
+from dexhand.config.overrides import GROUPS, Overrides, choices, example_key, unknown_key
 from dexhand.config.sources import Sources, read_yaml
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError, RecursionError)
@@ -96,9 +96,8 @@ def _given(key: str, value: object, overrides: Overrides, sources: Sources) -> s
 def _file_that_sets(key: str, overrides: Overrides, sources: Sources) -> str | None:
     """The file that gives ``key`` its value: ``train/MinePPO``, or the path of the whole configuration."""
     with sources.in_hydra() as (loader, searchpath):
-        entries = loader.compute_defaults_list(
-            sources.name, [*hydra_words(overrides), searchpath], RunMode.RUN
-        ).defaults
+        words = [*choices(overrides), searchpath]
+        entries = loader.compute_defaults_list(sources.name, words, RunMode.RUN).defaults
     for entry in reversed(entries):
         path = sources.find(str(entry.config_path))
         package = f"{entry.package}." if entry.package else ""

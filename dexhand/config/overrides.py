@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,6 +12,7 @@ from hydra.errors import HydraException
 
 from dexhand.config.aliases import (
     ALIASES,
+    NEGATED,
     NOT_YET,
     OLD_KEYS,
     SHORT_FORMS,
@@ -36,30 +36,33 @@ class Override:
 
     key: str
     """In canonical spelling."""
-    value: str
+    value: Any
+    """As Hydra reads it: a number, a string, a list ..."""
     given: str
     """The word as the user wrote it."""
 
     @property
     def spelling(self) -> str:
         """The key as the user spelled it."""
-        return self.given.partition("=")[0].lstrip("+")
+        return self.given.partition("=")[0]
+
+    @property
+    def text(self) -> str:
+        """The value as the user spelled it."""
+        return self.given.partition("=")[2]
 
     @property
     def shown(self) -> str:
-        """For a message: the canonical spelling, and the user's where it is another."""
-        canonical = f"{self.key}={self.value}"
-        return canonical if self.given.lstrip("+") == canonical else f"{self.given} ({canonical})"
+        """For a message: the user's spelling, and the canonical one where it is another."""
+        alias = self.spelling.lstrip("+")
+        text = str(self.value).lower() if alias in NEGATED else self.text
+        return f"{self.key}={text}" if alias == self.key else f"{self.given} ({self.key}={text})"
 
     @property
-    def is_own_group(self) -> bool:
-        """``+mine=file``, where ``mine`` is a folder of the user's own with files to choose from."""
-        return self.given.startswith("+") and "." not in self.key and self.spelling not in ALIASES
-
-    def for_hydra(self) -> str:
-        """As Hydra takes it: ``++`` because defaults that no file states are new to Hydra."""
-        plus = "" if self.key in GROUPS else "+" if self.is_own_group else "++"
-        return f"{plus}{self.key}={self.value}"
+    def is_choice(self) -> bool:
+        """It chooses a file: ``physics=fast``, or ``+mine=file`` where ``mine`` is a folder of the user's own."""
+        is_own = self.given.startswith("+") and "." not in self.key and self.spelling.lstrip("+") not in ALIASES
+        return self.key in GROUPS or is_own
 
 
 Overrides = dict[str, Override]
@@ -75,17 +78,17 @@ def read_overrides(words: Iterable[str]) -> Overrides:
     overrides: Overrides = {}
     for word in _without_defaults(words):
         parsed = _parse(word, OverridesParser.create())
-        spelling, _, value = word.partition("=")
+        spelling, _, text = word.partition("=")
         if parsed.is_sweep_override():
             raise ConfigError(
-                f"{word} gives several values. Give one, write a list as {spelling}=[{value}], or start one job for "
+                f"{word} gives several values. Give one, write a list as {spelling}=[{text}], or start one job for "
                 "each with --multirun"
             )
         alias = spelling.lstrip("+")
-        override = Override(canonical_key(alias), canonical_value(alias, value), word)
+        override = Override(canonical_key(alias), canonical_value(alias, parsed.value()), word)
         _check(override)
         other = overrides.get(override.key, override)
-        if other.given.partition("=")[0] != spelling and not _equal(other.value, override.value):
+        if other.spelling != spelling and other.value != override.value:
             raise ConfigError(
                 f"{other.given} and {word} are two spellings of {override.key} with different values. Give one of them"
             )
@@ -93,16 +96,15 @@ def read_overrides(words: Iterable[str]) -> Overrides:
     return overrides
 
 
-def hydra_words(overrides: Overrides) -> list[str]:
-    """As Hydra takes them, except for the search path."""
-    return [override.for_hydra() for override in overrides.values() if override.key != SEARCHPATH]
+def choices(overrides: Overrides) -> list[str]:
+    """The words that choose files, for Hydra."""
+    chosen = (override for override in overrides.values() if override.is_choice)
+    return [f"{'' if override.key in GROUPS else '+'}{override.key}={override.text}" for override in chosen]
 
 
-def searchpath_of(overrides: Overrides) -> list[str]:
-    """Further places with files, from ``hydra.searchpath=[...]``."""
-    given = overrides.get(SEARCHPATH)
-    places: Any = [] if given is None else _parse(given.given, OverridesParser.create()).value()
-    return [str(place) for place in places]
+def key_values(overrides: Overrides) -> dict[str, Any]:
+    """The values of keys: everything but the choices of files."""
+    return {o.key: o.value for o in overrides.values() if not o.is_choice and o.key != SEARCHPATH}
 
 
 def expand(words: Sequence[str]) -> Iterator[list[str]]:
@@ -122,7 +124,7 @@ def expand(words: Sequence[str]) -> Iterator[list[str]]:
 
 def spelling_warnings(overrides: Overrides) -> list[str]:
     """A line for each old spelling."""
-    found = (spelling_warning(override.spelling, override.key) for override in overrides.values())
+    found = (spelling_warning(override.spelling.lstrip("+"), override.key) for override in overrides.values())
     return [warning for warning in found if warning is not None]
 
 
@@ -174,23 +176,16 @@ def _parse(word: str, parser: OverridesParser) -> ParsedOverride:
 def _check(override: Override) -> None:
     key, shown = override.key, override.shown
     if key in GROUPS:
-        if override.value in ("", "null") or override.value[0] in "{[":
+        if not (override.value and isinstance(override.value, str)):
             raise ConfigError(
                 f"{shown} is no name. Known: {', '.join(names_of(key))}. Keys of the section are given one by one, "
                 f"such as {example_key(key)}=..."
             )
     elif key == "task.name":
-        raise ConfigError(f"{shown}: choose a task with task={override.value}")
+        raise ConfigError(f"{shown}: choose a task with task={override.text}")
     elif key in sections():
         raise ConfigError(f"{shown}: {key} is a section. Give its keys one by one, such as {example_key(key)}=...")
     elif key.startswith(("hydra.", "hydra/")) and key != SEARCHPATH:
         raise ConfigError(f"{shown}: of Hydra's own keys only {SEARCHPATH} can be set. Runs lie in train.runsDir")
-    elif not (key in all_keys() or key in NOT_YET or key.startswith(("task.", "hydra.")) or override.is_own_group):
+    elif not (key in all_keys() or key in NOT_YET or key.startswith(("task.", "hydra.")) or override.is_choice):
         raise unknown_key(key, shown, all_keys())
-
-
-def _equal(one: str, other: str) -> bool:
-    try:
-        return bool(yaml.safe_load(one) == yaml.safe_load(other))
-    except yaml.YAMLError:
-        return one == other
