@@ -1,4 +1,4 @@
-"""What the checkpoints of a run are called, and which of them is meant. Needs no torch: used before it is imported."""
+"""Names of checkpoint files, and which one a folder stands for. Needs no torch."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def numbered_checkpoints(folder: Path) -> list[Path]:
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """Every ``.pth`` file in ``folder``, the one meant by naming the folder first.
+    """Every ``.pth`` file in ``folder``, the one that the folder stands for first.
 
     That is latest, else the highest number, else the newest other one (by time on disk), else best. Hidden files are
     temporary ones. Empty where there is no such folder.
@@ -36,7 +36,7 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 
 def preferred_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint meant by naming ``folder``."""
+    """The checkpoint that ``folder`` stands for."""
     return next(iter(checkpoints_in(folder)), None)
 
 

@@ -1,4 +1,4 @@
-"""Being told by the operating system that something happens in a folder."""
+"""Notifications of the operating system about changes in folders."""
 
 import logging
 import os
@@ -13,13 +13,13 @@ from watchdog.observers import Observer
 log = logging.getLogger(__name__)
 
 _IGNORED = ("opened", "closed_no_write", "modified")
-"""Reading changes nothing, and a file that is being written is of interest when it is closed."""
+"""Events of reading, and of writing before the file is closed."""
 
 
 class FolderChanges(FileSystemEventHandler):
     """Notices that files in some folders appear, are written to, renamed or deleted; hidden files aside.
 
-    Where the operating system says nothing (network file systems) nothing is noticed: look now and then all the same.
+    Some file systems (network file systems) send no notifications; look at an interval as well.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class FolderChanges(FileSystemEventHandler):
         self._has_warned = False
 
     def watch(self, folders: Iterable[Path]) -> None:
-        """Watch these folders from now on, and no others; one that was deleted and made again is a new one."""
+        """Watch these folders and no others; a folder that was deleted and created again is watched again."""
         wanted = {path: found for path in folders for found in [_identity(path)] if found}
         for path, (identity, watch) in list(self._watches.items()):
             if wanted.get(path) != identity:
@@ -66,11 +66,11 @@ class FolderChanges(FileSystemEventHandler):
             self._changed.set()
 
     def happened(self) -> bool:
-        """Something has happened since ``clear``; costs next to nothing."""
+        """Whether something has changed since ``clear``; cheap enough for every step."""
         return self._changed.is_set()
 
     def clear(self) -> None:
-        """Forget what has happened. Call it before looking at the folders."""
+        """Reset ``happened``. Call it before looking at the folders, so that no change is missed."""
         self._changed.clear()
 
     def close(self) -> None:

@@ -28,13 +28,13 @@ ZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
     *(EOFError, OSError, OverflowError, RuntimeError, ValueError),
 )
-"""What zipfile raises for files that are not, or no longer, the zip they should be."""
+"""Errors of zipfile for files that are damaged or no zip files."""
 STATE_ERRORS = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
-"""What an index that does not follow the format leads to."""
+"""Errors that an index in another format leads to."""
 
 
 def parse_index(content: bytes) -> dict[str, Any]:
-    """The index, its head checked. Raises ``ValueError`` saying what is wrong with it."""
+    """Parse an index and check its format and version. Raises ``ValueError`` naming the problem."""
     try:
         index = json.loads(content.decode())
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Hot reload: new checkpoints are noticed and loaded while the policy before them plays."""
+"""Hot reload: find and load new checkpoints while the current policy plays."""
 
 import hashlib
 import logging
@@ -20,11 +20,11 @@ from dexhand.core.stop import StopRequest
 log = logging.getLogger(__name__)
 
 WAIT_INTERVAL = 0.5
-"""Seconds between looks while there is nothing to play yet."""
+"""Seconds between two looks while there is no checkpoint to play yet."""
 
 
 class FileId(NamedTuple):
-    """Equal as long as a file is the same and unchanged. Says nothing about newer or older."""
+    """Identifies an unchanged file: two are equal as long as it is the same file with the same content."""
 
     device: int
     inode: int
@@ -43,25 +43,25 @@ class FileId(NamedTuple):
 
 
 class Source(Protocol):
-    """A place that checkpoints come to; ``dexhand.workspace.checkpoint_names.CheckpointSource`` is one."""
+    """A place where checkpoints appear, like ``dexhand.workspace.checkpoint_names.CheckpointSource``."""
 
     def checkpoints(self) -> list[Path]:
-        """The files that may be played, the one that is meant first. May raise ``OSError`` or ``ValueError``."""
+        """The files that may be played, the preferred one first. May raise ``OSError`` or ``ValueError``."""
 
     def folders(self) -> list[Path]:
-        """The folders in which something happens when that changes."""
+        """The folders to watch for changes of ``checkpoints()``."""
 
 
 Load = Callable[[Path, bytes], tuple[Policy, int]]
-"""Makes a policy of the content of a file, and tells its iteration. Raises where that cannot be; runs in a thread."""
+"""Makes a policy from a path and the content of that file, with its iteration. Runs in a thread; may raise."""
 
 
 class ReloadWatcher:
     """Follows a source of checkpoints.
 
     A file is new when its inode, size or times have changed and its content has too. ``latest.pth`` is loaded whenever
-    it is new; a numbered file if its number is higher than the iteration that plays, or if nothing that was there is
-    there any more. What cannot be read or does not fit is reported once, and what plays goes on.
+    it is new; a numbered file if its number is higher than the current policy's iteration, or if none of the files seen
+    before exists any more. A file that cannot be read or does not fit is reported once, and the current policy stays.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ReloadWatcher:
         changes: FolderChanges | None = None,
         executor: Executor | None = None,
     ) -> None:
-        """Look every ``interval`` seconds (0 = never) and whenever ``changes`` notices something."""
+        """Look every ``interval`` seconds (0 = never) and whenever ``changes`` reports something."""
         self._source = source
         self._load = load
         self._clock = clock
@@ -109,7 +109,7 @@ class ReloadWatcher:
         return None
 
     def poll(self) -> LoadedPolicy | None:
-        """Ask between two steps: a policy that has been loaded since, ready to act. Never waits."""
+        """The policy loaded since the last call, ready to act, or ``None``. Never waits; call it between two steps."""
         if self._looking is not None:
             if not self._looking.done():
                 return None
@@ -208,7 +208,7 @@ class ReloadWatcher:
         log.debug("Why %s was not loaded", path, exc_info=error)
 
     def close(self) -> None:
-        """Stop looking. What is being loaded is dropped."""
+        """Stop looking; a load in progress is dropped."""
         self._executor.shutdown(wait=False)
         if self._changes is not None:
             self._changes.close()

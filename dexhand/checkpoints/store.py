@@ -1,6 +1,6 @@
 """Checkpoint files: an ordinary torch zip plus an index, so that they can be read without unpickling anything.
 
-What a file holds is written at the head of ``checkpoint_index.py``.
+The file format is described in ``dexhand.checkpoints.format``.
 """
 
 import io
@@ -194,7 +194,7 @@ def parse_checkpoint(path: Path, content: bytes, map_location: str | torch.devic
 
 
 def read_checkpoint(path: Path) -> bytes:
-    """The content of a file, not looked at yet. Raises ``CheckpointError`` where there is none."""
+    """Read the bytes of a file, unchecked. Raises ``CheckpointError`` where there is none."""
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -296,7 +296,7 @@ class CheckpointStore:
             path.unlink()
 
     def _remove_old(self) -> None:
-        """Delete numbered checkpoints beyond ``keep``, lowest first, but none that a test of this machine plays."""
+        """Delete numbered checkpoints beyond ``keep``, lowest first, but none that a test on this machine plays."""
         numbered = self.numbered()
         for path in numbered[: len(numbered) - self.keep] if self.keep is not None else ():
             try:

@@ -20,9 +20,9 @@ class Episode:
     outcome: str
     """``success:<criterion>``, ``failure:<criterion>`` or ``timeout``."""
     iteration: int
-    """Training iterations behind the policy that finished it."""
+    """Training iterations of the policy that finished it."""
     mixed: bool
-    """Another policy began it."""
+    """It was begun under another policy."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -31,22 +31,22 @@ class Episode:
 
 @dataclass(frozen=True)
 class Summary:
-    """Statistics over games."""
+    """Statistics of finished episodes."""
 
     games: int
     mixed: int
-    """Games among them that another policy began."""
+    """Episodes among them that were begun under another policy."""
     mean_return: float | None
     std_return: float | None
-    """Standard deviation of the population of games played."""
+    """Population standard deviation."""
     mean_length: float | None
     success_rate: float | None
     outcomes: dict[str, int]
-    """Games by how they ended."""
+    """Number of episodes of each outcome."""
 
     @classmethod
     def of(cls, games: Iterable[Episode]) -> "Summary":
-        """Summarise; with no games every mean is ``None``."""
+        """Summarise; every mean of no episodes is ``None``."""
         statistics = Statistics()
         for game in games:
             statistics.add(game)
@@ -58,7 +58,7 @@ class Summary:
 
 
 class Statistics:
-    """What is known of the games so far, in constant memory."""
+    """Running statistics of episodes, in constant memory."""
 
     def __init__(self) -> None:
         self.games = 0
@@ -70,7 +70,7 @@ class Statistics:
         self._outcomes: Counter[str] = Counter()
 
     def add(self, game: Episode) -> None:
-        """Count one more (mean and deviation by Welford's recurrence)."""
+        """Add an episode (mean and deviation by Welford's recurrence)."""
         self.games += 1
         self._mixed += game.mixed
         deviation = game.episode_return - self._mean_return
@@ -81,7 +81,7 @@ class Statistics:
         self._outcomes[game.outcome] += 1
 
     def summary(self) -> Summary:
-        """As it stands."""
+        """The statistics of the episodes so far."""
         if not self.games:
             return Summary(0, 0, None, None, None, None, {})
         return Summary(

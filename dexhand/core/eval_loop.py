@@ -1,4 +1,4 @@
-"""The evaluation loop: play games, count them exactly, and let newer policies take over between two steps."""
+"""The evaluation loop: play episodes, count them exactly, and switch to newer policies between two steps."""
 
 import math
 from collections.abc import Callable
@@ -21,45 +21,45 @@ class LoadedPolicy:
     policy: Policy
     path: Path
     iteration: int
-    """Training iterations behind it."""
+    """Training iterations of the policy."""
     age: float
-    """Seconds between the writing of the file and the loading."""
+    """Seconds from the writing of the file to its loading."""
     load_seconds: float
-    """What reading, checking and loading took."""
+    """Seconds that reading, checking and loading took."""
 
 
 class EvalListener(Protocol):
-    """Who is told what happens."""
+    """Receives the events of an evaluation."""
 
     def on_step(self, frames_done: int) -> None:
-        """A control step is done; ``frames_done`` environment steps are behind it, all environments counted."""
+        """A control step is done; ``frames_done`` counts the steps of all environments so far."""
 
     def on_episode(self, game: Episode) -> None:
-        """A game has finished."""
+        """An episode has finished."""
 
     def on_reload(self, loaded: LoadedPolicy) -> None:
-        """From the next step on this policy acts."""
+        """Another policy acts from the next step on."""
 
 
 def no_newer_policy() -> LoadedPolicy | None:
-    """For a test without hot reload."""
+    """No newer policy, for a test without hot reload."""
     return None
 
 
 def _shares(games: int, num_envs: int) -> list[float]:
-    """How many games each environment plays."""
+    """The number of episodes for each environment."""
     if games == 0:
         return [math.inf] * num_envs
     return [games // num_envs + (env_id < games % num_envs) for env_id in range(num_envs)]
 
 
 class EvalLoop:
-    """Plays a policy for a given number of games, or until it is stopped.
+    """Plays a policy for a given number of episodes, or until it is stopped.
 
-    A given number of games is shared out evenly before the first step: each environment plays its share and no more, so
-    an environment with short episodes contributes no more games than the others.
+    The episodes are divided evenly among the environments before the first step, so that environments with short
+    episodes do not contribute more of them than the others.
 
-    A newer policy acts from the next control step on. The environments go on as they are; a game under way counts for
+    A newer policy acts from the next control step on, in the environments as they are; an unfinished episode counts for
     the policy that it finishes under, and is marked as mixed.
     """
 
@@ -72,7 +72,7 @@ class EvalLoop:
         listener: EvalListener,
         newer_policy: Callable[[], LoadedPolicy | None] = no_newer_policy,
     ) -> None:
-        """``games`` = 0 plays until stopped. ``newer_policy`` is asked between two steps: ``ReloadWatcher.poll``."""
+        """``games`` = 0 plays until stopped. ``newer_policy`` is called between two steps (``ReloadWatcher.poll``)."""
         self.env = env
         self.playing = playing
         self.listener = listener
@@ -84,7 +84,7 @@ class EvalLoop:
         self._mixed = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
 
     def run(self, stop: StopRequest, seed: int | None = None) -> None:
-        """Play until all games are finished or a stop is requested."""
+        """Play until all episodes are finished or a stop is requested."""
         env, frames = self.env, 0
         observations, _ = env.reset(seed=seed)
         while any(self._left) and not stop.requested:

@@ -1,4 +1,4 @@
-"""Telling other processes of this machine that a file is in use: an advisory lock, gone with the process."""
+"""Advisory locks that mark files as in use for other processes of this machine; they end with the process."""
 
 import contextlib
 import os
@@ -26,21 +26,21 @@ class InUse:
             fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def release(self) -> None:
-        """Calling it again does nothing."""
+        """Remove the mark; may be called again."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 def is_in_use(path: Path) -> bool:
-    """Another process, or another part of this one, has marked the file. Raises ``OSError`` where it is not there."""
+    """Whether another process, or another part of this one, has marked the file. Raises ``OSError`` without a file."""
     return fcntl is not None and _conflicts(path, fcntl.LOCK_EX)
 
 
 def is_locked(path: Path) -> bool:
-    """A ``FileLock`` on the file is held. Raises ``OSError`` where it is not there.
+    """Whether a ``FileLock`` on the file is held. Raises ``OSError`` where there is none.
 
-    For a moment the lock cannot be taken: who takes it should wait a little.
+    The check holds the lock for a moment; acquire it with a timeout above zero.
     """
     return fcntl is not None and _conflicts(path, fcntl.LOCK_SH)
 

@@ -1,4 +1,4 @@
-"""Files and links that change in one step: a reader sees the old one or the new one, never anything between."""
+"""Atomic changes of files and links: a reader sees the old one or the new one, never anything between."""
 
 import os
 import secrets
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 TEMPORARY_SUFFIX = ".tmp"
-"""How the names of files end that are not complete yet; they begin with a dot."""
+"""Suffix of files that are not complete yet; their names begin with a dot."""
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it.
 
-    When ``write`` or the file system raises, ``path`` stands as it was or is complete, and no temporary file is left.
+    When ``write`` or the file system raises, ``path`` is unchanged or complete, and no temporary file is left.
     """
     temporary = _temporary(path)
     try:

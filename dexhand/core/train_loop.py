@@ -1,4 +1,4 @@
-"""The training loop: iterate, report, save, until there is a reason to stop."""
+"""The training loop: iterate, report and save until there is a reason to stop."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class SavesCheckpoints(Protocol):
     def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool, best: bool) -> Path:
         """Write ``state`` as the latest checkpoint; ``numbered`` and ``best`` also keep it under a name of its own.
 
-        Raises ``OSError`` where it cannot be written; what was there before stays.
+        Raises ``OSError`` where it cannot be written; the files from before stay.
         """
 
 
@@ -36,7 +36,7 @@ class TrainResult:
     """``max iterations``, ``target score`` or ``stop requested``."""
     iterations_done: int
     best_return: float | None
-    """Of the best checkpoint that could be saved."""
+    """Best mean return of those saved, if any could be."""
     checkpoint: Path | None
     """The last one saved, if any could be."""
     unsaved: str | None
@@ -60,8 +60,8 @@ class TrainLoop:
 
     A checkpoint is written every ``save_frequency`` iterations (numbered), when the mean return is better than ever,
     when ``save_interval`` seconds have passed since the last one, and at the end. Where that fails (disk full, folder
-    gone or not writable) training goes on, and saving is tried again and again. To the learner's state it adds
-    ``train_loop``: the best mean return, and ``contract``, what observations and actions mean.
+    gone or not writable) training goes on, and saving is retried. It adds to the learner's state ``train_loop``, the
+    best mean return, and ``contract``, the meaning of observations and actions.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class TrainLoop:
         best_return: float | None = None,
         contract: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """``best_return`` is the mark to beat of the run that is continued; see ``best_return_of``."""
+        """``best_return``: the best mean return so far of the run that is continued; see ``best_return_of``."""
         self.algorithm = algorithm
         self.store = store
         self.sinks = sinks
@@ -144,7 +144,7 @@ class TrainLoop:
         return path
 
     def _save(self, iterations_done: int, *, numbered: bool, best: bool) -> Path | None:
-        """Returns the file, or ``None`` where it could not be written."""
+        """Save; returns the file, or ``None`` where it could not be written."""
         self._last_try = self.clock.monotonic()
         try:
             path = self.store.save(self._state_dict(), iteration=iterations_done, numbered=numbered, best=best)

@@ -7,7 +7,7 @@ from typing import Any
 
 from dexhand.checkpoints.store import CheckpointError, CheckpointStore, load_checkpoint
 from dexhand.core.interfaces import Algorithm
-from dexhand.mock.differences import differences
+from dexhand.mock_training.differences import differences
 from dexhand.mock_training.problems import Problems
 
 NEEDED = ("model", "optimizer", "schedule", "random", "position", "epoch", "train_loop")

@@ -8,9 +8,9 @@ from dexhand.core.process_state import process_state_restored
 from dexhand.hard_examples.reports import HardExampleReport
 from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.dataset import MockDataset
-from dexhand.mock.differences import differences
 from dexhand.mock.model import MockLoss
 from dexhand.mock_training.command_line import HardExampleSettings
+from dexhand.mock_training.differences import differences
 from dexhand.mock_training.hard_example_checks import ExpectedHardExamples, check_report, check_tracker
 from dexhand.mock_training.memory_checks import MemoryChecks
 from dexhand.mock_training.problems import Problems

@@ -14,10 +14,10 @@ _PLAIN_INTERVAL = 5.0
 
 
 class _LatestLines:
-    """Shows the latest lines: live in a terminal, elsewhere as one plain line now and then, or when it is due."""
+    """Shows the latest lines: live in a terminal, elsewhere as plain lines at an interval or when due."""
 
     def __init__(self, console: Console, clock: Clock, *, plain: bool = False) -> None:
-        """``plain`` = never live."""
+        """``plain``: print lines even in a terminal."""
         self._console = console
         self._clock = clock
         self._pending = ""
@@ -28,7 +28,7 @@ class _LatestLines:
             self._live.start()
 
     def show(self, *lines: str, due: bool | None = None) -> None:
-        """``due`` = whether a plain line is printed now; ``None`` = if the last one is old enough."""
+        """``due``: whether a plain line is printed now; ``None`` = if the last one is old enough."""
         if self._is_live:
             self._live.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines)))
             return
@@ -50,7 +50,7 @@ class _LatestLines:
 
 
 class ConsoleSink:
-    """``MetricSink`` that shows where training stands and when it will be done."""
+    """``MetricSink`` that shows a training's progress and its estimated end."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class ConsoleSink:
         max_iterations: int,
         episodes_between: int | None = None,
     ) -> None:
-        """``episodes_between`` = finished episodes between two lines, which are plain then even in a terminal."""
+        """``episodes_between``: print a plain line, even in a terminal, each time so many episodes have finished."""
         self._lines = _LatestLines(console, clock, plain=episodes_between is not None)
         self._episodes_between = episodes_between
         self._episodes = 0.0
@@ -102,7 +102,7 @@ class ConsoleSink:
 
 
 class GamesConsoleSink:
-    """``MetricSink`` that shows how the policy that plays is doing; see ``dexhand.app.evaluation_report``."""
+    """``MetricSink`` that shows the results of the current policy; see ``dexhand.app.evaluation_report``."""
 
     def __init__(self, console: Console, clock: Clock) -> None:
         self._lines = _LatestLines(console, clock)

@@ -10,9 +10,9 @@ log = logging.getLogger(__name__)
 
 
 class HardExampleFile:
-    """``HardExampleSink`` that adds a line for each report to ``path``.
+    """``HardExampleSink`` that appends a line for each report to ``path``.
 
-    Where it cannot write (disk full, folder gone) it says so once and loses the report, not the training.
+    A report that cannot be written (disk full, folder gone) is lost, with one warning; the training goes on.
     """
 
     def __init__(self, path: Path) -> None:

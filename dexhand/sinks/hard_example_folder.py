@@ -1,4 +1,4 @@
-"""Hard examples as a folder that one can look through: reports and pictures."""
+"""Reports and pictures of hard examples as a folder of files."""
 
 import logging
 from pathlib import Path
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 class HardExampleFolder:
     """``HardExampleSink`` that writes ``<ranking>.jsonl``, a line for each report, and ``<ranking>/<key>.png``.
 
-    Only pictures of the newest report stay. Where it cannot write (disk full, folder gone) it says so once and loses
-    what is to be written, not the training.
+    Only pictures of the newest report stay. What cannot be written (disk full, folder gone) is lost, with one warning;
+    the training goes on.
     """
 
     def __init__(self, folder: Path) -> None:
-        """The folder is made when there is something to write."""
+        """The folder is created with the first report."""
         self._folder = folder
         self._files: dict[str, HardExampleFile] = {}
         self._written: frozenset[Path] = frozenset()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 
 class MemorySink:
-    """``MetricSink`` that remembers everything."""
+    """``MetricSink`` that keeps everything."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, dict[str, float]]] = []

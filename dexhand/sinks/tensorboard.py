@@ -23,9 +23,9 @@ RETRY_INTERVAL = 10.0
 class TensorBoardSink:
     """``MetricSink`` and ``HardExampleSink`` that writes event files into a folder.
 
-    Where it cannot write (disk full, folder gone) it says so once and loses what is to be written, not the training.
-    A run that is continued passes ``first_step``: what the folder holds of that step and later is not shown any more,
-    so that the curve has one value at each step.
+    What cannot be written (disk full, folder gone) is lost, with one warning; the training goes on. A run that is
+    continued passes ``first_step``: TensorBoard then drops what the folder holds of that step and later, so that a
+    curve has one value at each step.
     """
 
     def __init__(

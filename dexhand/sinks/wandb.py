@@ -18,7 +18,7 @@ STEP = "frames"
 
 
 class WandbRefused(RuntimeError):
-    """Weights & Biases will not take the run as it is asked for; one line for the user."""
+    """Weights & Biases does not accept the run; one line for the user."""
 
 
 class WandbSink:
@@ -26,8 +26,8 @@ class WandbSink:
 
     The run's id is written into the run folder, so that a training that goes on there continues the same one. Its own
     step is always the environment frame, because Weights & Biases drops what lies behind its internal counter, and a
-    training may go back to an older checkpoint. Where sending fails, it says so once and is silent from then on: what
-    it loses is on disk beside it, and not the training.
+    training may go back to an older checkpoint. After a failure it warns once and sends nothing more; the other sinks
+    still write everything to disk.
     """
 
     def __init__(

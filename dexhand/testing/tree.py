@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dexhand.mock.differences import differences
+from dexhand.mock_training.differences import differences
 
 
 def leaves(state: Any, place: str = "state") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which checkpoint file a user means. Needs no torch: a missing checkpoint is reported before torch is imported."""
+"""Finding the checkpoint that a user names. Needs no torch: a missing one is reported before torch is imported."""
 
 import difflib
 import os
@@ -16,7 +16,7 @@ _ACCEPTED = "Give latest, a run's name or a part of it, a run folder or a .pth f
 
 
 class CheckpointNotFound(WorkspaceError):
-    """Nothing fits what the user asked for; the message says what was looked for, what exists and what to do."""
+    """No checkpoint fits the name; the message says what was looked for, what exists and what to do."""
 
     def __init__(self, spec: str, problem: str) -> None:
         super().__init__(f"train.checkpoint={spec!r}: {problem}")
@@ -24,24 +24,24 @@ class CheckpointNotFound(WorkspaceError):
 
 @dataclass(frozen=True)
 class CheckpointSource:
-    """The place that a user named: a file, a folder, or the newest training run. Looked at anew for every question."""
+    """The place that a user named: a file, a folder, or the newest training run. Every call looks at the disk again."""
 
     spec: str
-    """What the user wrote."""
+    """The name that the user gave."""
     workspace: Workspace
     place: Path | None
-    """A ``.pth`` file, or a folder; ``None`` = the newest training run, whichever that is at the moment."""
+    """A ``.pth`` file, or a folder; ``None`` = the newest training run, whichever that is at the time of a call."""
 
     def __str__(self) -> str:
         return str(self._folder() or self.workspace.links)
 
     @property
     def is_experiment(self) -> bool:
-        """A checkpoint that is missing or damaged now may still come: this is a folder, or a file of a run's."""
+        """Whether a missing or damaged checkpoint may still be written: this is a folder, or a file in a run."""
         return self.place is None or self.place.is_dir() or self.place.parent.name == "nn"
 
     def checkpoints(self) -> list[Path]:
-        """The files that may be played, the one that is meant first; empty while there are none. Raises ``OSError``."""
+        """The files that may be played, the preferred one first; empty while there are none. Raises ``OSError``."""
         folder = self._folder()
         if folder is None:
             return []
@@ -50,7 +50,7 @@ class CheckpointSource:
         return checkpoints_in(folder / "nn") or checkpoints_in(folder)
 
     def folders(self) -> list[Path]:
-        """The folders in which something happens when other files are meant than now."""
+        """The folders to watch for changes of ``checkpoints()``."""
         found = [self.workspace.links, self.workspace.archive] if self.place is None else []
         folder = self._folder()
         if folder is not None:

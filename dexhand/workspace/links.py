@@ -1,8 +1,8 @@
-"""``runs/`` as a view of ``runs_all/``: which links belong there, and the changes that bring them there.
+"""``runs/`` as a view of ``runs_all/``: the links that belong there, and the changes that make it so.
 
 Our own links are those in ``runs/`` that are called like a run and were made for the run of that name in ``runs_all/``.
-They come and go; ``latest_train`` and ``latest_test`` are replaced where they are links, and a run's link that leads
-nowhere because it was moved is led back to its run. Everything else in ``runs/`` is the user's and never touched.
+They are made and removed; ``latest_train`` and ``latest_test`` are replaced where they are links, and a run's link that
+leads nowhere because it was moved is led back to its run. Everything else in ``runs/`` is the user's and never touched.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LATEST = {f"latest_{kind}": kind for kind in KINDS}
 """Names of the links to the newest run of each kind."""
 PINNED = "pinned"
 HOLD_FILE = ".lock"
-"""In a run's folder: locked by the process that works in it."""
+"""File in a run's folder that is locked by the process that works in it."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Change:
-    """A link to be made or replaced, or to be removed where ``target`` is ``None``."""
+    """A link to make or replace, or to remove where ``target`` is ``None``."""
 
     link: Path
     target: str | None
     reason: str
 
     def apply(self) -> None:
-        """Make it so. Raises ``OSError``, and ``NotImplementedError`` where there are no links."""
+        """Make the change. Raises ``OSError``, and ``NotImplementedError`` on systems without links."""
         if self.target is not None:
             symlink_atomically(self.target, self.link)
         elif self.link.is_symlink():
@@ -52,18 +52,18 @@ class Change:
 
 @dataclass(frozen=True)
 class Entry:
-    """A folder, or a link to one, that lies where runs lie."""
+    """A folder, or a link to one, in one of the places of runs."""
 
     place: Path
     """``runs_all/``, ``runs/`` or ``runs/pinned/``."""
     name: str
-    """What it is called there."""
+    """Its name there."""
     path: Path
     """The folder; for a link of ours or a pin, the run itself, whose path stays when links change."""
 
 
 class RunsView:
-    """The links of one workspace. Looking changes nothing."""
+    """The links of one workspace. All methods only read."""
 
     def __init__(self, links: Path, archive: Path) -> None:
         self.links = links
@@ -98,7 +98,7 @@ class RunsView:
         return path
 
     def is_deleted(self, link: Path) -> bool:
-        """A link of ours leads nowhere because its run was deleted.
+        """Whether a link of ours leads nowhere because its run was deleted.
 
         Where ``runs_all/`` holds nothing as old, ``runs/`` may have been copied without it, and the run be elsewhere.
         """
@@ -109,13 +109,13 @@ class RunsView:
         return target is not None or (name is not None and any(run.order <= name.order for run in self._archived()))
 
     def newest(self, kind: str) -> Path | None:
-        """The run of that kind whose name says that it began last. Raises ``OSError``."""
+        """The run of that kind with the newest start in its name. Raises ``OSError``."""
         runs = [(name, entry.path) for entry in self.entries() for name in [RunName.parse(entry.path.name)] if name]
         ours = [(name.order, str(name), path) for name, path in runs if name.kind == kind]
         return max(ours)[-1] if ours else None
 
     def is_own(self, link: Path) -> bool:
-        """The link is one of ours: it may be removed, and made again."""
+        """Whether the link is one of ours, which may be removed and made again."""
         return link.parent == self.links and self._made_for(link) == link.name
 
     def target(self, run: Path) -> str:
@@ -123,7 +123,7 @@ class RunsView:
         return f"../{self.archive.name}/{run.name}" if self.is_archived(run) else os.path.relpath(run, self.links)
 
     def is_archived(self, run: Path) -> bool:
-        """``run`` lies in ``runs_all/``, wherever that is."""
+        """Whether ``run`` lies in ``runs_all/``."""
         return os.path.realpath(run.parent) == os.path.realpath(self.archive)
 
     def _archived(self) -> list[RunName]:
@@ -142,7 +142,7 @@ class RunsView:
     # --- what is to be changed ----------------------------------------------------------------------------------------
 
     def changes(self, limits: Limits | None, new_run: str | None = None) -> list[Change]:
-        """What is missing to the view, in the order in which it should be done. Raises ``OSError``.
+        """The changes that bring the view up to date, in the order to apply them. Raises ``OSError``.
 
         ``limits``: ``None`` where ``runs/`` itself holds the runs. ``new_run`` is the name of a run in ``runs_all/``
         that is shown whatever its age.
@@ -208,7 +208,7 @@ class RunsView:
 
 
 def began(folder: Path) -> tuple[str, int]:
-    """Sorts folders by time: by the name of the run, or by their age on disk where they are called otherwise."""
+    """Sort key of folders by start: from the run's name, or by age on disk for other names."""
     name = RunName.parse(os.path.basename(os.path.realpath(folder)))
     if name is not None:
         return name.order
@@ -216,7 +216,7 @@ def began(folder: Path) -> tuple[str, int]:
 
 
 def is_running(run: Path) -> bool:
-    """A process works in the run now."""
+    """Whether a process works in the run now."""
     try:
         return is_locked(run / HOLD_FILE)
     except OSError:  # nobody ever has, or it was deleted just now

@@ -1,4 +1,4 @@
-"""The runs of a workspace and what their files say of them."""
+"""The runs of a workspace and the facts in their files."""
 
 import difflib
 import json
@@ -22,7 +22,7 @@ _TASK_NAME = re.compile(r"^task:\n(?:  .*\n)*?  name: (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run and where it is shown."""
+    """A run and the places where it is shown."""
 
     name: str
     path: Path
@@ -34,13 +34,13 @@ class FoundRun:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name that it can be called by."""
+        """All its names."""
         return (self.name, *self.pinned)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a run. ``None`` where its files do not say."""
+    """Facts about a run; ``None`` where its files do not hold them."""
 
     task: str | None = None
     kind: str | None = None
@@ -48,17 +48,17 @@ class Facts:
     age: float | None = None
     """Seconds since it began."""
     iterations: int | None = None
-    """Of a training: iterations behind its newest checkpoint."""
+    """Of a training: iterations of its newest checkpoint."""
     best_return: float | None = None
     """Of a training: the best mean return so far."""
     games: int | None = None
-    """Of a test: games played."""
+    """Of a test: episodes played."""
     mean_return: float | None = None
-    """Of a test: mean return of all its games."""
+    """Of a test: mean return of all its episodes."""
     size: int | None = None
     """Bytes on disk; a file with several names counts once."""
     running: bool = False
-    """A process works in it now."""
+    """Whether a process works in it now."""
     problem: str | None = None
     """Why its newest checkpoint or its results cannot be read."""
 
@@ -123,7 +123,7 @@ def facts_of(run: FoundRun, now: float) -> Facts:
 
 
 def _task(path: Path) -> str | None:
-    """What the configuration says, because a run may have been called otherwise."""
+    """The task in the configuration, because a run may have been renamed."""
     file = Run(path).config_file
     # a YAML library would take milliseconds a run; the file is written by one, in this form
     found = _TASK_NAME.search(file.read_text(encoding="utf-8")) if file.is_file() else None

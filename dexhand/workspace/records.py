@@ -17,9 +17,9 @@ GIT_TIMEOUT = 5.0
 
 
 def record(run: Run, config_yaml: str, argv: Sequence[str], played: Path | None = None) -> None:
-    """Write down how the run came about: configuration, command, code, packages and the checkpoint it plays.
+    """Record how the run was started: configuration, command, code, packages and the checkpoint it plays.
 
-    Of a run that goes on, the configuration is the newest; the rest is there of every start, in order.
+    For a run that is continued the configuration is replaced; everything else is appended for each start.
     """
     run.config_file.write_text(config_yaml, encoding="utf-8")
     for path, text in (
@@ -34,7 +34,7 @@ def record(run: Run, config_yaml: str, argv: Sequence[str], played: Path | None 
 
 
 def record_played(run: Run, checkpoint: Path) -> None:
-    """Write down what a test run plays now: ``latest_test`` and the name of the run lead to it. Raises ``OSError``."""
+    """Record what a test run plays now: ``latest_test`` and the name of the run lead to it. Raises ``OSError``."""
     content = f"{_path_from(run.path, checkpoint)}\n".encode()
     write_atomically(run.played_file, lambda file: file.write(content))
 

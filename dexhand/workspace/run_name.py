@@ -1,4 +1,4 @@
-"""What runs are called."""
+"""Names of runs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class RunName:
 
     @property
     def order(self) -> tuple[str, int]:
-        """Sorts names by time."""
+        """Sort key of names by start."""
         return self.started, self.attempt
 
     @classmethod
     def parse(cls, name: str) -> RunName | None:
-        """The parts of ``name``; ``None`` if no run is called so."""
+        """The parts of ``name``; ``None`` if it is no name of a run."""
         match = _PATTERN.fullmatch(name)
         if match is None:
             return None

@@ -9,11 +9,11 @@ from rich.text import Text
 from dexhand.workspace.listing import Facts, FoundRun
 
 _WIDE = 200
-"""Columns where nobody looks: a file or a pipe gets whole lines."""
+"""Width where there is no terminal: a file or a pipe gets whole lines."""
 
 
 def print_table(runs: Sequence[FoundRun], facts: Sequence[Facts]) -> None:
-    """One line a run."""
+    """Print a line for each run."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDE)
@@ -55,7 +55,7 @@ def _state(run: FoundRun, fact: Facts) -> str:
 
 
 def age_in_words(seconds: float | None) -> str:
-    """In the largest unit of which there are two."""
+    """Age in the largest unit of which there are two."""
     if seconds is None:
         return "?"
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
@@ -65,7 +65,7 @@ def age_in_words(seconds: float | None) -> str:
 
 
 def size_in_words(size: int | None) -> str:
-    """In powers of 1000."""
+    """Size in powers of 1000 bytes."""
     if size is None:
         return "?"
     for exponent, unit in ((9, "GB"), (6, "MB"), (3, "kB")):

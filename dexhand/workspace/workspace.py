@@ -1,4 +1,4 @@
-"""Where runs live: the runs themselves in ``runs_all/``, links to them in ``runs/``.
+"""Run folders in ``runs_all/`` and links to them in ``runs/``.
 
 Needs no torch: a configuration is checked against the workspace before torch is imported.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT = 10.0
 """Seconds to wait for another process that changes links."""
 HOLD_TIMEOUT = 0.2
-"""Seconds to wait for a run: longer than another process takes to ask whether somebody works in it."""
+"""Seconds to wait for a run's lock: longer than the check of another process holds it."""
 
 _ADVICE = ". Choose another place with train.runsDir"
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -38,7 +38,7 @@ class WorkspaceError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run and what lies where in it; nothing but the folder itself need exist."""
+    """The folder of one run and the paths in it; only the folder itself has to exist."""
 
     path: Path
 
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def wandb_id_file(self) -> Path:
-        """Which Weights & Biases run this one is."""
+        """The id of this run at Weights & Biases."""
         return self.path / "wandb_id.txt"
 
     @property
@@ -94,12 +94,12 @@ class Run:
 
     @property
     def log_file(self) -> Path:
-        """What the run said."""
+        """The log of the run."""
         return self.path / "train.log"
 
     @property
     def results_file(self) -> Path:
-        """In a test run: its games and their summary."""
+        """In a test run: its episodes and their summary."""
         return self.path / "results.json"
 
     @property
@@ -111,7 +111,7 @@ class Run:
 class Workspace:
     """All runs of one place: folders in ``<runs_dir>_all``, and in ``runs_dir`` links to the newest and the pinned.
 
-    Nothing is made until it is needed. Where ``runs_dir`` is itself a symbolic link, both are beside what it points to.
+    Folders are created when needed. Where ``runs_dir`` is itself a symbolic link, both are beside what it points to.
     """
 
     def __init__(self, runs_dir: Path, limits: Limits | None = Limits()) -> None:
@@ -124,7 +124,7 @@ class Workspace:
         self._limits = limits
 
     def create_run(self, task: str, kind: RunKind, clock: Clock) -> Run:
-        """Make the folder of a new run. Of runs that begin in one second every one gets a folder of its own."""
+        """Create the folder of a new run; runs that begin in the same second get folders of their own."""
         if not _TASK.fullmatch(task):
             raise WorkspaceError(f"{task!r} cannot begin a run's name: letters, digits, _ and - are allowed")
         started = time.strftime("%Y%m%d_%H%M%S", time.localtime(clock.now()))
@@ -179,7 +179,7 @@ class Workspace:
         return Path(os.path.realpath(link)) if link.is_dir() else self.view.newest(kind)
 
     def tidy(self, dry_run: bool = False) -> list[Change]:
-        """Bring the view up to date, and tell what that changes. Raises ``WorkspaceError``."""
+        """Bring the view up to date; returns what that changes. Raises ``WorkspaceError``."""
         with _explained(self.links, "cannot be changed", ""), self._locked():
             changes = [*self.view.changes(self._limits), *self._made_up_for()]
             if not dry_run:
@@ -207,7 +207,7 @@ class Workspace:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One process at a time changes links."""
+        """Hold the lock on links: one process at a time changes them."""
         self.links.mkdir(parents=True, exist_ok=True)
         home = self.archive if self.archive.is_dir() else self.links
         with FileLock(str(home / ".lock"), timeout=LOCK_TIMEOUT):
@@ -259,7 +259,7 @@ class Workspace:
 
 
 class PublishError(WorkspaceError):
-    """Links cannot be made. Nothing is lost: the message says where the run is and how it is found."""
+    """Links cannot be made; the message says where the run is and how to find it."""
 
     def __init__(self, run: Run, links: Path, error: Exception) -> None:
         super().__init__(
@@ -270,7 +270,7 @@ class PublishError(WorkspaceError):
 
 @contextmanager
 def lock_run(run: Run) -> Iterator[None]:
-    """Keep other processes from training in ``run``; the hold ends with the process, however it ends.
+    """Keep other processes from training in ``run``; the lock ends with the process, however it ends.
 
     Raises ``WorkspaceError`` where another process works in it.
     """
@@ -297,7 +297,7 @@ def _explained(folder: Path, what: str = "cannot be used for runs", advice: str 
 
 
 def _problem(error: Exception) -> str:
-    """In a few words."""
+    """The error in a few words."""
     if isinstance(error, Timeout):
         return f"{error.lock_file} is held by another process for over {LOCK_TIMEOUT:g} s"
     if isinstance(error, OSError):

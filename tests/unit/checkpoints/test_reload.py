@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,20 @@ from dexhand.core.file_locks import is_in_use
 from dexhand.core.interfaces import Clock, Policy
 from dexhand.core.stop import StopRequest
 from dexhand.mock.clock import FakeClock
-from dexhand.mock.executor import InlineExecutor
 
 INTERVAL = 30.0
+
+
+class InlineExecutor(Executor):
+    """Runs what is submitted before ``submit`` returns."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 class FolderSource:

@@ -13,8 +13,8 @@ from dexhand.hard_examples.reports import HardExampleReport
 from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.algorithm import LARGEST_GRAD_NORM, LEARNING_RATE, WARM_UP_STEPS, MockAlgorithm, learning_rate
 from dexhand.mock.dataset import STATE_SIZE, MockDataset
-from dexhand.mock.differences import differences
 from dexhand.mock.model import MockModelPolicy
+from dexhand.mock_training.differences import differences
 from dexhand.testing.algorithm import AlgorithmConformance
 from dexhand.testing.policy import PolicyConformance
 
