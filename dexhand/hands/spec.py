@@ -253,6 +253,9 @@ class _Section:
 def _hand(spec: _Section) -> HandSpec:
     required = ("asset", "base_joints", "palm", "fingers", "controls")
     spec.only(*required, "palm_quat", "start_angles", "gains")
+    for key in ("fingers", "controls"):
+        if not spec.section(key).values:
+            raise spec.error(key, "{}", "give at least one")
     base_joints = spec.texts("base_joints")
     if len(base_joints) != 6:
         raise spec.error("base_joints", list(base_joints), "give three slides, then three hinges")
@@ -277,8 +280,6 @@ def _hand(spec: _Section) -> HandSpec:
         base_rotation_gains=_gains(gains.section(_GAINS[1])),
         finger_gains=_gains(gains.section(_GAINS[2])),
     )
-    if not hand.fingers or not hand.controls:
-        raise spec.error("fingers" if not hand.fingers else "controls", "{}", "give at least one")
     if not hand.asset.is_file():
         raise spec.error("asset", spec.text("asset"), f"there is no file {hand.asset}")
     _refuse_repeated(spec, "controls", [joint for control in hand.controls for joint, _ in control.joints])

@@ -1,11 +1,16 @@
 """The simulators with hands other than the right one: the whole contract."""
 
-from dexhand.core.interfaces import Scene
+from pathlib import Path
+
+from dexhand.core.interfaces import Scene, Simulator
 from dexhand.hands.spec import load_hand
+from dexhand.mock.simulator import MockSimulator
 from dexhand.sim.mujoco import MujocoSimulator
 from dexhand.sim.mujoco_scene import SolverSettings
-from dexhand.testing.scenes import RIGHT_PINCH
+from dexhand.testing.scenes import RIGHT_PINCH, Pinch
 from dexhand.testing.simulator import SimulatorConformance
+
+FOUR_FINGER = Path(__file__).parents[2] / "hands" / "four_finger"
 
 
 class TestLeftHand(SimulatorConformance):
@@ -13,4 +18,28 @@ class TestLeftHand(SimulatorConformance):
     pinch = RIGHT_PINCH.mirrored()
 
     def make_simulator(self, scene: Scene, num_envs: int) -> MujocoSimulator:
+        return MujocoSimulator(scene, num_envs, solver=SolverSettings(timestep=0.0025), steps_per_control=4)
+
+
+class TestFourFingersOnTheMock(SimulatorConformance):
+    hand = load_hand(str(FOUR_FINGER))
+    pinch = Pinch(
+        base={"move_z": -0.391},
+        fingers={
+            "thumb_turn": 1.57,
+            "index_bend": 0.41,
+            "index_curl": 0.645,
+            "middle_bend": 0.41,
+            "middle_curl": 0.645,
+        },
+        closing=("index_bend", "middle_bend"),
+        box=(0.132, 0.015, 0.0),
+    )
+
+    def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
+        return MockSimulator(scene, num_envs, control_dt=0.01)
+
+
+class TestFourFingersOnMujoco(TestFourFingersOnTheMock):
+    def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
         return MujocoSimulator(scene, num_envs, solver=SolverSettings(timestep=0.0025), steps_per_control=4)
