@@ -99,11 +99,11 @@ class Expert:
 
     def act(self) -> Tensor:
         """Actions (N, 18): towards the goal of the present stage, as fast as allowed."""
-        memory = self._task.memory
-        in_stage_1 = (memory.stage == 1)[:, None]
-        self._base_at_grasp = torch.where(in_stage_1, memory.targets[:, :6], self._base_at_grasp)
-        goal = torch.where(in_stage_1, self._approach(memory.targets), self._grasp_and_lift(memory.stage))
-        actions: Tensor = ((goal - memory.targets) / self._actions.max_change).clamp(-1.0, 1.0)
+        buffers = self._task.buffers
+        in_stage_1 = (buffers.stage == 1)[:, None]
+        self._base_at_grasp = torch.where(in_stage_1, buffers.targets[:, :6], self._base_at_grasp)
+        goal = torch.where(in_stage_1, self._approach(buffers.targets), self._grasp_and_lift(buffers.stage))
+        actions: Tensor = ((goal - buffers.targets) / self._actions.max_change).clamp(-1.0, 1.0)
         return actions
 
     def pregrasp(self) -> Tensor:
@@ -144,7 +144,7 @@ class Expert:
         speed = self._actions.max_change / self._env.simulator.control_dt
         goal = self.pregrasp()
         goal[:, 2] += HOVER
-        times = (goal - self._task.memory.targets).abs() / speed
+        times = (goal - self._task.buffers.targets).abs() / speed
         return times.amax(dim=1) + HOVER / speed[2]
 
 
@@ -190,9 +190,9 @@ def play(env: TaskEnv, seed: int, drawn: int | None = None) -> Result:
     pictures: dict[int, list[np.ndarray]] = {1: [], 2: [], 3: []}
     for step in range(task.config.episodeLength):
         running = outcome < 0
-        stages = torch.where(running, task.memory.stage, stages)
+        stages = torch.where(running, task.buffers.stage, stages)
         if drawn is not None and running[drawn] and step % 10 == 0:
-            stage = int(task.memory.stage[drawn])
+            stage = int(task.buffers.stage[drawn])
             label = f"{step * env.simulator.control_dt:.1f} s, stage {stage}"
             pictures[stage].append(_labelled(env.render(drawn, width=700, height=560), label))
         info = env.step(expert.act())[4]

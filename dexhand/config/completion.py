@@ -55,5 +55,5 @@ def _values(key: str) -> Iterator[str]:
     elif key in ("checkpoint", "train.checkpoint", "resume"):
         yield from ("latest", *(path.name for path in Path("runs").glob("*") if path.is_dir()))
     elif (known := all_keys().get(canonical_key(key))) is not None:
-        yield from (str(choice) for choice in known.choices)
+        yield from (str(choice) for choice in known.choices or ())
         yield from ("true", "false") if known.is_switch else ()

@@ -14,17 +14,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dexhand.config.aliases import NOT_YET, canonical_key, canonical_value, spelling_warning
-from dexhand.config.custom_task import load_task_class
-from dexhand.config.errors import ConfigError, did_you_mean
+from dexhand.config.errors import ConfigError
 from dexhand.config.explain import COMPOSITION_ERRORS, about_key, explain
 from dexhand.config.keys import all_keys
 from dexhand.config.overrides import SEARCHPATH, Overrides, choices, key_values, read_overrides, spelling_warnings
 from dexhand.config.plugins import settled
 from dexhand.config.schema import Config, TrainConfig
 from dexhand.config.sources import CFG, Sources, find_sources, names_of, read_yaml
-from dexhand.config.task_schema import TASKS, BaseTaskConfig
+from dexhand.config.task_class import task_class
 from dexhand.config.validate import validate
 from dexhand.hands.spec import known_hands
+from dexhand.tasks.terms import config_class_of
 
 TRAIN_ENVS, TEST_ENVS = 1024, 4
 """What env.numEnvs=null means."""
@@ -211,16 +211,8 @@ def _schema(task_schema: type) -> DictConfig:
 
 def _task_schema(values: Values) -> type:
     """The class of the ``task`` section."""
-    name, module = str(values.get("task.name")), values.get("task.module")
-    if module is not None:
-        schema: type = load_task_class(str(module), name).config_class
-        return schema
-    if name not in TASKS:
-        raise ConfigError(
-            f"task.name={name} is unknown. Known: {', '.join(TASKS)}.{did_you_mean(name, TASKS)} "
-            "A task of your own is found with task.module"
-        )
-    return TASKS[name]
+    module = values.get("task.module")
+    return config_class_of(task_class(str(values.get("task.name")), None if module is None else str(module)))
 
 
 def _fill_in(config: Config) -> None:
@@ -243,7 +235,7 @@ def _fill_in(config: Config) -> None:
 
 def _without_effect(config: Config) -> Iterator[str]:
     weight = config.task.reward_weights.object_height
-    if type(config.task) is BaseTaskConfig and config.task.module is None and weight != 0.0:
+    if config.task.name == "BaseTask" and config.task.module is None and weight != 0.0:
         yield f"task.reward_weights.object_height={weight} has no effect: task=BaseTask has no object"
 
 

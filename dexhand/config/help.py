@@ -8,7 +8,7 @@ from dexhand.config.aliases import ALIASES, NEGATED, NOT_YET, OLD_KEYS, OLD_SECT
 from dexhand.config.keys import Key, all_keys, tasks_with
 from dexhand.config.overrides import GROUPS
 from dexhand.config.sources import names_of
-from dexhand.config.task_schema import TASKS
+from dexhand.tasks import TASKS
 
 _WIDTH, _COLUMN = 118, 40
 

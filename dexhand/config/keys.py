@@ -3,14 +3,15 @@
 import math
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.schema import Config
-from dexhand.config.task_schema import TASKS
+from dexhand.tasks import TASKS
+from dexhand.tasks.terms import config_class_of
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Key:
     default: Any
     help: str
     unit: str
-    choices: Sequence[Any]
-    """Allowed values, or allowed elements of a list; empty = any."""
+    choices: Sequence[Any] | None
+    """Allowed values, or allowed elements of a list; ``None`` = any."""
     low: Any
     high: Any
     above: Any
@@ -60,10 +61,10 @@ class Key:
     def check(self, value: Any) -> None:
         """Raise ``ConfigError`` where a value of the right type is none of the choices or out of range."""
         for element in value if self.is_list else [value]:
-            if self.choices and element is not None and element not in self.choices:
+            if self.choices is not None and element is not None and element not in self.choices:
                 choices = [str(choice) for choice in self.choices]
                 raise ConfigError(
-                    f"{self.name}={element} is unknown. Known: {', '.join(choices)}."
+                    f"{self.name}={element} is unknown. Known: {', '.join(choices) or 'none'}."
                     + did_you_mean(str(element), choices)
                 )
             if isinstance(element, (int, float)) and not isinstance(element, bool) and not self._in_range(element):
@@ -105,16 +106,21 @@ def _keys_of(schema: Any, prefix: str = "") -> list[Key]:
 
 @cache
 def all_keys(task_schema: Any = None) -> Mapping[str, Key]:
-    """Every key by name: with the keys of ``task_schema``, or with those of all our tasks."""
-    keys = {key.name: key for key in _keys_of(Config) if not key.name.startswith("task.")}
-    for schema in TASKS.values() if task_schema is None else [task_schema]:
-        keys.update({key.name: key for key in _keys_of(schema, "task.")})
+    """Every key by name: with the keys of ``task_schema``, or with those and the choices of all our tasks."""
+    keys: dict[str, Key] = {}
+    for section, kind in typing.get_type_hints(Config).items():
+        of_tasks = [task_schema] if task_schema else map(config_class_of, TASKS.values())
+        for schema in of_tasks if section == "task" else [kind]:
+            for key in _keys_of(schema, f"{section}."):
+                known = keys.get(key.name, key).choices or ()
+                choices = key.choices and tuple(dict.fromkeys([*known, *key.choices]))
+                keys[key.name] = replace(key, choices=choices)
     return MappingProxyType(keys)
 
 
-def tasks_with(name: str) -> list[str]:
-    """Our tasks that have the key ``name``."""
-    return [task for task, schema in TASKS.items() if name in all_keys(schema)]
+def tasks_with(key: str) -> list[str]:
+    """Our tasks that have ``key``."""
+    return [name for name, task in TASKS.items() if key in all_keys(config_class_of(task))]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Every configuration key: its type, default, meaning, unit and range, stated once. Tasks: ``task_schema.py``.
+"""Every configuration key: its type, default, meaning, unit and range, stated once. A task's are in ``dexhand.tasks``.
 
 The YAML files in ``cfg/`` only override what stands here. ``--help`` is printed from these fields, and validation
 checks against them, so a key that is not here does not exist.
@@ -6,8 +6,8 @@ checks against them, so a key that is not here does not exist.
 
 from dataclasses import dataclass
 
-from dexhand.config.option import option
-from dexhand.config.task_schema import BaseTaskConfig
+from dexhand.core.option import option
+from dexhand.tasks import BaseTaskConfig
 
 BACKENDS = ("auto", "mujoco", "mujoco_warp", "isaacgym", "mock")
 ALGORITHMS = ("rl_games", "mock")

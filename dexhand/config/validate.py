@@ -17,6 +17,10 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 def validate(config: Config) -> None:
     """Raise ``ConfigError`` for the first value that cannot work."""
+    try:
+        config.task.check()
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     task_schema: Any = type(config.task)
     for name, key in all_keys(task_schema).items():
         key.check(attrgetter(name)(config))
@@ -63,13 +67,6 @@ def _check_train(config: Config) -> None:
     if not train.network.units or min(train.network.units) < 1:
         raise ConfigError(
             f"train.network.units={train.network.units} must be sizes of at least one layer, such as [256,128]"
-        )
-    if not config.task.policy_observation_keys:
-        raise ConfigError("task.policy_observation_keys=[] leaves the policy nothing to see. Name at least one key")
-    if not (config.task.policy_controls_hand_base or config.task.policy_controls_fingers):
-        raise ConfigError(
-            "task.policy_controls_hand_base=false and task.policy_controls_fingers=false leave the policy nothing to "
-            "do. Set one of them to true"
         )
     batch = ppo.horizon_length * (config.env.numEnvs or 0)
     if train.algorithm == "rl_games" and not train.test and batch % ppo.minibatch_size:

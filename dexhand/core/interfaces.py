@@ -17,12 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 
-from torch import Generator, Tensor, device
-
 from dexhand.hands.spec import HandSpec
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Generator, Tensor, device
 
 Vec3 = tuple[float, float, float]
 Quat = tuple[float, float, float, float]

@@ -1,7 +1,16 @@
 """Quaternion algebra on tensors: (x, y, z, w), unit length, shape (..., 4)."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dexhand.core.lazy import lazy_module
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = lazy_module("torch")
 
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:

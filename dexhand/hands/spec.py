@@ -83,6 +83,8 @@ class HandSpec:
     """Orientation of the palm at zero joints, (x, y, z, w)."""
     start_angles: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Largest angle of a finger control at the start of a grasping episode, rad; the task's own where not listed."""
+    thumb_opposition: tuple[str, float] | None = None
+    """The control that turns the thumb, and its angle opposite the other fingers, rad."""
     base_translation_gains: Gains = Gains()
     base_rotation_gains: Gains = Gains()
     finger_gains: Gains = Gains()
@@ -252,7 +254,7 @@ class _Section:
 
 def _hand(spec: _Section) -> HandSpec:
     required = ("asset", "base_joints", "palm", "fingers", "controls")
-    spec.only(*required, "palm_quat", "start_angles", "gains")
+    spec.only(*required, "palm_quat", "start_angles", "thumb_opposition", "gains")
     for key in ("fingers", "controls"):
         if not spec.section(key).values:
             raise spec.error(key, "{}", "give at least one")
@@ -275,7 +277,8 @@ def _hand(spec: _Section) -> HandSpec:
         controls=tuple(_control(name, controls, finger_joints) for name in controls.values),
         palm=spec.text("palm"),
         palm_quat=(x, y, z, w),
-        start_angles=_start_angles(spec.section("start_angles"), controls.values),
+        start_angles=_angles(spec.section("start_angles"), controls.values),
+        thumb_opposition=_thumb_opposition(spec.section("thumb_opposition"), controls.values),
         base_translation_gains=_gains(gains.section(_GAINS[0])),
         base_rotation_gains=_gains(gains.section(_GAINS[1])),
         finger_gains=_gains(gains.section(_GAINS[2])),
@@ -301,8 +304,15 @@ def _control(name: str, controls: _Section, finger_joints: Collection[str]) -> C
     return Control(name, joints)
 
 
-def _start_angles(angles: _Section, controls: Collection[str]) -> dict[str, float]:
+def _angles(angles: _Section, controls: Collection[str]) -> dict[str, float]:
     return {name: angles.number(name) for name in angles.only(*controls).values}
+
+
+def _thumb_opposition(section: _Section, controls: Collection[str]) -> tuple[str, float] | None:
+    angles = list(_angles(section, controls).items())
+    if len(angles) > 1:
+        raise section.error("", section.values, "give one control and its angle, rad")
+    return angles[0] if angles else None
 
 
 def _gains(gains: _Section) -> Gains:

@@ -1,38 +1,57 @@
-"""From actions to joint targets: 18 controls (6 base joints, 12 finger controls) that drive 26 joints."""
+"""From actions to joint targets: a few controls (base joints, finger controls) drive all joints."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-from dexhand.hands import hand
+from typing import TYPE_CHECKING
 
-NUM_CONTROLS = len(hand.BASE_JOINTS) + len(hand.FINGER_CONTROLS)
-FIRST_JOINTS: tuple[str, ...] = hand.BASE_JOINTS + tuple(joints[0][0] for joints in hand.FINGER_CONTROLS.values())
-"""The joint whose position and limits stand for each control."""
+from dexhand.core.lazy import lazy_module
+from dexhand.hands.spec import HandSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = lazy_module("torch")
 
 
 class ActionMap:
-    """Moves control targets by actions and spreads them over the joints.
+    """Moves control targets by actions and distributes them over the joints. C = ``hand.num_controls``.
 
-    ``position``: the action names a pose between the limits, approached no faster than the velocity limits.
+    ``position``: the action is a pose between the limits, approached no faster than the velocity limits.
     ``position_delta``: the action is the change itself, 1 = as fast as the limits allow.
     """
 
     def __init__(
-        self, mode: str, *, dof_limits: Tensor, max_velocity: Tensor, control_dt: float, base: bool, fingers: bool
+        self,
+        mode: str,
+        *,
+        hand: HandSpec,
+        dof_limits: Tensor,
+        max_velocity: Tensor,
+        control_dt: float,
+        base: bool,
+        fingers: bool,
     ) -> None:
-        """``dof_limits`` (26, 2), m or rad; ``max_velocity`` (18,), m/s or rad/s, of the controls."""
-        num_base = len(hand.BASE_JOINTS)
-        self.mode = mode
-        self.controlled = slice(0 if base else num_base, NUM_CONTROLS if fingers else num_base)
-        self.num_actions = self.controlled.stop - self.controlled.start
-        self.first_dofs = torch.tensor([hand.DOF_NAMES.index(name) for name in FIRST_JOINTS], device=dof_limits.device)
-        self.lower, self.upper = dof_limits[self.first_dofs].unbind(1)
-        self.max_change = max_velocity * control_dt
-        self.coupling = _coupling().to(dof_limits.device)
+        """``dof_limits`` (D, 2), m or rad; ``max_velocity`` (C,), m/s or rad/s, of the controls.
 
-    def move(self, targets: Tensor, rule: Tensor, actions: Tensor) -> Tensor:
-        """New control targets (N, 18) from the previous ones, the rule's for what the policy does not control (N, 18),
-        and actions (N, A).
+        ``base`` and ``fingers``: which controls the policy has.
+        """
+        self.mode = mode
+        self.num_controls = hand.num_controls
+        self.controlled = slice(0 if base else hand.num_base, hand.num_controls if fingers else hand.num_base)
+        self.num_actions = self.controlled.stop - self.controlled.start
+        first = [hand.dof_names.index(name) for name in hand.control_joints]
+        self.control_dofs = torch.tensor(first, device=dof_limits.device)
+        """Index of the joint that stands for each control. Shape (C,)."""
+        self.lower, self.upper = dof_limits[self.control_dofs].unbind(1)
+        self.max_change = max_velocity * control_dt
+        self.coupling = torch.tensor(hand.coupling, device=dof_limits.device)
+        """Joint positions per unit of each control. Shape (C, D)."""
+
+    def compute_targets(self, targets: Tensor, scripted: Tensor, actions: Tensor) -> Tensor:
+        """New control targets (N, C) from the previous ones (N, C) and actions (N, A).
+
+        Controls that the policy does not have follow ``scripted`` (N, C).
         """
         part = self.controlled
         lower, upper, change = self.lower[part], self.upper[part], self.max_change[part]
@@ -40,26 +59,15 @@ class ActionMap:
             wanted = lower + (actions + 1.0) * (0.5 * (upper - lower))
         else:
             wanted = targets[:, part] + actions * change
-        if self.num_actions < NUM_CONTROLS:
-            wanted = torch.cat((rule[:, : part.start], wanted, rule[:, part.stop :]), dim=1)
+        if self.num_actions < self.num_controls:
+            wanted = torch.cat((scripted[:, : part.start], wanted, scripted[:, part.stop :]), dim=1)
         nearest, farthest = targets - self.max_change, targets + self.max_change
         return wanted.clamp(nearest, farthest).clamp(self.lower, self.upper)
 
     def joints(self, targets: Tensor) -> Tensor:
-        """Joint targets (N, 26) of control targets (N, 18)."""
+        """Joint targets (N, D) of control targets (N, C)."""
         return targets @ self.coupling
 
     def controls(self, dof_pos: Tensor) -> Tensor:
-        """Controls (N, 18) of joint positions (N, 26) that respect the couplings."""
-        return dof_pos[:, self.first_dofs]
-
-
-def _coupling() -> Tensor:
-    """Joint position per control. Shape (18, 26)."""
-    matrix = torch.zeros(NUM_CONTROLS, len(hand.DOF_NAMES))
-    for control, joint in enumerate(hand.BASE_JOINTS):
-        matrix[control, hand.DOF_NAMES.index(joint)] = 1.0
-    for control, joints in enumerate(hand.FINGER_CONTROLS.values(), start=len(hand.BASE_JOINTS)):
-        for joint, factor in joints:
-            matrix[control, hand.DOF_NAMES.index(joint)] = factor
-    return matrix
+        """Controls (N, C) of joint positions (N, D) that respect the couplings."""
+        return dof_pos[:, self.control_dofs]

@@ -1,21 +1,69 @@
 """What the grasping tasks share: a box on the ground, contact of fingers with it, and success by holding it up."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Generator, Tensor
-
-from dexhand.config.task_schema import GRASPING_OBSERVATIONS, GraspingTaskConfig
 from dexhand.core import quaternions
 from dexhand.core.interfaces import Box, ResetPose, SimState
-from dexhand.tasks.base_task import BaseTask, Criterion
+from dexhand.core.lazy import lazy_module
+from dexhand.core.option import option
+from dexhand.hands.spec import HandSpec
+from dexhand.tasks.base_task.task import POLICY_SEES, BaseTask, BaseTaskConfig
 from dexhand.tasks.hand_state import HandState, TaskState, buffer
-from dexhand.tasks.observations import Observation
-from dexhand.tasks.rewards import Reward
+from dexhand.tasks.terms import failure, observation, success
 
-PAD_PAIRS = ((0, 1), (0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4))
-"""Pairs of fingerpads whose distances are observed, thumb = 0."""
+if TYPE_CHECKING:
+    import torch
+    from torch import Generator, Tensor
+else:
+    torch = lazy_module("torch")
+
+BOX_SPREAD = 0.02
+"""An episode begins with the box at most this far from the middle, along x and along y, metres."""
+
+POLICY_KEYS = [
+    "base_dof_pos",
+    "active_finger_dof_pos",
+    "base_dof_vel",
+    "active_finger_dof_vel",
+    "contact_binary",
+    "contact_duration",
+    "hand_pose",
+    "prev_actions",
+    "fingertip_poses_world",
+    "fingerpad_poses_world",
+    "first_three_fingerpad_centroid",
+    "episode_time",
+    "fingerpad_distances",
+]
+
+
+@dataclass
+class BoxConfig:
+    """The cube to be grasped."""
+
+    size: float = option(0.05, "edge length", unit="m", above=0)
+    mass: float = option(0.1, "how heavy it is", unit="kg", above=0)
+    friction: float = option(1.0, "sliding friction coefficient", low=0)
+    height: float = option(0.027, "height of the centre when an episode begins", unit="m", above=0)
+    yaw_range: float = option(0.0, "largest turn about the vertical when an episode begins", unit="rad", low=0)
+
+
+@dataclass
+class GraspingTaskConfig(BaseTaskConfig):
+    """What BlindGrasping and BoxGrasping share."""
+
+    episodeLength: int = option(500, "an episode times out after episodeLength - 1 control steps", low=2)
+    box: BoxConfig = option(BoxConfig, "the cube")
+    success_height_threshold: float = option(0.2, "the box is held up above this height", unit="m", above=0)
+    min_fingers_for_grasp: int = option(2, "fingers that must touch a box that is held up", low=1, high=5)
+    contact_duration_threshold: float = option(2.0, "success: the box is held up for this long", unit="s", above=0)
+    max_box_distance: float = option(0.8, "box_too_far: largest distance of box and wrist", unit="m", above=0)
+    policy_observation_keys: list[str] = option(POLICY_KEYS, f"{POLICY_SEES}; never the box")
 
 
 @dataclass
@@ -24,26 +72,27 @@ class GraspTaskState(TaskState):
 
     box_start: Tensor = buffer(3)
     """Where the box stood when the episode began, metres. Shape (N, 3)."""
-    holding_steps: Tensor = buffer(dtype=torch.int64)
+    holding_steps: Tensor = buffer(dtype="int64")
     """Control steps for which the box has been held up without a break. Shape (N,)."""
 
 
 class GraspState(HandState):
-    """Adds the box. Only rewards and criteria may look at it; the policy does not see it."""
+    """Adds the box, for rewards, criteria and the critic; the policy does not see it."""
 
-    memory: GraspTaskState
+    buffers: GraspTaskState
 
     def __init__(
         self,
         sim: SimState,
-        memory: GraspTaskState,
+        buffers: GraspTaskState,
         *,
+        hand: HandSpec,
         control_dt: float,
         contact_threshold: float,
         box_size: float,
         contact_distance: float,
     ) -> None:
-        super().__init__(sim, memory, control_dt=control_dt, contact_threshold=contact_threshold)
+        super().__init__(sim, buffers, hand=hand, control_dt=control_dt, contact_threshold=contact_threshold)
         self.box_size = box_size
         self.contact_distance = contact_distance
 
@@ -60,11 +109,11 @@ class GraspState(HandState):
     @cached_property
     def box_drift(self) -> Tensor:
         """Distance of the box from where the episode began, metres. Shape (N,)."""
-        return _length(self.box_pos - self.memory.box_start)
+        return _length(self.box_pos - self.buffers.box_start)
 
     @cached_property
     def pad_to_box(self) -> Tensor:
-        """Distance of each fingerpad from the centre of the box, metres. Shape (N, 5)."""
+        """Distance of each fingerpad from the centre of the box, metres. Shape (N, K)."""
         return _length(self.fingerpad_pos - self.box_pos[:, None])
 
     @cached_property
@@ -74,7 +123,7 @@ class GraspState(HandState):
 
     @cached_property
     def pad_height_above_box(self) -> Tensor:
-        """Absolute difference in height of each fingerpad and the box's centre, metres. Shape (N, 5)."""
+        """Absolute difference in height of each fingerpad and the box's centre, metres. Shape (N, K)."""
         return (self.fingerpad_pos[:, :, 2] - self.box_pos[:, None, 2]).abs()
 
     @cached_property
@@ -89,7 +138,7 @@ class GraspState(HandState):
 
     @cached_property
     def box_contact(self) -> Tensor:
-        """Which fingers touch the box: in contact, near it, and something presses on the box, bool. Shape (N, 5)."""
+        """Which fingers touch the box: in contact, near it, and something presses on the box, bool. Shape (N, K)."""
         pressed = _length(self.sim.object_contact_force[:, 0]) > self.contact_threshold
         return self.in_contact & (self.pad_to_box < self.contact_distance) & pressed[:, None]
 
@@ -111,14 +160,16 @@ class GraspState(HandState):
     @cached_property
     def holding_time(self) -> Tensor:
         """Seconds for which the box has been held up. Shape (N,)."""
-        return self.memory.holding_steps * self.control_dt
+        return self.buffers.holding_steps * self.control_dt
 
 
 class GraspingTask(BaseTask):
     """A box to be held up: the base of BlindGrasping and BoxGrasping."""
 
     config: GraspingTaskConfig
-    memory: GraspTaskState
+    config_class: ClassVar[type[BaseTaskConfig]] = GraspingTaskConfig
+    buffers: GraspTaskState
+    buffers_class: ClassVar[type[TaskState]] = GraspTaskState
     contact_distance_factor = 1.0
     """A pad touches the box at most this factor times half the box's space diagonal from its centre."""
 
@@ -128,102 +179,116 @@ class GraspingTask(BaseTask):
         edge = config.box.size
         return (Box("box", (edge, edge, edge), config.box.mass, config.box.friction),)
 
-    def new_memory(self) -> GraspTaskState:
-        """See ``BaseTask.new_memory``."""
-        return GraspTaskState.zeros(self.num_envs, self.device)
-
     def hand_state(self, state: SimState) -> GraspState:
         """See ``BaseTask.hand_state``."""
         size = self.config.box.size
         return GraspState(
             state,
-            self.memory,
+            self.buffers,
+            hand=self.hand,
             control_dt=self.control_dt,
             contact_threshold=self.config.contact_binary_threshold,
             box_size=size,
             contact_distance=self.contact_distance_factor * 3**0.5 * size / 2.0,
         )
 
-    def observation_table(self) -> dict[str, Observation]:
-        """Adds where thumb, index and middle finger are in relation to each other."""
-        return {
-            **super().observation_table(),
-            "first_three_fingerpad_centroid": lambda s: s.fingerpad_pos[:, :3].mean(dim=1),
-            "fingerpad_distances": fingerpad_distances,
-        }
+    # --- observations
 
-    def observation_sizes(self) -> dict[str, int]:
-        """See ``BaseTask.observation_sizes``."""
-        return dict(GRASPING_OBSERVATIONS)
+    @observation(3)
+    def first_three_fingerpad_centroid(self, state: GraspState) -> Tensor:
+        """Middle of the pads of the first three fingers, thumb included, metres."""
+        return state.pad_centroid
 
-    def reward_table(self) -> dict[str, Reward]:
-        """Here there is an object that can go up."""
-        return {**super().reward_table(), "object_height": self.lifted_share}
+    @observation(lambda hand: hand.num_fingers * (hand.num_fingers - 1) // 2)
+    def fingerpad_distances(self, state: GraspState) -> Tensor:
+        """Distances between the pads of each pair of fingers, metres."""
+        first, second = self._pad_pairs
+        return _length(state.fingerpad_pos[:, first] - state.fingerpad_pos[:, second])
 
-    def success_table(self) -> dict[str, Criterion]:
-        """The box has been held up long enough."""
-        return {**super().success_table(), "grasp_lift_success": self.grasp_lift_success}
+    @cached_property
+    def _pad_pairs(self) -> Tensor:
+        return torch.tensor(list(combinations(range(self.hand.num_fingers), 2)), device=self.device).T
 
-    def failure_table(self) -> dict[str, Criterion]:
-        """Adds losing the box out of reach."""
-        return {**super().failure_table(), "box_too_far": self.box_too_far}
+    @observation(7, privileged=True)
+    def box_pose(self, state: GraspState) -> Tensor:
+        """Position and quaternion of the box."""
+        return torch.cat((state.box_pos, state.sim.object_quat[:, 0]), dim=1)
 
-    def grasp_lift_success(self, s: GraspState) -> Tensor:
+    @observation(6, privileged=True)
+    def box_velocity(self, state: GraspState) -> Tensor:
+        """Linear and angular velocity of the box, m/s and rad/s."""
+        return torch.cat((state.sim.object_linvel[:, 0], state.sim.object_angvel[:, 0]), dim=1)
+
+    @observation(lambda hand: hand.num_fingers, privileged=True)
+    def box_contact(self, state: GraspState) -> Tensor:
+        """1 for each finger that touches the box, else 0."""
+        return state.box_contact.float()
+
+    @observation(1, privileged=True)
+    def holding_time(self, state: GraspState) -> Tensor:
+        """Seconds for which the box has been held up."""
+        return state.holding_time[:, None]
+
+    # --- rewards and criteria
+
+    def object_height(self, state: GraspState) -> Tensor:  # type: ignore[override]
+        """See ``lifted_share``."""
+        return self.lifted_share(state)
+
+    @success()
+    def grasp_lift_success(self, state: GraspState) -> Tensor:
         """Held up for ``contact_duration_threshold``."""
-        return s.memory.holding_steps >= self._steps(self.config.contact_duration_threshold)
+        return state.buffers.holding_steps >= self.control_steps(self.config.contact_duration_threshold)
 
-    def box_too_far(self, s: GraspState) -> Tensor:
+    @failure()
+    def box_too_far(self, state: GraspState) -> Tensor:
         """The box's centre is further from the wrist than ``max_box_distance``."""
-        return _length(s.hand_pos - s.box_pos) > self.config.max_box_distance
+        return _length(state.hand_pos - state.box_pos) > self.config.max_box_distance
 
-    def lifted_share(self, s: GraspState) -> Tensor:
+    def lifted_share(self, state: GraspState) -> Tensor:
         """0 where the box begins, 1 at ``success_height_threshold``. Shape (N,)."""
         start, top = self.config.box.height, self.config.success_height_threshold
-        return ((s.box_pos[:, 2] - start) / (top - start)).clamp(0.0, 1.0)
+        return ((state.box_pos[:, 2] - start) / (top - start)).clamp(0.0, 1.0)
 
-    def held_share(self, s: GraspState) -> Tensor:
+    def held_share(self, state: GraspState) -> Tensor:
         """Share of the time for which the box must be held up. Shape (N,)."""
-        return (s.holding_time / self.config.contact_duration_threshold).clamp(0.0, 1.0)
+        return (state.holding_time / self.config.contact_duration_threshold).clamp(0.0, 1.0)
 
-    def advance(self, s: GraspState) -> None:  # type: ignore[override]
+    # --- episodes
+
+    def advance(self, state: GraspState, generator: Generator) -> None:  # type: ignore[override]
         """Count the steps for which the box is held up: high enough, in enough fingers."""
         config = self.config
-        held = (s.box_pos[:, 2] > config.success_height_threshold) & (
-            s.box_contact.sum(dim=1) >= config.min_fingers_for_grasp
+        held = (state.box_pos[:, 2] > config.success_height_threshold) & (
+            state.box_contact.sum(dim=1) >= config.min_fingers_for_grasp
         )
-        self.memory.holding_steps.add_(1).mul_(held)
+        self.buffers.holding_steps.add_(1).mul_(held)
 
     def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
         """See ``Task.reset``."""
         super().reset(mask, state, generator)
-        self.memory.box_start = torch.where(mask[:, None], state.object_pos[:, 0], self.memory.box_start)
+        self.buffers.box_start = torch.where(mask[:, None], state.object_pos[:, 0], self.buffers.box_start)
 
     def reset_pose(self, generator: Generator) -> ResetPose:
         """All joints at 0, the box somewhere under the wrist."""
         pose = super().reset_pose(generator)
-        return ResetPose(pose.dof_pos, self.box_pose(generator))
+        return ResetPose(pose.dof_pos, self.draw_box_pose(generator))
 
-    def box_pose(self, generator: Generator) -> Tensor:
+    def draw_box_pose(self, generator: Generator) -> Tensor:
         """Box poses (N, 1, 7): uniform in a square of +-2 cm, turned by up to ``box.yaw_range``."""
-        position = self.uniform(generator, 3) * torch.tensor([0.02, 0.02, 0.0], device=self.device)
+        position = self.uniform(generator, 3) * BOX_SPREAD
         position[:, 2] = self.config.box.height
-        yaw = self.uniform(generator, 1) * self.config.box.yaw_range
-        turn = quaternions.from_rotation_vector(torch.cat((torch.zeros_like(yaw), torch.zeros_like(yaw), yaw), dim=1))
-        return torch.cat((position, turn), dim=1)[:, None]
+        turn = torch.zeros_like(position)
+        turn[:, 2:] = self.uniform(generator, 1) * self.config.box.yaw_range
+        return torch.cat((position, quaternions.from_rotation_vector(turn)), dim=1)[:, None]
 
     def uniform(self, generator: Generator, size: int) -> Tensor:
         """Random numbers (N, size) between -1 and 1."""
         return torch.rand(self.num_envs, size, generator=generator, device=self.device) * 2.0 - 1.0
 
-    def _steps(self, seconds: float) -> int:
+    def control_steps(self, seconds: float) -> int:
         """Whole control steps in a time."""
         return round(seconds / self.control_dt)
-
-
-def fingerpad_distances(s: HandState) -> Tensor:
-    """Distances between the pads of each pair of fingers, metres."""
-    first, second = ([pair[side] for pair in PAD_PAIRS] for side in (0, 1))
-    return _length(s.fingerpad_pos[:, first] - s.fingerpad_pos[:, second])
 
 
 def _length(vector: Tensor) -> Tensor:

@@ -1,68 +1,82 @@
-"""What observation, reward and criterion terms look at: the simulator's state and the task's memory, named."""
+"""What terms look at: the simulator's state and the task's buffers, with names."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TypeVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, TypeVar
 
 from dexhand.core import quaternions
 from dexhand.core.interfaces import SimState
-from dexhand.hands import hand
+from dexhand.core.lazy import lazy_module
+from dexhand.hands.spec import HandSpec
 
-BODIES: tuple[str, ...] = (hand.HAND_BODY, *hand.FINGERTIPS, *hand.FINGERPADS)
-"""The bodies every task's scene tracks, the order of axis B."""
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = lazy_module("torch")
 
-AnyMemory = TypeVar("AnyMemory", bound="TaskState")
+AnyTaskState = TypeVar("AnyTaskState", bound="TaskState")
 
-_BASE = len(hand.BASE_JOINTS)
-_CONTROLS = _BASE + len(hand.FINGER_CONTROLS)
 _TOUCH_FORCE = 0.1
 """contact_stability counts a body as touching above this force, newtons; fixed, unlike contact_binary's threshold."""
 
+_OLD_NAMES = {"scripted_targets": "rule_targets"}
+"""Buffers that older checkpoints call something else."""
 
-def buffer(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """A field of ``TaskState``: one tensor of this shape for every environment."""
-    declared: Tensor = field(metadata={"shape": shape, "dtype": dtype})
+
+def buffer(size: int | Callable[[HandSpec], int] | None = None, dtype: str = "float32") -> Tensor:
+    """A field of ``TaskState``: a tensor (N, size), or (N,) without a size, which may depend on the hand."""
+    declared: Tensor = field(metadata={"size": size, "dtype": dtype})
     return declared
 
 
-_FORMER_NAMES = {"scripted_targets": "rule_targets"}
-"""What fields of ``TaskState`` are called in checkpoints of earlier versions."""
+def _num_controls(hand: HandSpec) -> int:
+    return hand.num_controls
+
+
+def _num_fingers(hand: HandSpec) -> int:
+    return hand.num_fingers
 
 
 @dataclass
 class TaskState:
-    """What a task remembers from one control step to the next. Tasks that remember more add fields."""
+    """What a task keeps from one control step to the next. Tasks that keep more add fields.
 
-    actions: Tensor = buffer(_CONTROLS)
-    """The action just executed; 0 where the policy has no control. Shape (N, 18)."""
-    targets: Tensor = buffer(_CONTROLS)
-    """Control targets, m or rad. Shape (N, 18)."""
-    scripted_targets: Tensor = buffer(_CONTROLS)
-    """Control targets that the task's own rule wants next, for what the policy does not control. Shape (N, 18)."""
-    steps: Tensor = buffer(dtype=torch.int64)
+    C = number of controls, D = number of joints, K = number of fingers.
+    """
+
+    actions: Tensor = buffer(_num_controls)
+    """The action just executed; 0 where the policy has no control. Shape (N, C)."""
+    targets: Tensor = buffer(_num_controls)
+    """Control targets, m or rad. Shape (N, C)."""
+    scripted_targets: Tensor = buffer(_num_controls)
+    """Control targets that the task itself sets next, for what the policy does not control. Shape (N, C)."""
+    steps: Tensor = buffer(dtype="int64")
     """Control steps of the episode so far. Shape (N,)."""
-    contact_steps: Tensor = buffer(len(hand.CONTACT_BODIES))
-    """Control steps of unbroken contact. Shape (N, 5)."""
-    finger_vel: Tensor = buffer(len(hand.FINGER_JOINTS))
-    """Finger joint velocities one control step ago, rad/s. Shape (N, 20)."""
+    contact_steps: Tensor = buffer(_num_fingers)
+    """Control steps of unbroken contact. Shape (N, K)."""
+    finger_vel: Tensor = buffer(lambda hand: len(hand.finger_joints))
+    """Finger joint velocities one control step ago, rad/s. Shape (N, D - 6)."""
     hand_linvel: Tensor = buffer(3)
     """Wrist velocity one control step ago, m/s. Shape (N, 3)."""
     hand_angvel: Tensor = buffer(3)
     """Wrist angular velocity one control step ago, rad/s. Shape (N, 3)."""
-    touching: Tensor = buffer(len(hand.CONTACT_BODIES), dtype=torch.bool)
-    """Which contact bodies touched something one control step ago. Shape (N, 5)."""
+    touching: Tensor = buffer(_num_fingers, dtype="bool")
+    """Which contact bodies touched something one control step ago. Shape (N, K)."""
 
     @classmethod
-    def zeros(cls: type[AnyMemory], num_envs: int, device: torch.device) -> AnyMemory:
-        """The memory of hands at rest that touch nothing."""
-        tensors = {
-            f.name: torch.zeros(num_envs, *f.metadata["shape"], dtype=f.metadata["dtype"], device=device)
-            for f in fields(cls)
-        }
+    def zeros(cls: type[AnyTaskState], hand: HandSpec, num_envs: int, device: torch.device) -> AnyTaskState:
+        """The buffers of hands at rest that touch nothing."""
+        tensors = {}
+        for entry in fields(cls):
+            size = entry.metadata["size"]
+            shape = () if size is None else (size(hand) if callable(size) else size,)
+            tensors[entry.name] = torch.zeros(
+                num_envs, *shape, dtype=getattr(torch, entry.metadata["dtype"]), device=device
+            )
         return cls(**tensors)
 
     def clear(self, mask: Tensor) -> None:
@@ -72,20 +86,26 @@ class TaskState:
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     def load(self, values: Mapping[str, Tensor]) -> None:
-        """Copy ``values`` in."""
+        """Copy ``values`` in; also those of older checkpoints."""
         for name, tensor in self.tensors().items():
-            tensor.copy_(values[name if name in values else _FORMER_NAMES[name]])
+            tensor.copy_(values[name if name in values else _OLD_NAMES[name]])
 
 
 class HandState:
-    """One moment of all environments. Quantities are computed when first asked for, once."""
+    """One moment of all environments. Quantities are computed when first asked for, once.
 
-    def __init__(self, sim: SimState, memory: TaskState, *, control_dt: float, contact_threshold: float) -> None:
+    D = number of joints, K = number of fingers.
+    """
+
+    def __init__(
+        self, sim: SimState, buffers: TaskState, *, hand: HandSpec, control_dt: float, contact_threshold: float
+    ) -> None:
         self.sim = sim
-        self.memory = memory
+        self.buffers = buffers
+        self.hand = hand
         self.control_dt = control_dt
         self.contact_threshold = contact_threshold
 
@@ -94,22 +114,22 @@ class HandState:
     @property
     def base_pos(self) -> Tensor:
         """Base joint positions, m and rad. Shape (N, 6)."""
-        return self.sim.dof_pos[:, :_BASE]
+        return self.sim.dof_pos[:, : self.hand.num_base]
 
     @property
     def base_vel(self) -> Tensor:
         """Base joint velocities, m/s and rad/s. Shape (N, 6)."""
-        return self.sim.dof_vel[:, :_BASE]
+        return self.sim.dof_vel[:, : self.hand.num_base]
 
     @property
     def finger_pos(self) -> Tensor:
-        """Finger joint positions, rad. Shape (N, 20)."""
-        return self.sim.dof_pos[:, _BASE:]
+        """Finger joint positions, rad. Shape (N, D - 6)."""
+        return self.sim.dof_pos[:, self.hand.num_base :]
 
     @property
     def finger_vel(self) -> Tensor:
-        """Finger joint velocities, rad/s. Shape (N, 20)."""
-        return self.sim.dof_vel[:, _BASE:]
+        """Finger joint velocities, rad/s. Shape (N, D - 6)."""
+        return self.sim.dof_vel[:, self.hand.num_base :]
 
     # --- wrist
 
@@ -137,13 +157,13 @@ class HandState:
 
     @property
     def fingertip_pos(self) -> Tensor:
-        """Fingertip positions, metres. Shape (N, 5, 3)."""
-        return self.sim.body_pos[:, 1:6]
+        """Fingertip positions, metres. Shape (N, K, 3)."""
+        return self.sim.body_pos[:, 1 : 1 + self.hand.num_fingers]
 
     @property
     def fingerpad_pos(self) -> Tensor:
-        """Fingerpad positions, metres. Shape (N, 5, 3)."""
-        return self.sim.body_pos[:, 6:11]
+        """Fingerpad positions, metres. Shape (N, K, 3)."""
+        return self.sim.body_pos[:, 1 + self.hand.num_fingers :]
 
     @cached_property
     def lowest_fingertip(self) -> Tensor:
@@ -152,13 +172,13 @@ class HandState:
 
     @cached_property
     def finger_poses_world(self) -> Tensor:
-        """Positions and quaternions of five tips, then five pads, world frame. Shape (N, 10, 7)."""
+        """Positions and quaternions of all tips, then all pads, world frame. Shape (N, 2 K, 7)."""
         return torch.cat((self.sim.body_pos[:, 1:], self.sim.body_quat[:, 1:]), dim=2)
 
     @cached_property
     def finger_poses_hand(self) -> Tensor:
-        """Positions and quaternions of five tips, then five pads, in the wrist's own frame. Shape (N, 10, 7)."""
-        inverse = quaternions.conjugate(self.hand_quat)[:, None].expand(-1, 10, -1)
+        """Positions and quaternions of all tips, then all pads, in the wrist's own frame. Shape (N, 2 K, 7)."""
+        inverse = quaternions.conjugate(self.hand_quat)[:, None].expand(-1, 2 * self.hand.num_fingers, -1)
         positions = quaternions.rotate(inverse, self.sim.body_pos[:, 1:] - self.hand_pos[:, None])
         return torch.cat((positions, quaternions.multiply(inverse, self.sim.body_quat[:, 1:])), dim=2)
 
@@ -166,23 +186,23 @@ class HandState:
 
     @cached_property
     def contact_magnitude(self) -> Tensor:
-        """Net contact force of each contact body, N. Shape (N, 5)."""
+        """Net contact force of each contact body, N. Shape (N, K)."""
         magnitude: Tensor = torch.linalg.vector_norm(self.sim.contact_force, dim=2)
         return magnitude
 
     @cached_property
     def in_contact(self) -> Tensor:
-        """Force above the task's threshold, bool. Shape (N, 5)."""
+        """Force above the task's threshold, bool. Shape (N, K)."""
         return self.contact_magnitude > self.contact_threshold
 
     @cached_property
     def touching(self) -> Tensor:
-        """Force above 0.1 N, bool. Shape (N, 5)."""
+        """Force above 0.1 N, bool. Shape (N, K)."""
         return self.contact_magnitude > _TOUCH_FORCE
 
-    def remember(self) -> None:
-        """Store what the next control step compares itself with."""
-        self.memory.finger_vel.copy_(self.finger_vel)
-        self.memory.hand_linvel.copy_(self.hand_linvel)
-        self.memory.hand_angvel.copy_(self.hand_angvel)
-        self.memory.touching.copy_(self.touching)
+    def store(self) -> None:
+        """Copy what the next control step compares itself with into the buffers."""
+        self.buffers.finger_vel.copy_(self.finger_vel)
+        self.buffers.hand_linvel.copy_(self.hand_linvel)
+        self.buffers.hand_angvel.copy_(self.hand_angvel)
+        self.buffers.touching.copy_(self.touching)

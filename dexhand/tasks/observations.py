@@ -1,75 +1,188 @@
-"""Observations every task offers: small functions of ``HandState``, each of shape (N, size)."""
+"""Observations every task offers: base joints, fingers, wrist, contact, and what the policy did."""
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from dexhand.core import quaternions
-from dexhand.hands import hand
-from dexhand.tasks.action_map import FIRST_JOINTS
+from dexhand.core.lazy import lazy_module
+from dexhand.hands.spec import HandSpec
+from dexhand.tasks.action_map import ActionMap
 from dexhand.tasks.hand_state import HandState
+from dexhand.tasks.terms import observation
 
-Observation = Callable[[HandState], Tensor]
-
-_NUM_BASE = len(hand.BASE_JOINTS)
-_ACTIVE = [hand.FINGER_JOINTS.index(joint) for joint in FIRST_JOINTS[_NUM_BASE:]]
-"""Columns of the finger joints that stand for the 12 finger controls, in the order of the actions."""
-_ZERO_POSE = (0.0, 0.5**0.5, 0.0, 0.5**0.5)
-"""The wrist's orientation at zero joints."""
-# all finger joints in terms of the 12 finger controls
-_FACTORS = [[dict(joints).get(name, 0.0) for name in hand.FINGER_JOINTS] for joints in hand.FINGER_CONTROLS.values()]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = lazy_module("torch")
 
 
-def hand_pose(s: HandState) -> Tensor:
-    """Position and quaternion of the wrist."""
-    return torch.cat((s.hand_pos, s.hand_quat), dim=1)
+def _base_joints(hand: HandSpec) -> int:
+    return hand.num_base
 
 
-def hand_pose_arr_aligned(s: HandState) -> Tensor:
-    """The same position; the quaternion relative to that at zero joints, so identity there."""
-    aligned = quaternions.multiply(s.hand_quat, quaternions.conjugate(s.hand_quat.new_tensor(_ZERO_POSE)))
-    return torch.cat((s.hand_pos, aligned), dim=1)
+def _finger_controls(hand: HandSpec) -> int:
+    return len(hand.controls)
 
 
-def all_finger_dof_target(s: HandState) -> Tensor:
-    """Commanded positions of the 20 finger joints, rad."""
-    return s.memory.targets[:, _NUM_BASE:] @ s.memory.targets.new_tensor(_FACTORS)
+def _finger_joints(hand: HandSpec) -> int:
+    return len(hand.finger_joints)
 
 
-def contact_duration(s: HandState) -> Tensor:
-    """Seconds of unbroken contact."""
-    return s.memory.contact_steps * s.control_dt
+def _fingers(hand: HandSpec) -> int:
+    return hand.num_fingers
 
 
-def episode_time(s: HandState) -> Tensor:
-    """Seconds since the episode began."""
-    return (s.memory.steps * s.control_dt).float()[:, None]
+def _finger_poses(hand: HandSpec) -> int:
+    return 7 * hand.num_fingers
 
 
-OBSERVATIONS: dict[str, Observation] = {
-    "base_dof_pos": lambda s: s.base_pos,
-    "base_dof_vel": lambda s: s.base_vel,
-    "base_dof_target": lambda s: s.memory.targets[:, :_NUM_BASE],
-    "active_finger_dof_pos": lambda s: s.finger_pos[:, _ACTIVE],
-    "active_finger_dof_vel": lambda s: s.finger_vel[:, _ACTIVE],
-    "active_finger_dof_target": lambda s: s.memory.targets[:, _NUM_BASE:],
-    "all_finger_dof_pos": lambda s: s.finger_pos,
-    "all_finger_dof_vel": lambda s: s.finger_vel,
-    "all_finger_dof_target": all_finger_dof_target,
-    "hand_pose": hand_pose,
-    "hand_pose_arr_aligned": hand_pose_arr_aligned,
-    "contact_forces": lambda s: s.sim.contact_force.flatten(1),
-    "contact_force_magnitude": lambda s: s.contact_magnitude,
-    "contact_binary": lambda s: s.in_contact.float(),
-    "contact_duration": contact_duration,
-    "prev_actions": lambda s: s.memory.actions,
-    "active_prev_targets": lambda s: s.memory.targets,
-    "active_rule_targets": lambda s: s.memory.scripted_targets,
-    "fingertip_poses_world": lambda s: s.finger_poses_world[:, :5].flatten(1),
-    "fingerpad_poses_world": lambda s: s.finger_poses_world[:, 5:].flatten(1),
-    "fingertip_poses_hand": lambda s: s.finger_poses_hand[:, :5].flatten(1),
-    "fingerpad_poses_hand": lambda s: s.finger_poses_hand[:, 5:].flatten(1),
-    "episode_time": episode_time,
-}
-"""Observation terms by key; ``dexhand.config.task_schema.BASE_OBSERVATIONS`` lists the same keys with their sizes."""
+def _controls(hand: HandSpec) -> int:
+    return hand.num_controls
+
+
+class HandObservations:
+    """Observation terms of the hand. "Active" finger joints are the first of each control, in the order of actions."""
+
+    hand: HandSpec
+    action_map: ActionMap
+    control_dt: float
+    device: torch.device
+
+    # --- joints, m and rad
+
+    @observation(_base_joints)
+    def base_dof_pos(self, state: HandState) -> Tensor:
+        """Positions of the base joints."""
+        return state.base_pos
+
+    @observation(_base_joints)
+    def base_dof_vel(self, state: HandState) -> Tensor:
+        """Velocities of the base joints."""
+        return state.base_vel
+
+    @observation(_base_joints)
+    def base_dof_target(self, state: HandState) -> Tensor:
+        """Commanded positions of the base joints."""
+        return state.buffers.targets[:, : self.hand.num_base]
+
+    @observation(_finger_controls)
+    def active_finger_dof_pos(self, state: HandState) -> Tensor:
+        """Positions of the active finger joints."""
+        return state.sim.dof_pos[:, self._active]
+
+    @observation(_finger_controls)
+    def active_finger_dof_vel(self, state: HandState) -> Tensor:
+        """Velocities of the active finger joints."""
+        return state.sim.dof_vel[:, self._active]
+
+    @observation(_finger_controls)
+    def active_finger_dof_target(self, state: HandState) -> Tensor:
+        """Commanded positions of the active finger joints."""
+        return state.buffers.targets[:, self.hand.num_base :]
+
+    @observation(_finger_joints)
+    def all_finger_dof_pos(self, state: HandState) -> Tensor:
+        """Positions of all finger joints."""
+        return state.finger_pos
+
+    @observation(_finger_joints)
+    def all_finger_dof_vel(self, state: HandState) -> Tensor:
+        """Velocities of all finger joints."""
+        return state.finger_vel
+
+    @observation(_finger_joints)
+    def all_finger_dof_target(self, state: HandState) -> Tensor:
+        """Commanded positions of all finger joints."""
+        base = self.hand.num_base
+        return state.buffers.targets[:, base:] @ self.action_map.coupling[base:, base:]
+
+    # --- wrist
+
+    @observation(7)
+    def hand_pose(self, state: HandState) -> Tensor:
+        """Position and quaternion of the wrist."""
+        return torch.cat((state.hand_pos, state.hand_quat), dim=1)
+
+    @observation(7)
+    def hand_pose_arr_aligned(self, state: HandState) -> Tensor:
+        """Position of the wrist, and its quaternion relative to that at zero joints."""
+        return torch.cat((state.hand_pos, quaternions.multiply(state.hand_quat, self._palm_inverse)), dim=1)
+
+    # --- contact
+
+    @observation(lambda hand: 3 * hand.num_fingers)
+    def contact_forces(self, state: HandState) -> Tensor:
+        """Net contact force of each contact body, N."""
+        return state.sim.contact_force.flatten(1)
+
+    @observation(_fingers)
+    def contact_force_magnitude(self, state: HandState) -> Tensor:
+        """Magnitude of each contact force, N."""
+        return state.contact_magnitude
+
+    @observation(_fingers)
+    def contact_binary(self, state: HandState) -> Tensor:
+        """1 where a contact force is above the threshold, else 0."""
+        return state.in_contact.float()
+
+    @observation(_fingers)
+    def contact_duration(self, state: HandState) -> Tensor:
+        """Seconds of unbroken contact."""
+        return state.buffers.contact_steps * self.control_dt
+
+    # --- actions
+
+    @observation(_controls)
+    def prev_actions(self, state: HandState) -> Tensor:
+        """The action just executed."""
+        return state.buffers.actions
+
+    @observation(_controls)
+    def active_prev_targets(self, state: HandState) -> Tensor:
+        """Control targets of the step just executed."""
+        return state.buffers.targets
+
+    @observation(_controls)
+    def active_rule_targets(self, state: HandState) -> Tensor:
+        """Control targets that the task itself sets next."""
+        return state.buffers.scripted_targets
+
+    # --- tips and pads
+
+    @observation(_finger_poses)
+    def fingertip_poses_world(self, state: HandState) -> Tensor:
+        """Positions and quaternions of the fingertips."""
+        return state.finger_poses_world[:, : self.hand.num_fingers].flatten(1)
+
+    @observation(_finger_poses)
+    def fingerpad_poses_world(self, state: HandState) -> Tensor:
+        """Positions and quaternions of the fingerpads."""
+        return state.finger_poses_world[:, self.hand.num_fingers :].flatten(1)
+
+    @observation(_finger_poses)
+    def fingertip_poses_hand(self, state: HandState) -> Tensor:
+        """Positions and quaternions of the fingertips in the wrist's own frame."""
+        return state.finger_poses_hand[:, : self.hand.num_fingers].flatten(1)
+
+    @observation(_finger_poses)
+    def fingerpad_poses_hand(self, state: HandState) -> Tensor:
+        """Positions and quaternions of the fingerpads in the wrist's own frame."""
+        return state.finger_poses_hand[:, self.hand.num_fingers :].flatten(1)
+
+    # --- time
+
+    @observation(1)
+    def episode_time(self, state: HandState) -> Tensor:
+        """Seconds since the episode began."""
+        return (state.buffers.steps * self.control_dt).float()[:, None]
+
+    @property
+    def _active(self) -> Tensor:
+        return self.action_map.control_dofs[self.hand.num_base :]
+
+    @cached_property
+    def _palm_inverse(self) -> Tensor:
+        return quaternions.conjugate(torch.tensor(self.hand.palm_quat, device=self.device))

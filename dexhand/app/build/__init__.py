@@ -3,14 +3,13 @@
 Imports of implementations are lazy: a part that is not asked for need not be installed.
 """
 
-from dexhand.app.build.env import TASKS, build_env, build_task_env
+from dexhand.app.build.env import build_env, build_task_env
 from dexhand.app.build.learner import build_algorithm
 from dexhand.app.build.machine import backend_of, check_machine, device_of, set_up_process
 from dexhand.app.build.policies import build_policy, check_contract, contract_of, policy_loader, read_state
 from dexhand.app.build.sinks import build_sinks, hard_example_sinks
 
 __all__ = [
-    "TASKS",
     "backend_of",
     "build_algorithm",
     "build_env",

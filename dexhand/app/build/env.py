@@ -9,24 +9,16 @@ from typing import TYPE_CHECKING
 
 from dexhand.app.build.machine import backend_of, device_of
 from dexhand.app.build.plugins import make
-from dexhand.config.custom_task import load_task_class
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, GainsConfig
+from dexhand.config.task_class import task_class
 from dexhand.core.interfaces import Scene, Simulator, VecEnv
 from dexhand.core.task_env import TaskEnv
 from dexhand.hands.spec import Gains, HandSpec, load_hand
-from dexhand.tasks.base_task import BaseTask
-from dexhand.tasks.blind_grasping import BlindGrasping
-from dexhand.tasks.box_grasping import BoxGrasping
+from dexhand.tasks import BaseTask
 
 if TYPE_CHECKING:
     from dexhand.sim.mujoco_scene import SolverSettings
-
-TASKS: dict[str, type[BaseTask]] = {
-    "BaseTask": BaseTask,
-    "BlindGrasping": BlindGrasping,
-    "BoxGrasping": BoxGrasping,
-}
 
 
 def build_env(config: Config) -> VecEnv:
@@ -43,18 +35,20 @@ def build_env(config: Config) -> VecEnv:
 
 def build_task_env(config: Config) -> TaskEnv:
     """The environments of a task, seeded. Raises ``ConfigError``."""
-    task_class = _task_class(config)
+    chosen = task_class(config.task.name, config.task.module)
     try:
-        simulator = build_simulator(config, _scene(config, build_hand(config), task_class))
+        simulator = build_simulator(config, _scene(config, build_hand(config), chosen))
+        task = chosen(
+            config.task,
+            hand=simulator.scene.hand,
+            num_envs=simulator.num_envs,
+            device=simulator.device,
+            control_dt=simulator.control_dt,
+            dof_limits=simulator.dof_limits,
+        )
+        task.check_terms(simulator.state)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    task = task_class(
-        config.task,
-        num_envs=simulator.num_envs,
-        device=simulator.device,
-        control_dt=simulator.control_dt,
-        dof_limits=simulator.dof_limits,
-    )
     hard = config.train.hardExamples
     draws = hard.enabled and hard.pictures and not config.train.test
     return TaskEnv(simulator, task, seed=config.train.seed, keep_final_pose=draws)
@@ -63,13 +57,6 @@ def build_task_env(config: Config) -> TaskEnv:
 def build_simulator(config: Config, scene: Scene) -> Simulator:
     """The simulator alone."""
     return _SIMULATORS[backend_of(config)](config, scene)
-
-
-def _task_class(config: Config) -> type[BaseTask]:
-    if config.task.module is None:
-        return TASKS[config.task.name]
-    custom: type[BaseTask] = load_task_class(config.task.module, config.task.name)
-    return custom
 
 
 def build_hand(config: Config) -> HandSpec:

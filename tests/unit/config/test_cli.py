@@ -12,7 +12,8 @@ from dexhand.config.aliases import ALIASES, NOT_YET
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
-from dexhand.config.task_schema import BASE_OBSERVATIONS
+from dexhand.tasks import BaseTask
+from dexhand.tasks.terms import Observation, terms_of
 
 
 class Saved:
@@ -55,7 +56,15 @@ def test_help_names_every_key_alias_and_choice() -> None:
     aliases = [alias for alias, key in ALIASES.items() if key not in NOT_YET]
     missing = [
         word
-        for word in [*all_keys(), *aliases, *BASE_OBSERVATIONS, "physics=", "--dry-run", "--config-name", "-cd"]
+        for word in [
+            *all_keys(),
+            *aliases,
+            *terms_of(BaseTask, Observation),
+            "physics=",
+            "--dry-run",
+            "--config-name",
+            "-cd",
+        ]
         if word not in text
     ]
     assert missing == []

@@ -11,7 +11,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
 from dexhand.config.overrides import read_overrides
 from dexhand.config.sources import names_of
-from dexhand.config.task_schema import TASKS, BaseTaskConfig
+from dexhand.tasks import TASKS, BaseTaskConfig
 
 
 def refused(overrides: list[str], **kwargs: str) -> str:
@@ -40,7 +40,7 @@ class TestChoices:
 
     def test_the_task_section_has_its_own_type(self) -> None:
         """A task is read into the class that the schema names for it."""
-        assert type(compose(["task=BaseTask"]).task) is BaseTaskConfig
+        assert isinstance(compose(["task=BaseTask"]).task, BaseTaskConfig)
 
     def test_the_command_line_wins_over_presets(self) -> None:
         """Whatever a group file says."""

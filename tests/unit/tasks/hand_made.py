@@ -1,11 +1,16 @@
 """Simulator states made by hand."""
 
+from typing import Any
+
 import torch
+from composed import composed
 from torch import Tensor
 
 from dexhand.core.interfaces import SimState
-from dexhand.hands import hand
-from dexhand.tasks.hand_state import HandState, TaskState
+from dexhand.hands.spec import load_hand
+from dexhand.tasks import BaseTask
+
+HAND = load_hand("dexhand021_right")
 
 ZERO_POSE = (0.0, 0.5**0.5, 0.0, 0.5**0.5)
 """The wrist's orientation at zero joints: turned by 90 degrees about y."""
@@ -36,16 +41,21 @@ def sim_state(num_envs: int = 1) -> SimState:
     return state
 
 
-def hand_state(state: SimState, control_dt: float = 0.01, contact_threshold: float = 1.0) -> HandState:
-    """The moment after the second control step of an episode."""
-    memory = TaskState.zeros(len(state.dof_pos), torch.device("cpu"))
-    memory.steps += 2
-    return HandState(state, memory, control_dt=control_dt, contact_threshold=contact_threshold)
+def base_task(num_envs: int = 1, *, control_dt: float = 0.01, **keys: Any) -> BaseTask:
+    """BaseTask of the default configuration with some keys changed, after the second control step of an episode."""
+    config = composed().task
+    for name, value in keys.items():
+        setattr(config, name, value)
+    task = BaseTask(
+        config, hand=HAND, num_envs=num_envs, device=torch.device("cpu"), control_dt=control_dt, dof_limits=limits()
+    )
+    task.buffers.steps += 2
+    return task
 
 
 def limits() -> Tensor:
     """Joint limits (26, 2) of the built-in hand."""
     upper = {"r_f_joint1_1": 2.2, "r_f_joint2_1": 0.3, "r_f_joint4_1": 0.3, "r_f_joint5_1": 0.6, "r_f_joint3_1": 0.001}
-    fingers = [[0.0, upper.get(name, 1.3)] for name in hand.FINGER_JOINTS]
-    fingers[hand.FINGER_JOINTS.index("r_f_joint3_1")][0] = -0.001
+    fingers = [[0.0, upper.get(name, 1.3)] for name in HAND.finger_joints]
+    fingers[HAND.finger_joints.index("r_f_joint3_1")][0] = -0.001
     return torch.tensor([[-1.0, 1.0]] * 3 + [[-3.14, 3.14]] * 3 + fingers)

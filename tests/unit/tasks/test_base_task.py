@@ -1,17 +1,15 @@
-"""BaseTask puts terms, criteria and memory together."""
+"""BaseTask puts terms, criteria and buffers together."""
 
 from typing import Any
 
 import pytest
 import torch
 from composed import composed
-from hand_made import limits, sim_state
+from hand_made import HAND, limits, sim_state
 from torch import Tensor
 
-from dexhand.config.task_schema import BaseTaskConfig
 from dexhand.core.interfaces import SimState
-from dexhand.tasks.base_task import BaseTask, Criterion
-from dexhand.tasks.hand_state import HandState
+from dexhand.tasks import BaseTask, BaseTaskConfig, HandState, observation, reward, success
 
 
 def config(**changes: Any) -> BaseTaskConfig:
@@ -24,7 +22,14 @@ def config(**changes: Any) -> BaseTaskConfig:
 
 def task(cls: type = BaseTask, num_envs: int = 2, **changes: Any) -> BaseTask:
     """A task whose episodes have begun at zero joints."""
-    made = cls(config(**changes), num_envs=num_envs, device=torch.device("cpu"), control_dt=0.01, dof_limits=limits())
+    made = cls(
+        config(**changes),
+        hand=HAND,
+        num_envs=num_envs,
+        device=torch.device("cpu"),
+        control_dt=0.01,
+        dof_limits=limits(),
+    )
     made.reset(torch.ones(num_envs, dtype=torch.bool), sim_state(num_envs), torch.Generator())
     return made
 
@@ -55,9 +60,10 @@ class TestCriteria:
 class ReachingTask(BaseTask):
     """Success above 0.6 m; the wrist sinks by itself, the policy has the fingers."""
 
-    def success_table(self) -> dict[str, Criterion]:
-        """One criterion."""
-        return {"high": lambda s: s.hand_pos[:, 2] > 0.6}
+    @success()
+    def high(self, state: HandState) -> Tensor:
+        """The wrist is high."""
+        return state.hand_pos[:, 2] > 0.6
 
     def scripted_targets(self, targets: Tensor) -> Tensor:
         """1 mm down."""
@@ -99,21 +105,6 @@ class TestTerms:
         assert "alive" not in made.reward_names
         assert made.reward_names[-1] == "termination_timeout_penalty"
 
-    @pytest.mark.parametrize(
-        ("key", "words"),
-        [
-            ("policy_observation_keys", "Known: base_dof_pos"),
-            ("active_failure_criteria", "Known: hitting_ground"),
-            ("active_success_criteria", "Known: "),
-        ],
-    )
-    def test_what_does_not_exist_is_an_error_that_lists_what_does(self, key: str, words: str) -> None:
-        """Also where the schema did not know the task's own names."""
-        with pytest.raises((ValueError, KeyError)) as error:
-            task(**{key: ["nonsense"]})
-        assert "nonsense" in str(error.value)
-        assert words in str(error.value)
-
     def test_observations_come_in_the_order_asked_for(self) -> None:
         """And are as long as announced."""
         made = task(policy_observation_keys=["episode_time", "hand_pose"])
@@ -126,24 +117,24 @@ class TestTerms:
         assert task().num_observations == 224
 
 
-class TestMemory:
+class TestBuffers:
     def test_targets_start_where_the_joints_are(self) -> None:
         """So that nothing jumps when an episode begins."""
         made = task()
         state = sim_state(2)
         state.dof_pos[1, 2] = 0.25
         made.reset(torch.tensor([False, True]), state, torch.Generator())
-        assert made.memory.targets[:, 2].tolist() == [0.0, 0.25]
+        assert made.buffers.targets[:, 2].tolist() == [0.0, 0.25]
 
     def test_only_the_environments_that_begin_are_cleared(self) -> None:
         """The others keep timers, targets and actions."""
         made = task()
         step(made, sim_state(2), action=1.0)
-        kept = {name: tensor[0].clone() for name, tensor in made.memory.tensors().items()}
+        kept = {name: tensor[0].clone() for name, tensor in made.buffers.tensors().items()}
         made.reset(torch.tensor([False, True]), sim_state(2), torch.Generator())
-        assert all(torch.equal(tensor[0], kept[name]) for name, tensor in made.memory.tensors().items())
-        assert made.memory.steps.tolist() == [1, 0]
-        assert made.memory.actions[1].abs().sum() == 0
+        assert all(torch.equal(tensor[0], kept[name]) for name, tensor in made.buffers.tensors().items())
+        assert made.buffers.steps.tolist() == [1, 0]
+        assert made.buffers.actions[1].abs().sum() == 0
 
     def test_unbroken_contact_is_counted_from_one(self) -> None:
         """A step without contact starts anew."""
@@ -152,7 +143,7 @@ class TestMemory:
         counts = []
         for state in (touching, touching, sim_state(2), touching):
             step(made, state)
-            counts.append(made.memory.contact_steps[0, 1].item())
+            counts.append(made.buffers.contact_steps[0, 1].item())
         assert counts == [1, 2, 0, 1]
 
     def test_observing_advances_nothing(self) -> None:
@@ -185,10 +176,72 @@ class TestMemory:
 
 
 def test_terms_see_velocities_of_the_step_before() -> None:
-    """What HandState remembers is one control step old."""
+    """What a control step stores is one step old in the next."""
     made = task()
     fast = sim_state(2)
     fast.body_linvel[:, 0, 0] = 2.0
     step(made, fast)
-    assert made.memory.hand_linvel[0].tolist() == [2.0, 0.0, 0.0]
-    assert isinstance(HandState(fast, made.memory, control_dt=0.01, contact_threshold=1.0).touching, Tensor)
+    assert made.buffers.hand_linvel[0].tolist() == [2.0, 0.0, 0.0]
+
+
+def test_the_buffers_of_older_checkpoints_are_read() -> None:
+    """They call the scripted targets rule_targets."""
+    made = task()
+    step(made, sim_state(2), action=0.5)
+    saved = made.state_dict()
+    old = {"rule_targets" if name == "scripted_targets" else name: tensor for name, tensor in saved.items()}
+    fresh = task()
+    fresh.load_state_dict(old)
+    assert all(torch.equal(saved[name], tensor) for name, tensor in fresh.state_dict().items())
+
+
+class TestCritic:
+    def test_it_sees_what_the_policy_sees_unless_keys_are_given(self) -> None:
+        """None, and no size."""
+        made = task()
+        assert made.num_critic_observations == 0
+        assert made.observe(sim_state(2)).critic is None
+
+    def test_it_sees_its_own_keys_in_their_order(self) -> None:
+        """The policy's are another list."""
+        made = task(critic_observation_keys=["episode_time", "hand_pose"], policy_observation_keys=["hand_pose"])
+        seen = made.observe(sim_state(2))
+        assert seen.critic is not None
+        assert made.num_critic_observations == 8
+        assert torch.equal(seen.critic[:, 1:], seen.policy)
+
+
+class WrongShapes(BaseTask):
+    """Terms that do not return what they declare."""
+
+    @observation(3)
+    def wrist_height(self, state: HandState) -> Tensor:
+        """Height of the wrist."""
+        return state.hand_pos[:, 2:]
+
+    @reward()
+    def high(self, state: HandState) -> Tensor:
+        """Height of the wrist."""
+        return state.hand_pos[:, 2:]
+
+    @success()
+    def far(self, state: HandState) -> Tensor:
+        """Any coordinate is large."""
+        return state.hand_pos > 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"policy_observation_keys": ["wrist_height"]},
+            r"observation wrist_height must have shape \(num_envs, 3\) = \(2, 3\), but has \(2, 1\)",
+        ),
+        ({}, r"term far must have shape \(num_envs\) = \(2,\), but has \(2, 3\)"),
+    ],
+)
+def test_a_term_of_another_shape_than_declared_is_refused(changes: dict[str, Any], message: str) -> None:
+    """With the term's name and both shapes."""
+    made = task(WrongShapes, **changes)
+    with pytest.raises(ValueError, match=message):
+        made.check_terms(sim_state(2))

@@ -6,18 +6,16 @@ from typing import Any
 import pytest
 import torch
 from composed import composed
-from hand_made import limits, sim_state
+from hand_made import HAND, limits, sim_state
 from torch import Tensor
 
-from dexhand.config.task_schema import BLIND_GRASPING_OBSERVATIONS, GRASPING_OBSERVATIONS
+from dexhand.config.errors import ConfigError
 from dexhand.core.interfaces import SimState, StepResult
-from dexhand.hands import hand
-from dexhand.tasks.base_task import BaseTask
-from dexhand.tasks.blind_grasping import BlindGrasping
-from dexhand.tasks.box_grasping import BoxGrasping
-from dexhand.tasks.grasping import PAD_PAIRS
+from dexhand.tasks import TASKS, BaseTask
+from dexhand.tasks.terms import Observation, terms_of
 
-CLASSES = {"BlindGrasping": BlindGrasping, "BoxGrasping": BoxGrasping}
+NAMES = ("BlindGrasping", "BoxGrasping")
+PAD_PAIRS = ((0, 1), (0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4))
 BOX = (0.2, 0.0, 0.025)
 """Where the box lies in these states: below the pads of ``sim_state``."""
 
@@ -62,7 +60,9 @@ def task(name: str = "BlindGrasping", num_envs: int = 1, **settings: Any) -> Any
     """A task whose episodes have begun in ``scene``."""
     overrides = [f"task.{key}={value}" for key, value in settings.items()]
     config = composed(f"task={name}", *overrides).task
-    made = CLASSES[name](config, num_envs=num_envs, device=torch.device("cpu"), control_dt=0.02, dof_limits=limits())
+    made = TASKS[name](
+        config, hand=HAND, num_envs=num_envs, device=torch.device("cpu"), control_dt=0.02, dof_limits=limits()
+    )
     made.reset(torch.ones(num_envs, dtype=torch.bool), scene(num_envs), torch.Generator())
     return made
 
@@ -86,30 +86,46 @@ def failures(made: BaseTask, result: StepResult) -> list[str]:
 
 
 class TestObservations:
-    @pytest.mark.parametrize(
-        ("name", "size", "sizes"),
-        [("BlindGrasping", 158, BLIND_GRASPING_OBSERVATIONS), ("BoxGrasping", 155, GRASPING_OBSERVATIONS)],
-    )
-    def test_the_policy_sees_what_is_listed_and_never_the_box(
-        self, name: str, size: int, sizes: dict[str, int]
-    ) -> None:
-        """Every key has its size; moving the box changes nothing that is seen."""
+    @pytest.mark.parametrize(("name", "size", "critic_size"), [("BlindGrasping", 158, 182), ("BoxGrasping", 155, 174)])
+    def test_only_the_critic_sees_the_box(self, name: str, size: int, critic_size: int) -> None:
+        """Moving the box changes nothing that the policy sees."""
         made, state = task(name), scene()
         assert made.num_observations == size
-        table = made.observation_table()
-        assert {key: table[key](made.hand_state(state)).shape[1] for key in table} == sizes
-        before = made.observe(state).policy
+        assert made.num_critic_observations == critic_size
+        before = made.observe(state)
         state.object_pos.add_(1.0)
-        assert torch.equal(made.observe(state).policy, before)
+        after = made.observe(state)
+        assert torch.equal(after.policy, before.policy)
+        assert not torch.equal(after.critic, before.critic)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_every_observation_has_its_size(self, name: str) -> None:
+        """Also those that no list names."""
+        made, state = task(name), scene()
+        sizes = {key: term.size_for(HAND) for key, term in terms_of(TASKS[name], Observation).items()}
+        shown = made.hand_state(state)
+        assert {key: getattr(made, key)(shown).shape[1] for key in sizes} == sizes
+
+    @pytest.mark.parametrize("key", ["box_pose", "box_velocity", "box_contact", "holding_time", "pregrasp", "grasp"])
+    def test_the_policy_may_not_list_what_a_hand_cannot_sense(self, key: str) -> None:
+        """The error names the key and the list where it belongs."""
+        with pytest.raises(ConfigError, match=rf"task.policy_observation_keys={key}: .*task.critic_observation_keys"):
+            composed("task=BlindGrasping", f"task.policy_observation_keys=[hand_pose,{key}]")
+
+    def test_the_critic_knows_how_far_the_grasp_is(self) -> None:
+        """Stage 1 of 3, the hand around the box, thumb and index on it."""
+        keys = "[stage_one_hot,pregrasp,grasp,box_contact]"
+        made = task(critic_observation_keys=keys)
+        assert made.observe(touch(scene(), 0, 1)).critic[0].tolist() == [1, 0, 0, 1, 1, 1, 1, 0, 0, 0]
 
     def test_pads_are_seen_in_relation_to_each_other(self) -> None:
         """Thumb and index are 8 cm apart; the middle of three pads lies 1 cm from the box's centre."""
         made, state = task(), scene()
         s = made.hand_state(state)
-        distances = dict(zip(PAD_PAIRS, made.observation_table()["fingerpad_distances"](s)[0].tolist()))
+        distances = dict(zip(PAD_PAIRS, made.fingerpad_distances(s)[0].tolist()))
         assert distances[0, 1] == pytest.approx(0.08)
         assert distances[3, 4] == pytest.approx(0.05)
-        centroid = made.observation_table()["first_three_fingerpad_centroid"](s)[0].tolist()
+        centroid = made.first_three_fingerpad_centroid(s)[0].tolist()
         assert centroid == pytest.approx([0.21, -0.01, 0.025])
 
 
@@ -118,9 +134,9 @@ class TestStages:
         """200 control steps of 20 ms."""
         made = task()
         play(made, scene(), 199)
-        assert made.memory.stage.item() == 1
+        assert made.buffers.stage.item() == 1
         play(made, scene(), 1)
-        assert (made.memory.stage.item(), made.memory.stage_steps.item()) == (2, 0)
+        assert (made.buffers.stage.item(), made.buffers.stage_steps.item()) == (2, 0)
 
     def test_stage_2_ends_after_half_a_second_of_felt_contact(self) -> None:
         """Thumb and another finger, 25 control steps without a break."""
@@ -129,17 +145,17 @@ class TestStages:
         play(made, touch(scene(), 0, 1), 24)
         play(made, touch(scene(), 0), 1)
         play(made, touch(scene(), 0, 3), 24)
-        assert made.memory.stage.item() == 2
+        assert made.buffers.stage.item() == 2
         play(made, touch(scene(), 0, 3), 1)
-        assert made.memory.stage.item() == 3
+        assert made.buffers.stage.item() == 3
 
     def test_stage_2_ends_after_three_seconds_anyway(self) -> None:
         """150 control steps."""
         made = task()
         play(made, scene(), 200 + 149)
-        assert made.memory.stage.item() == 2
+        assert made.buffers.stage.item() == 2
         assert failures(made, play(made, scene(), 1)) == ["stage2_contact_failed", "stage3_grasp_lost"]
-        assert made.memory.stage.item() == 3
+        assert made.buffers.stage.item() == 3
 
     def test_progress_is_seen(self) -> None:
         """Half of stage 1 after 100 steps; 1 in stage 3."""
@@ -154,7 +170,7 @@ class TestStages:
         made = task(num_envs=2)
         play(made, scene(2), 200)
         made.reset(torch.tensor([True, False]), scene(2), torch.Generator())
-        assert made.memory.stage.tolist() == [1, 2]
+        assert made.buffers.stage.tolist() == [1, 2]
 
 
 def off_height(state: SimState) -> None:
@@ -218,7 +234,7 @@ class TestContact:
 
 
 class TestSuccess:
-    @pytest.mark.parametrize("name", sorted(CLASSES))
+    @pytest.mark.parametrize("name", NAMES)
     def test_holding_the_box_up_for_two_seconds_succeeds(self, name: str) -> None:
         """100 control steps above 0.2 m in two fingers, without a break."""
         made = task(name, episodeLength=1000)
@@ -226,13 +242,13 @@ class TestSuccess:
         assert not play(made, held, 99).success.any()
         assert play(made, held, 1).success.all()
         play(made, touch(lifted(scene(), 0.19), 1, 2), 1)
-        assert made.memory.holding_steps.item() == 0
+        assert made.buffers.holding_steps.item() == 0
 
     def test_one_finger_is_not_enough(self) -> None:
         """min_fingers_for_grasp is 2."""
         made = task()
         play(made, touch(lifted(scene(), 0.21), 0), 5)
-        assert made.memory.holding_steps.item() == 0
+        assert made.buffers.holding_steps.item() == 0
 
     @pytest.mark.parametrize(("name", "largest"), [("BlindGrasping", 0.8), ("BoxGrasping", 0.6)])
     def test_a_box_out_of_reach_fails(self, name: str, largest: float) -> None:
@@ -326,7 +342,7 @@ class TestReset:
         joints, _ = self.poses("BlindGrasping")
         lower, upper = limits().unbind(1)
         assert bool(((joints >= lower - 1e-6) & (joints <= upper + 1e-6)).all())
-        column = {name: joints[:, i] for i, name in enumerate(hand.DOF_NAMES)}
+        column = {name: joints[:, i] for i, name in enumerate(HAND.dof_names)}
         assert 0.15 < float(column["ARTx"].abs().max()) <= 0.2
         assert 0.6 < float(column["ARRz"].abs().max()) <= math.pi / 4 + 1e-6
         assert 1.4 < float(column["r_f_joint1_1"].max()) <= math.pi / 2 + 1e-6

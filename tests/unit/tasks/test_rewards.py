@@ -4,17 +4,20 @@ import math
 
 import pytest
 import torch
-from hand_made import hand_state, limits, sim_state
+from hand_made import base_task, limits, sim_state
 
 from dexhand.core.interfaces import SimState
-from dexhand.tasks.rewards import common_rewards
+from dexhand.tasks import BaseTask
+from dexhand.tasks.rewards import HandRewards
+from dexhand.tasks.terms import Reward, terms_of
 
-TERMS = common_rewards(limits()[6:])
+TERMS = terms_of(HandRewards, Reward)
 
 
-def value(name: str, state: SimState) -> float:
+def value(name: str, state: SimState, task: BaseTask | None = None) -> float:
     """One term of one environment."""
-    return TERMS[name](hand_state(state)).item()
+    task = task or base_task()
+    return float(getattr(task, name)(task.hand_state(state)))
 
 
 def test_every_term_has_its_largest_value_at_rest_but_joint_limit() -> None:
@@ -80,19 +83,19 @@ def test_joint_limit_counts_the_outer_fifth_of_the_range() -> None:
 )
 def test_acceleration_is_the_change_since_the_last_control_step(term: str, field: str, decay: float) -> None:
     """0.3 and 0.4 change to 0: exp(-decay * 0.5). Nothing has changed in the first step of an episode."""
-    s = hand_state(sim_state())
-    getattr(s.memory, field)[0, :2] = torch.tensor([0.3, 0.4])
-    assert TERMS[term](s).item() == pytest.approx(math.exp(-decay * 0.5))
-    s.memory.steps.fill_(1)
-    assert TERMS[term](s).item() == 1.0
+    task = base_task()
+    getattr(task.buffers, field)[0, :2] = torch.tensor([0.3, 0.4])
+    assert value(term, sim_state(), task) == pytest.approx(math.exp(-decay * 0.5))
+    task.buffers.steps.fill_(1)
+    assert value(term, sim_state(), task) == 1.0
 
 
 def test_contact_stability_counts_bodies_whose_contact_changed() -> None:
     """Thumb began, index ceased, middle stays: exp(-2). The limit is 0.1 N whatever the task's threshold."""
     state = sim_state()
     state.contact_force[0, [0, 2], 2] = 0.2
-    s = hand_state(state, contact_threshold=1.0)
-    s.memory.touching[0, [1, 2]] = True
-    assert TERMS["contact_stability"](s).item() == pytest.approx(math.exp(-2.0))
-    s.memory.steps.fill_(1)
-    assert TERMS["contact_stability"](s).item() == 1.0
+    task = base_task(contact_binary_threshold=1.0)
+    task.buffers.touching[0, [1, 2]] = True
+    assert value("contact_stability", state, task) == pytest.approx(math.exp(-2.0))
+    task.buffers.steps.fill_(1)
+    assert value("contact_stability", state, task) == 1.0

@@ -14,9 +14,9 @@ from freezegun import freeze_time
 
 from dexhand.checkpoints.store import CheckpointStore
 from dexhand.config.compose import compose, to_yaml
-from dexhand.config.task_schema import TASKS
 from dexhand.core.clock import SystemClock
 from dexhand.runs import main
+from dexhand.tasks import TASKS
 from dexhand.workspace.table import age_in_words, size_in_words
 from dexhand.workspace.workspace import Run, Workspace, lock_run
 

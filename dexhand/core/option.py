@@ -10,7 +10,7 @@ def option(
     help: str,
     *,
     unit: str = "",
-    choices: Sequence[Any] = (),
+    choices: Sequence[Any] | None = None,
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,

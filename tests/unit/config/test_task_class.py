@@ -1,4 +1,4 @@
-"""Tasks of the user's own."""
+"""Tasks of the user's own, and what is asked of ours."""
 
 import sys
 from collections.abc import Iterator
@@ -11,37 +11,50 @@ from dexhand.config.compose import compose, to_yaml
 from dexhand.config.errors import ConfigError
 
 MODULE = '''\
-"""A task with a reward and a key of its own."""
+"""A task with terms and a key of its own."""
 
 from dataclasses import dataclass
 
-import torch
-
-from dexhand.config.option import option
-from dexhand.config.task_schema import BaseRewardWeights, BaseTaskConfig
-from dexhand.tasks.base_task import BaseTask
-
-
-@dataclass
-class Weights(BaseRewardWeights):
-    fist: float = option(0.0, "fingers closed")
+from dexhand.tasks import BaseTask, BaseTaskConfig, failure, observation, option, reward
 
 
 @dataclass
 class Config(BaseTaskConfig):
     closed_at: float = option(1.0, "joint angle of a fist", unit="rad", above=0)
-    reward_weights: Weights = option(Weights, "weights")
 
 
 class MyTask(BaseTask):
     config_class = Config
 
-    def reward_table(self):
-        return {**super().reward_table(), "fist": lambda s: (s.finger_pos / self.config.closed_at).mean(dim=1)}
+    @reward(weight=0.5)
+    def fist(self, state):
+        """Fingers closed."""
+        return (state.finger_pos / self.config.closed_at).mean(dim=1)
+
+    @observation(1)
+    def mean_angle(self, state):
+        """Mean of the finger joints, rad."""
+        return state.finger_pos.mean(dim=1, keepdim=True)
+
+    @observation(2)
+    def misfit(self, state):
+        """Announces two numbers and returns one."""
+        return state.finger_pos[:, :1]
+
+    @failure()
+    def open_hand(self, state):
+        """No finger is closed."""
+        return state.finger_pos.amax(dim=1) < -1.0
 
 
 class Strange:
-    config_class = int
+    pass
+
+
+class TwoKinds(BaseTask):
+    @observation(1)
+    def object_height(self, state):
+        """Also the name of a reward."""
 
 
 NotAClass = 3
@@ -82,8 +95,26 @@ def refused(*words: str) -> str:
 def test_it_is_played_with_its_own_keys_and_rewards(mine: Path) -> None:
     """Typed and checked like ours."""
     config = compose(["task=MyTask", "task.closed_at=0.5", "sim.backend=mock", "numEnvs=2"], config_dir="conf")
-    assert "fist" in build_env(config).reward_names
+    env = build_env(config)
+    assert "fist" in env.reward_names
+    assert "failure:open_hand" in env.outcome_names
     assert config.task.closed_at == 0.5  # type: ignore[attr-defined]
+    assert config.task.reward_weights.fist == 2.0
+
+
+def test_a_weight_that_no_file_gives_is_that_of_the_declaration(mine: Path) -> None:
+    """``@reward(weight=0.5)``."""
+    path = mine / "conf" / "task" / "MyTask.yaml"
+    path.write_text(path.read_text().replace("fist: 2.0", "alive: 0.0"))
+    assert compose(["task=MyTask"], config_dir="conf").task.reward_weights.fist == 0.5
+
+
+def test_a_term_that_returns_another_shape_than_declared_is_explained(mine: Path) -> None:
+    """When the environment is built, in one line."""
+    keys = "task.policy_observation_keys=[misfit]"
+    config = compose(["task=MyTask", keys, "sim.backend=mock", "numEnvs=3"], config_dir="conf")
+    with pytest.raises(ConfigError, match=r"misfit must have shape \(num_envs, 2\) = \(3, 2\), but has \(3, 1\)"):
+        build_env(config)
 
 
 @pytest.mark.parametrize("module", ["my_hand_task", "my_hand_task.py", "./my_hand_task.py"])
@@ -109,6 +140,10 @@ def test_a_saved_configuration_finds_it_again(
         ("task.closed_at=0", ["task.closed_at=0", "> 0, rad"]),
         ("task.closed_att=1", ["there is no key task.closed_att", "Did you mean 'task.closed_at'?"]),
         ("task.reward_weights.fists=1", ["Did you mean 'task.reward_weights.fist'?"]),
+        ("task.policy_observation_keys=[mean_angel]", ["=mean_angel is unknown", "Did you mean 'mean_angle'?"]),
+        ("task.critic_observation_keys=[mean_angel]", ["=mean_angel is unknown", "Did you mean 'mean_angle'?"]),
+        ("task.active_failure_criteria=[open_hnd]", ["=open_hnd is unknown", "Did you mean 'open_hand'?"]),
+        ("task.active_success_criteria=[done]", ["task.active_success_criteria=done is unknown. Known: none"]),
         ("task.module=nowhere.py", ["task.module=nowhere.py", "there is no file", "nowhere.py"]),
         ("task.module=no.where", ["task.module=no.where cannot be imported", "No module named 'no'"]),
         ("task.module=json", ["task.module=json has no class MyTask"]),
@@ -123,7 +158,8 @@ def test_mistakes_are_explained(word: str, parts: list[str], mine: Path) -> None
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("Strange", "Strange.config_class=<class 'int'> must be BaseTaskConfig"),
+        ("Strange", "Strange is not built on dexhand.tasks.BaseTask. Write class Strange(BaseTask)"),
+        ("TwoKinds", "TwoKinds.object_height: the observation has the name of an inherited reward"),
         ("NotAClass", "has no class NotAClass, which task.name asks for. It has:"),
         ("MyTsk", "Did you mean 'MyTask'?"),
     ],
@@ -153,3 +189,18 @@ def test_a_task_that_is_nobodys_is_refused_with_the_way_to_one_of_your_own() -> 
     """``--config-dir`` and ``task.module``."""
     with pytest.raises(ConfigError, match=r"task=MyTask is unknown\. Known: BaseTask.*--config-dir"):
         compose(["task=MyTask"])
+
+
+@pytest.mark.parametrize(
+    ("word", "part"),
+    [
+        ("task.active_failure_criteria=[hitting_grond]", "Did you mean 'hitting_ground'?"),
+        ("task.active_success_criteria=[grasp_lift_sucess]", "Did you mean 'grasp_lift_success'?"),
+        ("task.reward_weights.aliv=1", "Did you mean 'task.reward_weights.alive'?"),
+    ],
+)
+def test_a_misspelled_term_of_ours_is_explained(word: str, part: str) -> None:
+    """Before anything is built."""
+    with pytest.raises(ConfigError) as error:
+        compose(["task=BoxGrasping", word])
+    assert part in str(error.value)

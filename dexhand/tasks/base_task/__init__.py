@@ -1,0 +1,1 @@
+"""BaseTask: move about without touching the ground."""

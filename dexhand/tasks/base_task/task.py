@@ -1,0 +1,294 @@
+"""BaseTask: move about without touching the ground. Every other task builds on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dexhand.core.interfaces import Box, Observations, ResetPose, SimState, StepResult
+from dexhand.core.lazy import lazy_module
+from dexhand.core.option import option
+from dexhand.hands.spec import HandSpec
+from dexhand.tasks.action_map import ActionMap
+from dexhand.tasks.hand_state import HandState, TaskState
+from dexhand.tasks.observations import HandObservations
+from dexhand.tasks.rewards import HandRewards
+from dexhand.tasks.terms import Ending, Failure, Observation, Success, failure, reward, terms_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Generator, Tensor
+else:
+    torch = lazy_module("torch")
+
+POLICY_SEES = "what the policy sees, in this order"
+CRITIC_SEES = "what the critic sees, in this order; empty = what the policy sees"
+
+
+@dataclass
+class BaseTaskConfig:
+    """Keys of every task, beside ``reward_weights``; see ``dexhand.tasks.terms.config_class_of``."""
+
+    name: str = option("BaseTask", "the task")
+    module: str | None = option(
+        None,
+        "module (my_package.my_task) or file (my_task.py) of your own with a class of the task's name; null = ours",
+    )
+    episodeLength: int = option(300, "an episode times out after episodeLength - 1 control steps", low=2)
+    controlMode: str = option(
+        "position_delta",
+        "what an action says: a commanded pose (position) or a change of it (position_delta)",
+        choices=("position", "position_delta"),
+    )
+    policy_controls_hand_base: bool = option(True, "the policy moves the wrist (6 actions)")
+    policy_controls_fingers: bool = option(True, "the policy moves the fingers (12 actions of the DexHand021)")
+    max_base_linear_velocity: float = option(0.5, "limit of the wrist's targets", unit="m/s", above=0)
+    max_base_angular_velocity: float = option(1.5, "limit of the wrist's targets", unit="rad/s", above=0)
+    max_finger_joint_velocity: float = option(1.0, "limit of the finger controls' targets", unit="rad/s", above=0)
+    contact_binary_threshold: float = option(1.0, "a larger force counts as contact", unit="N", low=0)
+    handbase_threshold: float = option(0.0, "hitting_ground: lowest height of the wrist", unit="m")
+    fingertip_threshold: float = option(0.0, "hitting_ground: lowest height of a fingertip", unit="m")
+    fingerpad_threshold: float = option(0.0, "hitting_ground: lowest height of a fingerpad", unit="m")
+    active_success_criteria: list[str] = option([], "success criteria that end an episode; empty = all the task has")
+    active_failure_criteria: list[str] = option([], "failure criteria that end an episode; empty = all the task has")
+    policy_observation_keys: list[str] = option(
+        [
+            "base_dof_pos",
+            "base_dof_vel",
+            "active_finger_dof_pos",
+            "active_finger_dof_vel",
+            "hand_pose",
+            "contact_binary",
+            "prev_actions",
+            "base_dof_target",
+            "active_finger_dof_target",
+            "fingertip_poses_world",
+            "fingertip_poses_hand",
+            "fingerpad_poses_world",
+            "fingerpad_poses_hand",
+        ],
+        POLICY_SEES,
+    )
+    critic_observation_keys: list[str] = option([], CRITIC_SEES)
+    reward_weights: Any = option({}, "weight of each reward term")
+
+    privileged_observations: ClassVar[frozenset[str]] = frozenset()
+    """Observation keys for the critic alone."""
+
+    def check(self) -> None:
+        """Raise ``ValueError`` where keys do not fit together. A task may check more."""
+        for key in self.policy_observation_keys:
+            if key in self.privileged_observations:
+                raise ValueError(
+                    f"task.policy_observation_keys={key}: a real hand could not sense it. "
+                    "Let the critic see it, with task.critic_observation_keys, or take it out"
+                )
+        if not self.policy_observation_keys:
+            raise ValueError("task.policy_observation_keys=[] leaves the policy nothing to see. Name at least one key")
+        if not (self.policy_controls_hand_base or self.policy_controls_fingers):
+            raise ValueError(
+                "task.policy_controls_hand_base=false and task.policy_controls_fingers=false leave the policy nothing "
+                "to do. Set one of them to true"
+            )
+
+
+class BaseTask(HandObservations, HandRewards):
+    """``Task`` on tensors alone. A task built on it declares terms, and says what it keeps and where objects lie."""
+
+    config: BaseTaskConfig
+    config_class: ClassVar[type[BaseTaskConfig]] = BaseTaskConfig
+    """The task's own keys."""
+    buffers_class: ClassVar[type[TaskState]] = TaskState
+    """What the task keeps from one control step to the next."""
+
+    def __init__(
+        self,
+        config: BaseTaskConfig,
+        *,
+        hand: HandSpec,
+        num_envs: int,
+        device: torch.device,
+        control_dt: float,
+        dof_limits: Tensor,
+    ) -> None:
+        """``config`` is made of ``config_class_of(type(self))``; ``dof_limits`` (D, 2), m or rad."""
+        self.config = config
+        self.hand = hand
+        self.num_envs = num_envs
+        self.device = device
+        self.control_dt = control_dt
+        self.dof_limits = dof_limits
+        self.action_map = ActionMap(
+            config.controlMode,
+            hand=hand,
+            dof_limits=dof_limits,
+            max_velocity=torch.tensor(_max_velocity(config, hand), device=device),
+            control_dt=control_dt,
+            base=config.policy_controls_hand_base,
+            fingers=config.policy_controls_fingers,
+        )
+        self.buffers = self.buffers_class.zeros(hand, num_envs, device)
+        self.num_actions = self.action_map.num_actions
+        self.num_observations = self._size_of(config.policy_observation_keys)
+        self.num_critic_observations = self._size_of(config.critic_observation_keys)
+        self.success_names = tuple(config.active_success_criteria or terms_of(type(self), Success))
+        self.failure_names = tuple(config.active_failure_criteria or terms_of(type(self), Failure))
+        self._weigh_rewards()
+
+    # --- what a task built on this one may override ---
+
+    @classmethod
+    def objects(cls, config: BaseTaskConfig) -> tuple[Box, ...]:
+        """The objects of the scene."""
+        return ()
+
+    def hand_state(self, state: SimState) -> HandState:
+        """What terms look at."""
+        return HandState(
+            state,
+            self.buffers,
+            hand=self.hand,
+            control_dt=self.control_dt,
+            contact_threshold=self.config.contact_binary_threshold,
+        )
+
+    def advance(self, state: HandState, generator: Generator) -> None:
+        """Move timers, stages and goals on by one control step, before terms are computed."""
+
+    def scripted_targets(self, targets: Tensor) -> Tensor:
+        """Where controls (N, C) that the policy does not have go next: they stay."""
+        return targets
+
+    def reset_pose(self, generator: Generator) -> ResetPose:
+        """All joints at 0, or as near as their limits allow."""
+        lower, upper = self.dof_limits.unbind(1)
+        return ResetPose(
+            dof_pos=torch.zeros(self.num_envs, len(lower), device=self.device).clamp(lower, upper),
+            object_pose=torch.zeros(self.num_envs, 0, 7, device=self.device),
+        )
+
+    # --- terms ---
+
+    @reward()
+    def object_height(self, state: HandState) -> Tensor:
+        """The object goes up; always 0 in a task without one."""
+        return torch.zeros_like(state.lowest_fingertip)
+
+    termination_success = Ending("bonus when the episode ends in success")
+    termination_failure_penalty = Ending("subtracted when it ends in failure")
+    termination_timeout_penalty = Ending("subtracted when time runs out")
+
+    @failure()
+    def hitting_ground(self, state: HandState) -> Tensor:
+        """Wrist, a fingertip or a fingerpad is below its threshold."""
+        config = self.config
+        return (
+            (state.hand_pos[:, 2] < config.handbase_threshold)
+            | (state.lowest_fingertip < config.fingertip_threshold)
+            | (state.fingerpad_pos[:, :, 2].amin(1) < config.fingerpad_threshold)
+        )
+
+    # --- Task ---
+
+    def dof_targets(self, actions: Tensor) -> Tensor:
+        """See ``Task.dof_targets``."""
+        buffers = self.buffers
+        buffers.actions[:, self.action_map.controlled] = actions
+        buffers.targets = self.action_map.compute_targets(buffers.targets, buffers.scripted_targets, actions)
+        return self.action_map.joints(buffers.targets)
+
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        """See ``Task.evaluate``."""
+        buffers = self.buffers
+        buffers.steps += 1
+        hand_state = self.hand_state(state)
+        buffers.contact_steps.add_(1.0).mul_(hand_state.in_contact)
+        buffers.scripted_targets = self.scripted_targets(buffers.targets)
+        self.advance(hand_state, generator)
+        success = self._criteria(self.success_names, hand_state)
+        failure = self._criteria(self.failure_names, hand_state)
+        timeout = buffers.steps >= self.config.episodeLength - 1
+        rewards = self._weighted_rewards(hand_state, success.any(1), failure.any(1), timeout)
+        observations = self._observations(hand_state)
+        hand_state.store()
+        return StepResult(observations, rewards, success, failure, timeout)
+
+    def observe(self, state: SimState) -> Observations:
+        """See ``Task.observe``."""
+        return self._observations(self.hand_state(state))
+
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
+        """See ``Task.reset``: targets are where the joints are, so nothing jumps."""
+        self.buffers.clear(mask)
+        pose = self.action_map.controls(state.dof_pos)
+        self.buffers.targets = torch.where(mask[:, None], pose, self.buffers.targets)
+        self.buffers.scripted_targets = self.scripted_targets(self.buffers.targets)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """See ``Task.state_dict``."""
+        return {name: tensor.clone() for name, tensor in self.buffers.tensors().items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See ``Task.load_state_dict``."""
+        self.buffers.load(state)
+
+    # --- putting the terms together ---
+
+    def check_terms(self, state: SimState) -> None:
+        """Compute every term once; raise ``ValueError`` for one whose shape is not as declared."""
+        hand_state = self.hand_state(state)
+        for name in dict.fromkeys([*self.config.policy_observation_keys, *self.config.critic_observation_keys]):
+            self._check(f"observation {name}", getattr(self, name)(hand_state), self._size_of([name]))
+        for name in (*self._rewards, *self.success_names, *self.failure_names):
+            self._check(f"term {name}", getattr(self, name)(hand_state))
+
+    def _check(self, what: str, value: Tensor, *size: int) -> None:
+        expected = (self.num_envs, *size)
+        if tuple(value.shape) != expected:
+            declared = ", ".join(["num_envs", *map(str, size)])
+            raise ValueError(
+                f"task={type(self).__name__}: {what} must have shape ({declared}) = {expected}, but has "
+                f"{tuple(value.shape)}"
+            )
+
+    def _size_of(self, keys: Sequence[str]) -> int:
+        terms = terms_of(type(self), Observation)
+        return sum(terms[key].size_for(self.hand) for key in keys)
+
+    def _weigh_rewards(self) -> None:
+        weights = asdict(self.config.reward_weights)
+        endings = terms_of(type(self), Ending)
+        self._rewards = [name for name, weight in weights.items() if weight != 0.0 and name not in endings]
+        self.reward_names = (*self._rewards, *endings)
+        bonus, *penalties = (weights[name] for name in endings)
+        signed = [bonus, *(-penalty for penalty in penalties)]
+        self._weights = torch.tensor([*(weights[name] for name in self._rewards), *signed], device=self.device)
+
+    def _observations(self, state: HandState) -> Observations:
+        policy, critic = self.config.policy_observation_keys, self.config.critic_observation_keys
+        values = {key: getattr(self, key)(state) for key in dict.fromkeys([*policy, *critic])}
+        return Observations(
+            policy=torch.cat([values[key] for key in policy], dim=1),
+            critic=torch.cat([values[key] for key in critic], dim=1) if critic else None,
+        )
+
+    def _criteria(self, names: Sequence[str], state: HandState) -> Tensor:
+        if not names:
+            return torch.zeros(self.num_envs, 0, dtype=torch.bool, device=self.device)
+        return torch.stack([getattr(self, name)(state) for name in names], dim=1)
+
+    def _weighted_rewards(self, state: HandState, success: Tensor, failure: Tensor, timeout: Tensor) -> Tensor:
+        failed = failure & ~success
+        timed_out = timeout & ~success & ~failed
+        terms = [getattr(self, name)(state) for name in self._rewards]
+        return torch.stack([*terms, success.float(), failed.float(), timed_out.float()], dim=1) * self._weights
+
+
+def _max_velocity(config: BaseTaskConfig, hand: HandSpec) -> list[float]:
+    """Velocity limits of the controls, m/s and rad/s."""
+    return (
+        [config.max_base_linear_velocity] * 3
+        + [config.max_base_angular_velocity] * 3
+        + [config.max_finger_joint_velocity] * len(hand.controls)
+    )

@@ -1,0 +1,1 @@
+"""BlindGrasping: find, grasp and lift a box that the policy cannot see."""

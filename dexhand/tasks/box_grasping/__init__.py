@@ -1,0 +1,1 @@
+"""BoxGrasping: grasp and lift a box, without stages."""

@@ -1,0 +1,169 @@
+"""Terms: the observations, rewards and criteria of a task, each declared where it is computed.
+
+    class MyTask(BaseTask):
+        @reward(weight=2.0)
+        def high_wrist(self, state: HandState) -> Tensor:
+            '''Height of the wrist, m.'''
+            return state.hand_pos[:, 2]
+
+The method's name is the term's name, the first line of its docstring the term's help. Terms are inherited, and a task
+that overrides a method keeps its declaration. The keys of the configuration follow from it; see ``config_class_of``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, make_dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from dexhand.core.option import option
+from dexhand.hands.spec import HandSpec
+
+Size = int | Callable[[HandSpec], int]
+"""A number, or what gives it for a hand."""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Term:
+    """A declared term."""
+
+    help: str
+
+
+@dataclass(frozen=True)
+class Observation(Term):
+    """A method that returns float32 (N, size)."""
+
+    size: Size
+    privileged: bool
+    """For the critic alone: a real hand could not sense it."""
+
+    def size_for(self, hand: HandSpec) -> int:
+        """Numbers per environment."""
+        return self.size(hand) if callable(self.size) else self.size
+
+
+@dataclass(frozen=True)
+class Reward(Term):
+    """A method that returns raw values (N,) in every step."""
+
+    weight: float
+
+
+@dataclass(frozen=True)
+class Ending(Term):
+    """A reward or penalty paid once, in the step that ends an episode."""
+
+
+@dataclass(frozen=True)
+class Success(Term):
+    """A method that returns where the episode ends in success, bool (N,)."""
+
+
+@dataclass(frozen=True)
+class Failure(Term):
+    """A method that returns where the episode ends in failure, bool (N,)."""
+
+
+def observation(size: Size, *, privileged: bool = False) -> Callable[[Method], Method]:
+    """Declare an observation of ``size`` numbers; a privileged one is for the critic alone."""
+    return lambda method: _declared(method, Observation(_help_of(method), size, privileged))
+
+
+def reward(weight: float = 0.0) -> Callable[[Method], Method]:
+    """Declare a reward term with its default weight; 0 = not counted unless the configuration says so."""
+    return lambda method: _declared(method, Reward(_help_of(method), weight))
+
+
+def success() -> Callable[[Method], Method]:
+    """Declare a success criterion."""
+    return lambda method: _declared(method, Success(_help_of(method)))
+
+
+def failure() -> Callable[[Method], Method]:
+    """Declare a failure criterion."""
+    return lambda method: _declared(method, Failure(_help_of(method)))
+
+
+def _declared(method: Method, term: Term) -> Method:
+    method.term = term  # type: ignore[attr-defined]
+    return method
+
+
+def _help_of(method: Callable[..., Any]) -> str:
+    lines = (inspect.getdoc(method) or "").splitlines()
+    if not lines:
+        raise TypeError(f"{method.__qualname__} is declared as a term without a docstring; its first line is the help")
+    return lines[0][:1].lower() + lines[0][1:].removesuffix(".")
+
+
+Kind = TypeVar("Kind", bound=Term)
+
+
+def terms_of(task: type, kind: type[Kind]) -> dict[str, Kind]:
+    """The terms of one kind that a task declares or inherits, by name; inherited ones first."""
+    return {name: term for name, term in _all_terms(task).items() if isinstance(term, kind)}
+
+
+@cache
+def _all_terms(task: type) -> dict[str, Term]:
+    found: dict[str, Term] = {}
+    for owner in reversed(task.__mro__):
+        for name, value in vars(owner).items():
+            term = value if isinstance(value, Ending) else getattr(value, "term", None)
+            if not isinstance(term, Term):
+                continue
+            if name in found and type(found[name]) is not type(term):
+                kinds = type(found[name]).__name__.lower(), type(term).__name__.lower()
+                raise TypeError(f"{owner.__name__}.{name}: the {kinds[1]} has the name of an inherited {kinds[0]}")
+            found[name] = term
+    return found
+
+
+def config_class_of(task: type) -> type:
+    """The dataclass of a task's section of the configuration: its own keys, and those that follow from its terms.
+
+    ``task.config_class`` holds the own keys; ``reward_weights`` has a field for each reward term, and the lists of
+    observations and criteria may name those that there are.
+    """
+    return _config_class_of(task)
+
+
+@cache
+def _config_class_of(task: type) -> type:
+    own: Any = getattr(task, "config_class")  # noqa: B009 (``type`` has none)
+    observations = terms_of(task, Observation)
+    choices = {
+        "policy_observation_keys": [name for name, term in observations.items() if not term.privileged],
+        "critic_observation_keys": list(observations),
+        "active_success_criteria": list(terms_of(task, Success)),
+        "active_failure_criteria": list(terms_of(task, Failure)),
+    }
+    members: list[Any] = [
+        (entry.name, list[str], field(default_factory=entry.default_factory, metadata=_with_choices(entry, choices)))
+        for entry in fields(own)
+        if entry.name in choices
+    ]
+    weights = _weights_class(task)
+    members.append(("reward_weights", weights, option(weights, "weight of each reward term")))
+    privileged = frozenset(name for name, term in observations.items() if term.privileged)
+    namespace = {"__module__": task.__module__, "privileged_observations": privileged}
+    return make_dataclass(f"{task.__name__}Config", members, bases=(own,), namespace=namespace)
+
+
+def _with_choices(entry: Any, choices: dict[str, list[str]]) -> dict[str, Any]:
+    return {**entry.metadata, "choices": tuple(choices[entry.name])}
+
+
+def _weights_class(task: type) -> type:
+    members: list[Any] = []
+    for name, term in _all_terms(task).items():
+        if isinstance(term, Reward):
+            members.append((name, float, option(term.weight, term.help)))
+        elif isinstance(term, Ending):
+            members.append((name, float, option(0.0, term.help, low=0)))
+    return make_dataclass(f"{task.__name__}RewardWeights", members, namespace={"__module__": task.__module__})
