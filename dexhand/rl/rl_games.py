@@ -227,6 +227,7 @@ class RlGamesPpo:
         """
         agent, central, ours = self._agent, self._central, state["dexhand"]
         self._check_networks(state)
+        same_kind = ours["env_kind"] == self.env_kind and self._has_value_of(state)
         if central is not None:
             fresh = {_CENTRAL_WEIGHTS: central.state_dict(), _CENTRAL_OPTIMIZER: central.optimizer.state_dict()}
             state = {**fresh, **state}
@@ -240,7 +241,7 @@ class RlGamesPpo:
         for name in _METERS:
             _load_meter(getattr(agent, name), ours["meters"][name])
         everyones = [ours, *ours.get("others", [])]
-        if (ours["env_kind"], len(everyones)) == (self.env_kind, self._group.size) and self._has_value_of(state):
+        if same_kind and len(everyones) == self._group.size:
             self._load_episodes(everyones[self._group.rank])
         else:
             log.warning(

@@ -29,6 +29,8 @@ class AlgorithmHarness:
 
     num_observations: int
     """Size F of what the policy sees."""
+    networks: tuple[str, ...] = ("model",)
+    """Keys of its state that ``load_weights`` takes over: weights of the policy, and of other networks."""
     iterations_to_learn = 40
     """Within so many the mean return rises."""
 
@@ -236,18 +238,18 @@ class SavingClauses(AlgorithmHarness):
         assert not changed, f"policy_from_state changed the global random state at {changed[0]}."
 
     def test_weights_begin_a_new_training(self) -> None:
-        """load_weights takes the network; counters and all else stay those of a new learner."""
+        """load_weights takes the networks; counters and all else stay those of a new learner."""
         state = self.trained()
-        weights = state["model"]
         with self.algorithm(seed=9) as algorithm:
             fresh = copied(algorithm.state_dict())
             algorithm.load_weights(state)
             loaded = copied(algorithm.state_dict())
-        different = places_that_differ(weights, loaded.pop("model"))
-        assert not different, f"load_weights left {different[:3]} as they were."
-        fresh.pop("model")
+        for key in self.networks:
+            different = places_that_differ(state[key], loaded.pop(key))
+            assert not different, f"load_weights left {different[:3]} of {key!r} as they were."
+            fresh.pop(key)
         different = places_that_differ(fresh, loaded)
-        assert not different, f"load_weights must take the network alone, and changed {different[:3]}."
+        assert not different, f"load_weights must take the networks alone, and changed {different[:3]}."
 
     def test_weights_that_do_not_fit_change_nothing(self) -> None:
         """As with a whole state."""
