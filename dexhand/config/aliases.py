@@ -1,6 +1,7 @@
 """Other spellings of configuration keys: one table, used for the command line, for YAML files and for ``--help``."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -100,11 +101,13 @@ def canonical_value(key: str, value: Any) -> Any:
     return not value
 
 
-def spelling_warning(alias: str, key: str) -> str | None:
-    """The warning that ``alias`` is an old spelling of ``key``; ``None`` where it needs none."""
-    if alias == key or alias in SHORT_FORMS:
-        return None
-    return f"{alias} is an old spelling of {key}" + (", with the opposite meaning" if alias in NEGATED else "")
+def spelling_warnings(keys: Mapping[str, str]) -> list[str]:
+    """A line for each old spelling; ``keys`` has the canonical key of each spelling that was used."""
+    return [
+        f"{alias} is an old spelling of {key}" + (", with the opposite meaning" if alias in NEGATED else "")
+        for alias, key in keys.items()
+        if alias not in (key, *SHORT_FORMS)
+    ]
 
 
 @cache

@@ -13,11 +13,11 @@ from hydra import compose as hydra_compose
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dexhand.config.aliases import NOT_YET, canonical_key, canonical_value, spelling_warning
+from dexhand.config.aliases import NOT_YET, canonical_key, canonical_value, spelling_warnings
 from dexhand.config.errors import ConfigError
 from dexhand.config.explain import COMPOSITION_ERRORS, about_key, explain
 from dexhand.config.keys import all_keys
-from dexhand.config.overrides import SEARCHPATH, Overrides, choices, key_values, read_overrides, spelling_warnings
+from dexhand.config.overrides import SEARCHPATH, Overrides, choices, key_values, read_overrides
 from dexhand.config.plugins import settled
 from dexhand.config.schema import Config, TrainConfig
 from dexhand.config.sources import CFG, Sources, find_sources, names_of, read_yaml
@@ -47,8 +47,8 @@ class Composed:
 def compose(words: Sequence[str] = (), config: str = "config", config_dir: str | None = None) -> Config:
     """The configuration that ``key=value`` words make of ``config`` (a name in ``cfg/`` or a YAML file).
 
-    ``config_dir`` is a folder of the user's own, laid out like ``cfg/``; its files win over those of the same name in
-    ``cfg/``, so in a run's folder ``config`` is the run's own. Raises ``ConfigError``.
+    ``config_dir`` is a folder of the user's own, laid out like ``cfg/``. A whole configuration there wins over the one
+    of the same name in ``cfg/``, so in a run's folder ``config`` is the run's own. Raises ``ConfigError``.
     """
     return compose_with_warnings(read_overrides(words), config, config_dir).config
 
@@ -85,8 +85,8 @@ def compose_with_warnings(
         raise explain(error, overrides, sources, keys) from None
     _fill_in(typed)
     validate(typed)
-    without_effect = (*_without_effect(typed), *_ignored(typed, overrides))
-    return Composed(typed, (*spelling_warnings(overrides), *warnings, *without_effect))
+    spellings = spelling_warnings({override.alias: key for key, override in overrides.items()})
+    return Composed(typed, (*spellings, *warnings, *_without_effect(typed), *_ignored(typed, overrides)))
 
 
 def to_yaml(config: Config, section: str = "") -> str:
@@ -113,12 +113,10 @@ def _compose(choices: Sequence[str], sources: Sources) -> tuple[Values, list[str
     with sources.in_hydra() as (_, searchpath):
         tree = hydra_compose(sources.name, overrides=[*choices, searchpath])
     values = dict(_leaves(cast(dict[str, Any], OmegaConf.to_container(tree))))
-    warnings = []
-    for alias in [name for name in values if canonical_key(name) != name]:
-        key = canonical_key(alias)
+    renamed = {name: canonical_key(name) for name in values if canonical_key(name) != name}
+    for alias, key in renamed.items():
         values[key] = canonical_value(alias, values.pop(alias))  # wins: our files, which come first, have no aliases
-        warnings.append(spelling_warning(alias, key))
-    return values, [warning for warning in warnings if warning is not None]
+    return values, spelling_warnings(renamed)
 
 
 def _drop_missing_features(values: Values) -> None:

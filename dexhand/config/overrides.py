@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override as ParsedOverride
 from hydra.errors import HydraException
@@ -18,11 +16,10 @@ from dexhand.config.aliases import (
     SHORT_FORMS,
     canonical_key,
     canonical_value,
-    spelling_warning,
 )
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.keys import all_keys, sections
-from dexhand.config.sources import CFG, names_of
+from dexhand.config.sources import find_sources, names_of
 
 GROUPS = ("task", "physics", "actuators", "train")
 """Sections of the configuration that are chosen as a whole: ``physics=fast``."""
@@ -42,9 +39,9 @@ class Override:
     """The word as the user wrote it."""
 
     @property
-    def spelling(self) -> str:
+    def alias(self) -> str:
         """The key as the user spelled it."""
-        return self.given.partition("=")[0]
+        return self.given.partition("=")[0].lstrip("+")
 
     @property
     def text(self) -> str:
@@ -54,14 +51,13 @@ class Override:
     @property
     def shown(self) -> str:
         """For a message: the user's spelling, and the canonical one where it is another."""
-        alias = self.spelling.lstrip("+")
-        text = str(self.value).lower() if alias in NEGATED else self.text
-        return f"{self.key}={text}" if alias == self.key else f"{self.given} ({self.key}={text})"
+        text = str(self.value).lower() if self.alias in NEGATED else self.text
+        return f"{self.key}={text}" if self.alias == self.key else f"{self.given} ({self.key}={text})"
 
     @property
     def is_choice(self) -> bool:
         """It chooses a file: ``physics=fast``, or ``+mine=file`` where ``mine`` is a folder of the user's own."""
-        is_own = self.given.startswith("+") and "." not in self.key and self.spelling.lstrip("+") not in ALIASES
+        is_own = self.given.startswith("+") and "." not in self.key and self.alias not in ALIASES
         return self.key in GROUPS or is_own
 
 
@@ -88,7 +84,7 @@ def read_overrides(words: Iterable[str]) -> Overrides:
         override = Override(canonical_key(alias), canonical_value(alias, parsed.value()), word)
         _check(override)
         other = overrides.get(override.key, override)
-        if other.spelling != spelling and other.value != override.value:
+        if other.given.partition("=")[0] != spelling and other.value != override.value:
             raise ConfigError(
                 f"{other.given} and {word} are two spellings of {override.key} with different values. Give one of them"
             )
@@ -109,8 +105,8 @@ def key_values(overrides: Overrides) -> dict[str, Any]:
 
 def expand(words: Sequence[str]) -> Iterator[list[str]]:
     """For each word the words it stands for: ``seed=1,2`` is ``seed=1`` and ``seed=2``. Raises ``ConfigError``."""
-    with initialize_config_dir(str(CFG), version_base="1.3"):  # glob() asks for the choices that exist
-        parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    with find_sources("config").in_hydra() as (loader, _):
+        parser = OverridesParser.create(loader)  # glob() asks for the choices that exist
         for word in words:
             parsed = _parse(word, parser)
             try:
@@ -120,12 +116,6 @@ def expand(words: Sequence[str]) -> Iterator[list[str]]:
             if swept == []:
                 raise ConfigError(f"{word}: these values cannot be listed. Write key=a,b,c or key=range(1,4)")
             yield [word] if swept is None else [f"{word.partition('=')[0]}={value}" for value in swept]
-
-
-def spelling_warnings(overrides: Overrides) -> list[str]:
-    """A line for each old spelling."""
-    found = (spelling_warning(override.spelling.lstrip("+"), override.key) for override in overrides.values())
-    return [warning for warning in found if warning is not None]
 
 
 def example_key(section: str) -> str:

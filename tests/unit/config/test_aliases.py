@@ -7,10 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexhand.config.aliases import ALIASES, NEGATED, NOT_YET, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS, canonical_key
+from dexhand.config.aliases import (
+    ALIASES,
+    NEGATED,
+    NOT_YET,
+    OLD_KEYS,
+    OLD_SECTIONS,
+    SHORT_FORMS,
+    canonical_key,
+    spelling_warnings,
+)
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys, sections
-from dexhand.config.overrides import read_overrides, spelling_warnings
+from dexhand.config.overrides import read_overrides
 
 aliases = st.sampled_from(
     sorted(key for key in {*SHORT_FORMS, *OLD_KEYS} - set(NEGATED) if canonical_key(key) not in sections())
@@ -26,7 +35,7 @@ def translated(*words: str) -> dict[str, Any]:
 
 def warnings(*words: str) -> list[str]:
     """Warnings about the spelling of words."""
-    return spelling_warnings(read_overrides(words))
+    return spelling_warnings({override.alias: key for key, override in read_overrides(words).items()})
 
 
 def test_an_alias_means_a_key_or_section_that_exists() -> None:

@@ -167,7 +167,7 @@ class TestFilledIn:
         assert compose(["test=true"]).env.numEnvs == 4
         assert compose(["test=true", "numEnvs=9"]).env.numEnvs == 9
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=4, deadline=None)
     @given(num_envs=st.integers(1, 3000), horizon=st.integers(1, 64))
     def test_the_automatic_minibatch_divides_the_rollout(self, num_envs: int, horizon: int) -> None:
         """Whatever the sizes."""
@@ -320,7 +320,7 @@ class TestRefusals:
         assert "physics=fast" in line
         assert str(saved) in line
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(name=st.sampled_from(sorted(all_keys())), letter=st.sampled_from("qxz"))
     def test_a_mistyped_key_never_passes(self, name: str, letter: str) -> None:
         """Whatever the key."""
