@@ -1,12 +1,13 @@
 """Isaac Gym Preview 4 (PhysX) as a ``Simulator``: the scene as data for the adapter, and poses right after a reset."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dexhand.config.schema import PhysxConfig, SimConfig
 from dexhand.core.interfaces import RenderingUnavailable, Scene, SimState
 from dexhand.hands.spec import Gains
 from dexhand.isaacgym_worker.adapter import CannotDraw, IsaacGymAdapter
@@ -22,22 +23,6 @@ _NO_LIMIT = float(np.finfo(np.float32).max)
 """PhysX has no infinite effort."""
 
 
-@dataclass(frozen=True)
-class PhysxSettings:
-    """How PhysX solves; names and meanings are those of ``gymapi.PhysXParams``."""
-
-    solver_type: int
-    num_position_iterations: int
-    num_velocity_iterations: int
-    contact_offset: float
-    rest_offset: float
-    bounce_threshold_velocity: float
-    max_depenetration_velocity: float
-    default_buffer_size_multiplier: float
-    max_gpu_contact_pairs: int
-    num_threads: int
-
-
 class IsaacGymSimulator:
     """``Simulator`` on Isaac Gym.
 
@@ -50,26 +35,21 @@ class IsaacGymSimulator:
         self,
         scene: Scene,
         num_envs: int,
-        *,
-        physx: PhysxSettings,
-        dt: float,
-        substeps: int,
-        calls_per_control: int,
+        sim: SimConfig,
+        control_decimation: int,
         device: torch.device,
-        graphics_device: int | None = None,
         viewer: bool = False,
     ) -> None:
-        """``dt`` seconds per ``simulate`` call, in ``substeps`` parts.
+        """Build the scene. A control step is ``control_decimation`` calls of ``simulate``, ``sim.dt`` each.
 
-        ``graphics_device`` draws cameras and the viewer: ``None`` = the GPU that computes, -1 = none, which saves its
-        memory. Raises ``ValueError`` where the hand's file cannot be used.
+        Raises ``ValueError`` where the hand's MJCF cannot be used.
         """
         if num_envs < 2:
             raise ValueError(f"env.numEnvs={num_envs}: Isaac Gym can crash with a single environment. Use 2 or more")
         self.scene = scene
         self.num_envs = num_envs
         self.device = device
-        self.control_dt = dt * calls_per_control
+        self.control_dt = sim.dt * control_decimation
         self.dof_names = scene.hand.dof_names
         self._kinematics = HandKinematics(scene.hand, scene.hand_position, device)
         self.dof_limits = self._kinematics.dof_limits
@@ -78,12 +58,12 @@ class IsaacGymSimulator:
             {
                 "num_envs": num_envs,
                 "device": str(device),
-                "graphics_device": graphics_device,
+                "graphics_device": sim.isaacgym.graphicsDevice,
                 "viewer": viewer,
-                "dt": dt,
-                "substeps": substeps,
-                "calls_per_step": calls_per_control,
-                "physx": asdict(physx),
+                "dt": sim.dt,
+                "substeps": sim.substeps or sim.physx.substeps,
+                "calls_per_step": control_decimation,
+                "physx": _physx_params(sim.physx, num_envs),
             },
         )
         self.state = SimState(**self._adapter.state)
@@ -174,6 +154,14 @@ class IsaacGymSimulator:
     def close(self) -> None:
         """See ``Simulator.close``."""
         self._adapter.close()
+
+
+def _physx_params(physx: PhysxConfig, num_envs: int) -> dict[str, int | float]:
+    """Attributes of ``gymapi.PhysXParams`` with their values."""
+    params: dict[str, int | float] = asdict(physx)
+    del params["substeps"]
+    params["max_gpu_contact_pairs"] = params.pop("gpu_contact_pairs_per_env") * num_envs
+    return params
 
 
 def describe(scene: Scene) -> SceneDescription:

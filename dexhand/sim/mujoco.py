@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Scene
 from dexhand.sim.mujoco_physics import CHANGES_INERTIA, MujocoPhysics
 from dexhand.sim.mujoco_pictures import MujocoPictures
-from dexhand.sim.mujoco_scene import SolverSettings, compile_scene
+from dexhand.sim.mujoco_scene import compile_scene, mujoco_substeps
 from dexhand.sim.mujoco_state import MujocoState, check_saved
 
 import mujoco  # isort: skip  (after mujoco_scene, which chooses the GL library)
@@ -25,20 +26,22 @@ _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
 
 
 class MujocoSimulator:
-    """``Simulator`` on MuJoCo. ``num_threads`` 0 = one per processor core; results do not depend on it."""
+    """``Simulator`` on MuJoCo. Results do not depend on ``sim.mujoco.threads``."""
 
-    def __init__(
-        self, scene: Scene, num_envs: int, *, solver: SolverSettings, steps_per_control: int, num_threads: int = 0
-    ) -> None:
+    def __init__(self, scene: Scene, num_envs: int, sim: SimConfig, control_decimation: int) -> None:
+        """Compile the scene. A control step is ``control_decimation`` times ``sim.dt``.
+
+        Raises ``ValueError`` where the hand's MJCF cannot be used.
+        """
         self.scene = scene
         self.num_envs = num_envs
         self.device = torch.device("cpu")
-        self.control_dt = solver.timestep * steps_per_control
         self.dof_names = scene.hand.dof_names
-        self.model = compile_scene(scene, solver)
-        self._steps_per_control = steps_per_control
+        self.model = compile_scene(scene, sim)
+        self._steps_per_control = mujoco_substeps(sim) * control_decimation
+        self.control_dt = self.model.opt.timestep * self._steps_per_control
         # the persistent batch goes on from the velocity stage instead of computing it twice
-        self._batch = Batch(self.model, num_envs, nthread=num_threads or os.cpu_count() or 1, persistent=True)
+        self._batch = Batch(self.model, num_envs, nthread=sim.mujoco.threads or os.cpu_count() or 1, persistent=True)
         self._pictures = MujocoPictures(self.model, scene)
         self._qpos = torch.from_numpy(self._batch.bind("qpos"))
         self._qvel = torch.from_numpy(self._batch.bind("qvel"))

@@ -1,11 +1,11 @@
 """A ``Scene`` as a compiled MuJoCo model. Shared by every back-end that runs MJCF."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Box, Camera, Scene
 from dexhand.hands.spec import Gains, HandSpec
 from dexhand.sim.gl import choose_gl_backend
@@ -17,15 +17,9 @@ import mujoco  # noqa: E402  (MUJOCO_GL must be set first)
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class SolverSettings:
-    """How MuJoCo solves; see MuJoCo's ``option`` element."""
-
-    timestep: float
-    """Seconds per MuJoCo step."""
-    iterations: int = 20
-    ls_iterations: int = 20
-    tolerance: float = 1e-8
+def mujoco_substeps(sim: SimConfig) -> int:
+    """MuJoCo steps per ``sim.dt``."""
+    return sim.substeps or sim.mujoco.substeps
 
 
 HAND_PREFIX = "hand/"
@@ -43,7 +37,7 @@ BODY_SENSORS = (
 _NET_FORCE = [1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3, 1]
 
 
-def compile_scene(scene: Scene, solver: SolverSettings) -> mujoco.MjModel:
+def compile_scene(scene: Scene, sim: SimConfig) -> mujoco.MjModel:
     """Build the model of one environment.
 
     Its sensors are, in this order: for each kind of ``BODY_SENSORS`` all tracked bodies, then all objects; then the
@@ -56,7 +50,7 @@ def compile_scene(scene: Scene, solver: SolverSettings) -> mujoco.MjModel:
     spec.modelname = "dexhand"
     hand_spec = _load_hand(scene.hand)
     for each in (spec, hand_spec):  # the same in both, or MuJoCo warns that they differ
-        _set_options(each, solver)
+        _set_options(each, sim)
     _add_surroundings(spec, scene)
     for joints, gains in scene.hand.joint_groups:
         for name in joints:
@@ -76,11 +70,11 @@ def compile_scene(scene: Scene, solver: SolverSettings) -> mujoco.MjModel:
     return model
 
 
-def _set_options(spec: mujoco.MjSpec, solver: SolverSettings) -> None:
-    spec.option.timestep = solver.timestep
-    spec.option.iterations = solver.iterations
-    spec.option.ls_iterations = solver.ls_iterations
-    spec.option.tolerance = solver.tolerance
+def _set_options(spec: mujoco.MjSpec, sim: SimConfig) -> None:
+    spec.option.timestep = sim.dt / mujoco_substeps(sim)
+    spec.option.iterations = sim.mujoco.iterations
+    spec.option.ls_iterations = sim.mujoco.ls_iterations
+    spec.option.tolerance = sim.mujoco.tolerance
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     # pyramids, MuJoCo's default, make a contact softer the larger its friction is: 40 times at the pads' friction of 3,
     # where a grip of 1 N sinks 9 mm into the box and slips off it

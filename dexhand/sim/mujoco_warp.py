@@ -6,16 +6,16 @@ Read for MuJoCo Warp 4.0 and Warp 1.19.
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Scene
 from dexhand.sim.mujoco_physics import CHANGES_INERTIA, MujocoPhysics
 from dexhand.sim.mujoco_pictures import MujocoPictures
-from dexhand.sim.mujoco_scene import SolverSettings, compile_scene
+from dexhand.sim.mujoco_scene import compile_scene, mujoco_substeps
 from dexhand.sim.mujoco_state import MujocoState, check_saved
 from dexhand.sim.physics import rows_of
 
@@ -38,43 +38,28 @@ _DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "actuator_a
 """What ``set_const`` computes from masses and armatures, as far as this model has it."""
 
 
-@dataclass(frozen=True)
-class WarpSettings:
-    """What MuJoCo Warp needs beside the solver's settings."""
-
-    nconmax: int
-    """Contacts per world that memory is reserved for; worlds share it."""
-    njmax: int
-    """Constraint rows per world that memory is reserved for."""
-    deterministic: bool = True
-    """The same bits in every run, at the price of sorting contacts and of ordered sums."""
-
-
 class MujocoWarpSimulator:
     """``Simulator`` on MuJoCo Warp.
 
     A control step and a refresh are recorded once as graphs and replayed. Everything is float32. Without
-    ``WarpSettings.deterministic`` the order of additions on a GPU, and so the last bits, differ between runs.
+    ``sim.mujoco_warp.deterministic`` the order of additions on a GPU, and so the last bits, differ between runs.
     """
 
     def __init__(
-        self,
-        scene: Scene,
-        num_envs: int,
-        *,
-        solver: SolverSettings,
-        steps_per_control: int,
-        settings: WarpSettings,
-        device: torch.device,
+        self, scene: Scene, num_envs: int, sim: SimConfig, control_decimation: int, device: torch.device
     ) -> None:
+        """Compile the scene and the kernels. A control step is ``control_decimation`` times ``sim.dt``.
+
+        Raises ``ValueError`` where the hand's MJCF cannot be used.
+        """
         self.scene = scene
         self.num_envs = num_envs
         self.device = device
-        self.control_dt = solver.timestep * steps_per_control
         self.dof_names = scene.hand.dof_names
-        self.model = compile_scene(scene, solver)
-        self._steps_per_control = steps_per_control
-        self._settings = settings
+        self.model = compile_scene(scene, sim)
+        self._steps_per_control = mujoco_substeps(sim) * control_decimation
+        self.control_dt = self.model.opt.timestep * self._steps_per_control
+        self._settings = settings = sim.mujoco_warp
         self._pictures = MujocoPictures(self.model, scene)
         self._picture_data = mujoco.MjData(self.model)
         wp.init()

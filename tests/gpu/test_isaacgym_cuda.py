@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Scene, Simulator
-from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
+from dexhand.sim.isaacgym import IsaacGymSimulator
 from dexhand.testing.simulator import SimulatorConformance
 
 
@@ -17,7 +18,5 @@ class TestStandInOnTheGpuPipeline(SimulatorConformance):
 
     def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
         """Physics on the CPU, tensors on the GPU."""
-        physx = PhysxSettings(1, 16, 0, 0.001, 0.0005, 0.15, 0.2, 4.0, 2048, 4)
-        return IsaacGymSimulator(
-            scene, num_envs, physx=physx, dt=0.005, substeps=2, calls_per_control=2, device=torch.device("cuda:0")
-        )
+        sim = SimConfig(substeps=2)
+        return IsaacGymSimulator(scene, num_envs, sim, control_decimation=2, device=torch.device("cuda:0"))

@@ -11,9 +11,9 @@ pytest.importorskip(
 
 from dexhand.app.build import build_env
 from dexhand.config.compose import compose
+from dexhand.config.schema import MujocoWarpConfig, SimConfig
 from dexhand.core.interfaces import Scene, Simulator, VecEnv
-from dexhand.sim.mujoco_scene import SolverSettings
-from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
+from dexhand.sim.mujoco_warp import MujocoWarpSimulator
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance
 from dexhand.testing.simulator_harness import mask_of, play, put, worst
@@ -26,9 +26,8 @@ def make_warp(scene: Scene, num_envs: int, device: str = "cuda:0", nconmax: int 
     return MujocoWarpSimulator(
         scene,
         num_envs,
-        solver=SolverSettings(timestep=0.0025),
-        steps_per_control=4,
-        settings=WarpSettings(nconmax, njmax=256),
+        SimConfig(mujoco_warp=MujocoWarpConfig(nconmax, njmax=256)),
+        control_decimation=2,
         device=torch.device(device),
     )
 

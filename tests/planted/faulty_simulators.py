@@ -9,12 +9,12 @@ import torch
 from planted import Faults
 from torch import Tensor
 
+from dexhand.config.schema import MujocoConfig, SimConfig
 from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Scene, SimState
 from dexhand.mock.simulator import MockSimulator
 from dexhand.sim.kinematics import BodyPoses
 from dexhand.sim.mujoco import MujocoSimulator
-from dexhand.sim.mujoco_scene import SolverSettings
 
 FAULTS = Faults()
 found_by = FAULTS.found_by
@@ -393,8 +393,8 @@ class KeepsWhatItLoads(MockSimulator):
 
 class Mujoco(MujocoSimulator):
     def __init__(self, scene: Scene, num_envs: int, control_dt: float) -> None:
-        solver = SolverSettings(timestep=control_dt / 4)
-        super().__init__(scene, num_envs, solver=solver, steps_per_control=4, num_threads=1)
+        sim = SimConfig(dt=control_dt / 2, mujoco=MujocoConfig(threads=1))
+        super().__init__(scene, num_envs, sim, control_decimation=2)
 
 
 @found_by("physics_has_documented_parameters")

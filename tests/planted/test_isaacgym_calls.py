@@ -9,6 +9,7 @@ import torch
 from isaacgym._records import IsaacGymMisuse
 
 import dexhand.isaacgym_worker.adapter as real
+from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import RenderingUnavailable, Scene, Simulator
 from dexhand.sim import isaacgym as client
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
@@ -16,7 +17,6 @@ from dexhand.testing.simulator import SimulatorConformance
 from dexhand.testing.simulator_harness import mask_of, put
 
 SOURCE = Path(real.__file__).read_text(encoding="utf-8")
-PHYSX = client.PhysxSettings(1, 16, 0, 0.001, 0.0005, 0.15, 0.2, 4.0, 2048, 4)
 
 REJECTED: dict[str, tuple[str, str]] = {
     "the default engine": ("            gymapi.SIM_PHYSX,\n", "            gymapi.SIM_FLEX,\n"),
@@ -121,9 +121,7 @@ def with_fault(old: str, new: str) -> types.ModuleType:
 def build(module: types.ModuleType, scene: Scene = SCENE, num_envs: int = 3) -> Simulator:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "IsaacGymAdapter", module.IsaacGymAdapter)
-        return client.IsaacGymSimulator(
-            scene, num_envs, physx=PHYSX, dt=0.005, substeps=2, calls_per_control=2, device=torch.device("cpu")
-        )
+        return client.IsaacGymSimulator(scene, num_envs, SimConfig(substeps=2), 2, torch.device("cpu"))
 
 
 def can_draw() -> bool:

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dexhand.app.build.machine import backend_of, device_of
 from dexhand.app.build.plugins import make
@@ -16,9 +15,6 @@ from dexhand.core.interfaces import Scene, Simulator, VecEnv
 from dexhand.core.task_env import TaskEnv
 from dexhand.hands.spec import Gains, HandSpec, load_hand
 from dexhand.tasks import BaseTask
-
-if TYPE_CHECKING:
-    from dexhand.sim.mujoco_scene import SolverSettings
 
 
 def build_env(config: Config) -> VecEnv:
@@ -96,43 +92,13 @@ def _scene(config: Config, hand: HandSpec, task_class: type[BaseTask]) -> Scene:
 def _mujoco(config: Config, scene: Scene) -> Simulator:
     from dexhand.sim.mujoco import MujocoSimulator
 
-    return MujocoSimulator(
-        scene,
-        _num_envs(config),
-        solver=_solver(config),
-        steps_per_control=_mujoco_substeps(config) * config.env.controlDecimation,
-        num_threads=config.sim.mujoco.threads,
-    )
+    return MujocoSimulator(scene, _num_envs(config), config.sim, config.env.controlDecimation)
 
 
 def _mujoco_warp(config: Config, scene: Scene) -> Simulator:
-    from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
+    from dexhand.sim.mujoco_warp import MujocoWarpSimulator
 
-    warp = config.sim.mujoco_warp
-    return MujocoWarpSimulator(
-        scene,
-        _num_envs(config),
-        solver=_solver(config),
-        steps_per_control=_mujoco_substeps(config) * config.env.controlDecimation,
-        settings=WarpSettings(nconmax=warp.nconmax, njmax=warp.njmax, deterministic=warp.deterministic),
-        device=device_of(config),
-    )
-
-
-def _mujoco_substeps(config: Config) -> int:
-    return config.sim.substeps or config.sim.mujoco.substeps
-
-
-def _solver(config: Config) -> "SolverSettings":
-    from dexhand.sim.mujoco_scene import SolverSettings
-
-    mujoco = config.sim.mujoco
-    return SolverSettings(
-        timestep=config.sim.dt / _mujoco_substeps(config),
-        iterations=mujoco.iterations,
-        ls_iterations=mujoco.ls_iterations,
-        tolerance=mujoco.tolerance,
-    )
+    return MujocoWarpSimulator(scene, _num_envs(config), config.sim, config.env.controlDecimation, device_of(config))
 
 
 def _mock(config: Config, scene: Scene) -> Simulator:
@@ -147,29 +113,14 @@ def _mock(config: Config, scene: Scene) -> Simulator:
 
 
 def _isaacgym(config: Config, scene: Scene) -> Simulator:
-    from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings
+    from dexhand.sim.isaacgym import IsaacGymSimulator
 
-    sim, physx, num_envs = config.sim, config.sim.physx, _num_envs(config)
     return IsaacGymSimulator(
         scene,
-        num_envs,
-        physx=PhysxSettings(
-            solver_type=physx.solver_type,
-            num_position_iterations=physx.num_position_iterations,
-            num_velocity_iterations=physx.num_velocity_iterations,
-            contact_offset=physx.contact_offset,
-            rest_offset=physx.rest_offset,
-            bounce_threshold_velocity=physx.bounce_threshold_velocity,
-            max_depenetration_velocity=physx.max_depenetration_velocity,
-            default_buffer_size_multiplier=physx.default_buffer_size_multiplier,
-            max_gpu_contact_pairs=physx.gpu_contact_pairs_per_env * num_envs,
-            num_threads=physx.num_threads,
-        ),
-        dt=sim.dt,
-        substeps=sim.substeps or physx.substeps,
-        calls_per_control=config.env.controlDecimation,
+        _num_envs(config),
+        config.sim,
+        config.env.controlDecimation,
         device=device_of(config),
-        graphics_device=sim.isaacgym.graphicsDevice,
         viewer=_has_viewer(config),
     )
 

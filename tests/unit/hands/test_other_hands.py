@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Scene, Simulator
 from dexhand.hands.spec import load_hand
 from dexhand.mock.simulator import MockSimulator
 from dexhand.sim.mujoco import MujocoSimulator
-from dexhand.sim.mujoco_scene import SolverSettings
 from dexhand.testing.scenes import RIGHT_PINCH, Pinch
 from dexhand.testing.simulator import SimulatorConformance
 
@@ -18,7 +18,7 @@ class TestLeftHand(SimulatorConformance):
     pinch = RIGHT_PINCH.mirrored()
 
     def make_simulator(self, scene: Scene, num_envs: int) -> MujocoSimulator:
-        return MujocoSimulator(scene, num_envs, solver=SolverSettings(timestep=0.0025), steps_per_control=4)
+        return MujocoSimulator(scene, num_envs, SimConfig(), control_decimation=2)
 
 
 class TestFourFingersOnTheMock(SimulatorConformance):
@@ -42,4 +42,4 @@ class TestFourFingersOnTheMock(SimulatorConformance):
 
 class TestFourFingersOnMujoco(TestFourFingersOnTheMock):
     def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
-        return MujocoSimulator(scene, num_envs, solver=SolverSettings(timestep=0.0025), steps_per_control=4)
+        return MujocoSimulator(scene, num_envs, SimConfig(), control_decimation=2)

@@ -10,11 +10,12 @@ import pytest
 import torch
 import yaml
 
+from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Scene
 from dexhand.hands.spec import Gains, HandError, HandSpec, known_hands, load_hand
 from dexhand.sim.hand_file import read_hand
 from dexhand.sim.kinematics import HandKinematics
-from dexhand.sim.mujoco_scene import SolverSettings, compile_scene
+from dexhand.sim.mujoco_scene import compile_scene
 
 FOUR_FINGER = Path(__file__).parents[2] / "hands" / "four_finger"
 RIGHT = load_hand("dexhand021_right")
@@ -155,6 +156,6 @@ class TestErrors:
             rf"{hand.asset} is not an MJCF of env.hand={hand.name}: it lacks joints ring_dip; lacks bodies index_pad; "
             "lacks position actuators for joints turn_z; has joints that are not the hand's: ring_end"
         )
-        for read in (read_hand, lambda hand: compile_scene(Scene(hand), SolverSettings(timestep=0.0025))):
+        for read in (read_hand, lambda hand: compile_scene(Scene(hand), SimConfig())):
             with pytest.raises(HandError, match=words):
                 read(hand)

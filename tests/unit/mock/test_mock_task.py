@@ -21,10 +21,10 @@ class TestOnTheMock(TaskConformance):
 
 class TestOnMujoco(TaskConformance):
     def make_task(self, num_envs: int) -> tuple[Task, Simulator]:
+        from dexhand.config.schema import SimConfig
         from dexhand.sim.mujoco import MujocoSimulator
-        from dexhand.sim.mujoco_scene import SolverSettings
 
-        simulator = MujocoSimulator(SCENE, num_envs, solver=SolverSettings(timestep=0.005), steps_per_control=2)
+        simulator = MujocoSimulator(SCENE, num_envs, SimConfig(), control_decimation=1)
         return MockTask(simulator), simulator
 
 

@@ -10,30 +10,18 @@ from typing import Any
 import pytest
 import torch
 
+from dexhand.config.schema import IsaacGymConfig, SimConfig
 from dexhand.core.interfaces import RenderingUnavailable, Scene
 from dexhand.hands.spec import Gains
-from dexhand.sim.isaacgym import IsaacGymSimulator, PhysxSettings, describe
+from dexhand.sim.isaacgym import IsaacGymSimulator, describe
 from dexhand.testing.scenes import RIGHT_HAND, SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance
 from dexhand.testing.simulator_harness import mask_of, put
 
-PHYSX = PhysxSettings(
-    solver_type=1,
-    num_position_iterations=16,
-    num_velocity_iterations=0,
-    contact_offset=0.001,
-    rest_offset=0.0005,
-    bounce_threshold_velocity=0.15,
-    max_depenetration_velocity=0.2,
-    default_buffer_size_multiplier=4.0,
-    max_gpu_contact_pairs=2048,
-    num_threads=4,
-)
 
-
-def make(scene: Scene = SCENE, num_envs: int = 4, **changes: Any) -> IsaacGymSimulator:
-    settings = {"physx": PHYSX, "dt": 0.005, "substeps": 2, "calls_per_control": 2, "device": torch.device("cpu")}
-    return IsaacGymSimulator(scene, num_envs, **{**settings, **changes})
+def make(scene: Scene = SCENE, num_envs: int = 4, graphics_device: int | None = None) -> IsaacGymSimulator:
+    sim = SimConfig(substeps=2, isaacgym=IsaacGymConfig(graphicsDevice=graphics_device))
+    return IsaacGymSimulator(scene, num_envs, sim, control_decimation=2, device=torch.device("cpu"))
 
 
 class TestIsaacGymSimulator(SimulatorConformance):

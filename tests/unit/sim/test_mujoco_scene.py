@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import torch
 
+from dexhand.config.schema import MujocoConfig, SimConfig
 from dexhand.core.interfaces import Box, Scene
 from dexhand.hands.spec import Gains
 from dexhand.sim.mujoco import MujocoSimulator
-from dexhand.sim.mujoco_scene import HAND_PREFIX, SolverSettings, compile_scene
+from dexhand.sim.mujoco_scene import HAND_PREFIX, compile_scene
 from dexhand.testing.scenes import RIGHT_HAND
 
-SOLVER = SolverSettings(timestep=0.0025)
+SIM = SimConfig()
 REFERENCE = Path(__file__).parents[2] / "data" / "forward_kinematics.json"
 
 
@@ -91,7 +92,7 @@ class TestTheHand:
 class TestScenes:
     def test_gains_replace_what_the_file_says(self) -> None:
         """None keeps it."""
-        model = compile_scene(Scene(replace(RIGHT_HAND, finger_gains=Gains(stiffness=50.0, force_limit=2.0))), SOLVER)
+        model = compile_scene(Scene(replace(RIGHT_HAND, finger_gains=Gains(stiffness=50.0, force_limit=2.0))), SIM)
         finger = model.actuator(f"{HAND_PREFIX}act_r_f_joint2_2")
         assert finger.gainprm[0] == 50.0
         assert list(finger.biasprm[1:3]) == [-50.0, -50.0]
@@ -103,7 +104,7 @@ class TestScenes:
         """A box sinks into the ground equally far whatever its friction."""
         heights = []
         for friction in (0.5, 3.0):
-            model = compile_scene(Scene(RIGHT_HAND, objects=(Box("box", (0.05, 0.05, 0.05), 0.1, friction),)), SOLVER)
+            model = compile_scene(Scene(RIGHT_HAND, objects=(Box("box", (0.05, 0.05, 0.05), 0.1, friction),)), SIM)
             data = mujoco.MjData(model)
             mujoco.mj_step(model, data, nstep=400)
             heights.append(data.body("box").xpos[2])
@@ -112,7 +113,7 @@ class TestScenes:
     def test_armature_makes_contacts_of_light_links_stiff(self) -> None:
         """It is set before compilation, where MuJoCo derives the stiffness of contacts from the masses behind them."""
         light, geared = (
-            compile_scene(Scene(replace(RIGHT_HAND, finger_gains=Gains(armature=armature))), SOLVER)
+            compile_scene(Scene(replace(RIGHT_HAND, finger_gains=Gains(armature=armature))), SIM)
             for armature in (None, 0.003)
         )
         joint = geared.joint(f"{HAND_PREFIX}r_f_joint2_2")
@@ -123,7 +124,7 @@ class TestScenes:
 
     def test_a_box_has_its_size_and_mass(self) -> None:
         """Edges of 4, 6 and 8 cm, 300 g."""
-        model = compile_scene(Scene(RIGHT_HAND, objects=(Box("box", (0.04, 0.06, 0.08), 0.3),)), SOLVER)
+        model = compile_scene(Scene(RIGHT_HAND, objects=(Box("box", (0.04, 0.06, 0.08), 0.3),)), SIM)
         assert list(model.geom("box").size) == [0.02, 0.03, 0.04]
         assert model.body("box").mass[0] == pytest.approx(0.3)
 
@@ -134,7 +135,7 @@ class TestScenes:
             scene = Scene(
                 replace(RIGHT_HAND, asset=asset), bodies=RIGHT_HAND.bodies, contact_bodies=RIGHT_HAND.contact_bodies
             )
-            sim = MujocoSimulator(scene, 1, solver=SOLVER, steps_per_control=4)
+            sim = MujocoSimulator(scene, 1, SIM, control_decimation=2)
             for step in range(20):
                 sim.step(torch.linspace(0.0, 0.005 * step, 26)[None])
             return sim.state.dof_pos.clone()
@@ -152,12 +153,12 @@ class TestScenes:
         ET.SubElement(asset, "mesh", name="cover", file="meshes/cover.stl")
         cover = ET.SubElement(palm, "geom", type="mesh", mesh="cover", contype="0", conaffinity="0")
         tree.write(tmp_path / "hand.xml")
-        compile_scene(Scene(replace(RIGHT_HAND, asset=tmp_path / "hand.xml")), SOLVER)
+        compile_scene(Scene(replace(RIGHT_HAND, asset=tmp_path / "hand.xml")), SIM)
         assert "meshes/cover.stl" in caplog.text
         cover.set("contype", "1")
         tree.write(tmp_path / "hand.xml")
         with pytest.raises(ValueError, match=r"cover\.stl"):
-            compile_scene(Scene(replace(RIGHT_HAND, asset=tmp_path / "hand.xml")), SOLVER)
+            compile_scene(Scene(replace(RIGHT_HAND, asset=tmp_path / "hand.xml")), SIM)
 
     @pytest.mark.parametrize(
         ("old", "new", "words"),
@@ -172,7 +173,7 @@ class TestScenes:
         broken = tmp_path / "hand.xml"
         broken.write_text(RIGHT_HAND.asset.read_text().replace(old, new))
         with pytest.raises(ValueError, match=r"hand\.xml") as error:
-            compile_scene(Scene(replace(RIGHT_HAND, asset=broken)), SOLVER)
+            compile_scene(Scene(replace(RIGHT_HAND, asset=broken)), SIM)
         assert words in str(error.value)
 
 
@@ -187,7 +188,7 @@ class TestSimulator:
                 contact_bodies=RIGHT_HAND.contact_bodies,
                 objects=(Box("box", (0.05,) * 3, 0.1),),
             )
-            sim = MujocoSimulator(scene, 7, solver=SOLVER, steps_per_control=4, num_threads=num_threads)
+            sim = MujocoSimulator(scene, 7, SimConfig(mujoco=MujocoConfig(threads=num_threads)), control_decimation=2)
             generator = torch.Generator().manual_seed(0)
             for _ in range(30):
                 sim.step(torch.rand(7, 26, generator=generator) * 0.2)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
+from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Scene, Simulator
 from dexhand.sim.mujoco import MujocoSimulator
-from dexhand.sim.mujoco_scene import SolverSettings
 from dexhand.testing.scenes import SCENE, dof_rows, random_targets
 from dexhand.testing.simulator import SimulatorConformance
 from dexhand.testing.simulator_harness import mask_of, play, put, rough_start
@@ -14,7 +14,7 @@ from dexhand.testing.simulator_harness import mask_of, play, put, rough_start
 
 def make(scene: Scene = SCENE, num_envs: int = 4) -> MujocoSimulator:
     """Steps of 2.5 ms, as the default preset has them."""
-    return MujocoSimulator(scene, num_envs, solver=SolverSettings(timestep=0.0025), steps_per_control=4)
+    return MujocoSimulator(scene, num_envs, SimConfig(), control_decimation=2)
 
 
 class TestMujocoSimulator(SimulatorConformance):

@@ -11,17 +11,16 @@ pytest.importorskip(
     "dexhand.sim.mujoco_warp", reason="needs MuJoCo Warp: pip install 'dexhand[warp]'", exc_type=ImportError
 )
 
+from dexhand.config.schema import MujocoConfig, MujocoWarpConfig, SimConfig
 from dexhand.core.interfaces import Scene, Simulator
 from dexhand.sim.mujoco import MujocoSimulator
-from dexhand.sim.mujoco_scene import SolverSettings
-from dexhand.sim.mujoco_warp import MujocoWarpSimulator, WarpSettings
+from dexhand.sim.mujoco_warp import MujocoWarpSimulator
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance
 from dexhand.testing.simulator_harness import mask_of, put
 
 pytestmark = pytest.mark.timeout(600)  # the first run on a machine compiles kernels
 
-SOLVER = SolverSettings(timestep=0.0025)
 POSE_TOLERANCE = 2e-5
 """Metres, radians and quaternion components after 100 control steps without contact: float32 against float64."""
 VELOCITY_TOLERANCE = 1e-4
@@ -34,15 +33,14 @@ def on_warp(scene: Scene = SCENE, num_envs: int = 4, nconmax: int = 64, njmax: i
     return MujocoWarpSimulator(
         scene,
         num_envs,
-        solver=SOLVER,
-        steps_per_control=4,
-        settings=WarpSettings(nconmax, njmax),
+        SimConfig(mujoco_warp=MujocoWarpConfig(nconmax, njmax)),
+        control_decimation=2,
         device=torch.device("cpu"),
     )
 
 
 def on_mujoco(scene: Scene = SCENE, num_envs: int = 4) -> MujocoSimulator:
-    return MujocoSimulator(scene, num_envs, solver=SOLVER, steps_per_control=4)
+    return MujocoSimulator(scene, num_envs, SimConfig(), control_decimation=2)
 
 
 class TestMujocoWarpSimulator(SimulatorConformance):
@@ -129,10 +127,8 @@ class TestMemory:
 
     def test_a_solver_at_its_limit_is_no_lack_of_memory(self, caplog: pytest.LogCaptureFixture) -> None:
         """That is what physics=fast accepts."""
-        solver = SolverSettings(timestep=0.0025, iterations=1, ls_iterations=1)
-        sim = MujocoWarpSimulator(
-            SCENE, 4, solver=solver, steps_per_control=4, settings=WarpSettings(64, 256), device=torch.device("cpu")
-        )
+        settings = SimConfig(mujoco=MujocoConfig(iterations=1, ls_iterations=1))
+        sim = MujocoWarpSimulator(SCENE, 4, settings, control_decimation=2, device=torch.device("cpu"))
         put(sim, dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.22))
         for _ in range(5):
             sim.step(dof_rows(sim, ARRy=math.pi / 2, ARTz=-0.25))
