@@ -67,6 +67,8 @@ def made_small(arguments: list[str]) -> list[str]:
     small = [re.sub(r"^env.handAsset=.*", f"env.handAsset={BUILT_IN_HAND}", argument) for argument in small]
     small = [re.sub(r"^testGamesNum=[1-9].*", "testGamesNum=2", argument) for argument in small]
     small = [re.sub(r"^maxIter=(\d+)$", a_tenth, argument) for argument in small]
+    if "train.hardExamples.enabled" in keys:
+        small.append("train.hardExamples.keep=2")
     if "--multirun" in keys:  # test_sweeps.py trains
         small.append("--dry-run")
     defaults = {"numEnvs": "4", "train.network.units": "[16]", "maxIter": "2", "train.ppo.horizon_length": "8"}
@@ -74,6 +76,15 @@ def made_small(arguments: list[str]) -> list[str]:
     if {"test", "resume", "--dry-run", "--help", "--cfg"} & set(keys) or "config=test" in " ".join(arguments):
         defaults = {}
     return small + [f"{key}={value}" for key, value in defaults.items() if key not in keys]
+
+
+def fewer_steps(script: str, arguments: list[str]) -> list[str]:
+    """The same mock training with a tenth of the steps."""
+    flag = "--num_train_steps" if "training" in script else "--steps"
+    if flag not in arguments:
+        arguments = [*arguments, flag, "100"]
+    steps = int(arguments[arguments.index(flag) + 1])
+    return [*arguments, flag, str(steps // 10)]
 
 
 def a_tenth(iterations: "re.Match[str]") -> str:
@@ -110,9 +121,9 @@ def run(command: str) -> None:
     elif words[0] == "python":
         arguments = made_small(words[2:]) if words[1] == "scripts/train.py" else words[2:]
         if words[1].startswith("examples/scripted"):
-            arguments += ["--num-envs", "4"]
-        if words[1] == "scripts/test_training_mock.py":
-            arguments += ["--num_train_steps", "6"] if "--resume" not in words else []
+            arguments += ["--num-envs", "4", "--sim", "mock", "physics=fast"]
+        if words[1].startswith("scripts/test_"):
+            arguments = fewer_steps(words[1], arguments)
         if words[1] == "benchmarks/mock.py":
             arguments = ["--runs", "1", "--lines", "1", "--steps", "5"]
         elif words[1].startswith("benchmarks/"):

@@ -265,7 +265,7 @@ def age(name: str) -> Any:
 
 
 TestUsedWorkspace = UsedWorkspace.TestCase
-TestUsedWorkspace.settings = settings(max_examples=30, stateful_step_count=30, deadline=None, derandomize=True)
+TestUsedWorkspace.settings = settings(max_examples=15, stateful_step_count=30, deadline=None, derandomize=True)
 
 
 BEGIN_MANY = """
