@@ -1,7 +1,8 @@
 """From a command line to a typed, complete and checked ``Config``. Hydra composes; nothing here imports torch."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from operator import attrgetter
@@ -20,7 +21,7 @@ from dexhand.config.keys import all_keys
 from dexhand.config.overrides import SEARCHPATH, Overrides, choices, key_values, read_overrides
 from dexhand.config.plugins import settled
 from dexhand.config.schema import Config, TrainConfig
-from dexhand.config.sources import CFG, Sources, find_sources, names_of, read_yaml
+from dexhand.config.sources import CFG, Sources, find_sources, leaves, names_of, read_yaml
 from dexhand.config.task_class import task_class
 from dexhand.config.validate import validate
 from dexhand.hands.spec import known_hands
@@ -61,7 +62,7 @@ def compose_with_warnings(
     With ``find_trained``, a test plays the task that its policy was trained for, where neither the command line nor a
     file of the user's own names a task.
     """
-    given = dict(_leaves(key_values(overrides)))
+    given = dict(leaves(key_values(overrides)))
     sources = find_sources(config, config_dir, overrides[SEARCHPATH].value if SEARCHPATH in overrides else ())
     try:
         values, warnings = _compose(choices(overrides), sources)
@@ -112,7 +113,7 @@ def _compose(choices: Sequence[str], sources: Sources) -> tuple[Values, list[str
     """What files set, in canonical spelling, with warnings about old spellings."""
     with sources.in_hydra() as (_, searchpath):
         tree = hydra_compose(sources.name, overrides=[*choices, searchpath])
-    values = dict(_leaves(cast(dict[str, Any], OmegaConf.to_container(tree))))
+    values = dict(leaves(cast(dict[str, Any], OmegaConf.to_container(tree))))
     renamed = {name: canonical_key(name) for name in values if canonical_key(name) != name}
     for alias, key in renamed.items():
         values[key] = canonical_value(alias, values.pop(alias))  # wins: our files, which come first, have no aliases
@@ -124,27 +125,6 @@ def _drop_missing_features(values: Values) -> None:
     for key, answer in NOT_YET.items():
         if values.pop(key, None) and answer:
             raise ConfigError(f"{key}=true: {answer}")
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _tree(values: Values) -> DictConfig:
-    tree: dict[str, Any] = {}
-    for name, value in values.items():
-        *path, last = name.split(".")
-        section = tree
-        for part in path:
-            if not isinstance(section.get(part), dict):
-                section[part] = {}
-            section = section[part]
-        section[last] = value
-    return OmegaConf.create(tree)
 
 
 # --- the run that a test plays ----------------------------------------------------------------------------------------
@@ -159,16 +139,17 @@ _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *_BODY)
 
 def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | None:
     """The ``config.yaml`` of the run whose policy a test plays, if that is known."""
-    train = {"test": False, "checkpoint": None, "runsDir": TrainConfig.runsDir, **(_tree(values).get("train") or {})}
-    if train["test"] is not True or train["checkpoint"] is None:
+    if values.get("train.test") is not True or values.get("train.checkpoint") is None:
         return None
-    path = find_trained(str(train["checkpoint"]), str(train["runsDir"]))
+    places = (values["train.checkpoint"], values.get("train.runsDir", TrainConfig.runsDir))
+    checkpoint, runs_dir = OmegaConf.create([str(place) for place in places])  # which resolves ${...}
+    path = find_trained(checkpoint, runs_dir)
     return path if path is not None and "name" in (read_yaml(path).get("task") or {}) else None
 
 
 def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Values, list[str]]:
     """``_compose`` for the task and the world of a run."""
-    trained = dict(_leaves(read_yaml(config_file)))
+    trained = dict(leaves(read_yaml(config_file)))
     name = trained["task.name"]
     values, warnings = _compose([f"task={name}", *choices] if name in names_of("task") else choices, sources)
     actuators_are_chosen = any(choice.startswith("actuators=") for choice in choices)
@@ -196,7 +177,10 @@ def _refuse_incomplete(values: Values, sources: Sources) -> None:
 
 
 def _typed(values: Values, task_schema: type) -> Config:
-    return cast(Config, OmegaConf.to_object(OmegaConf.merge(_schema(task_schema), _tree(values))))
+    tree = deepcopy(_schema(task_schema))
+    for key, value in values.items():
+        OmegaConf.update(tree, key, value)
+    return cast(Config, OmegaConf.to_object(tree))
 
 
 @cache

@@ -13,7 +13,7 @@ from dexhand.config.aliases import canonical_key
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.keys import Key, all_keys, sections, tasks_with
 from dexhand.config.overrides import GROUPS, Overrides, choices, example_key, unknown_key
-from dexhand.config.sources import Sources, read_yaml
+from dexhand.config.sources import Sources, leaves, read_yaml
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError, RecursionError)
 """What Hydra raises when it composes."""
@@ -101,17 +101,9 @@ def _file_that_sets(key: str, overrides: Overrides, sources: Sources) -> str | N
     for entry in reversed(entries):
         path = sources.find(str(entry.config_path))
         package = f"{entry.package}." if entry.package else ""
-        if path is not None and key in (canonical_key(package + name) for name in _names_in(read_yaml(path))):
+        if path is not None and key in (canonical_key(name) for name, _ in leaves(read_yaml(path), package)):
             return str(path) if entry.primary else str(entry.config_path)
     return None
-
-
-def _names_in(content: Mapping[str, Any]) -> Iterator[str]:
-    """Every key of a file, with those above it: ``ppo``, ``ppo.gamma`` ..."""
-    for key, value in content.items():
-        yield str(key)
-        if isinstance(value, Mapping):
-            yield from (f"{key}.{name}" for name in _names_in(value))
 
 
 def _first_line(error: BaseException) -> str:
