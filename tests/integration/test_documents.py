@@ -24,6 +24,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/getting-started.md",
     "docs/configuration.md",
+    "docs/new-task.md",
     "docs/hot-reload.md",
     "docs/mock-training.md",
     "docs/workspace.md",
