@@ -26,7 +26,7 @@ def callable_in(module: ModuleType, name: str, where: str) -> Any:
     """The class or function ``name`` of ``module``. ``where`` begins messages. Raises ``ConfigError``."""
     found = getattr(module, name, None)
     if found is None:
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        known = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
         raise ConfigError(
             f"{where}: {module.__name__} has no {name}. It has: {', '.join(known) or 'no class or function'}."
             + did_you_mean(name, known)
@@ -55,9 +55,14 @@ def settled(value: str) -> str:
 
 
 def load_module(module: str, where: str) -> ModuleType:
-    """Import ``package.module`` or the file ``path/to/file.py``. ``where`` begins messages. Raises ``ConfigError``."""
+    """Import ``package.module`` or the file ``path/to/file.py``; modules are found in the working folder, too.
+
+    ``where`` begins messages. Raises ``ConfigError``.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
-        return _from_file(Path(module)) if module.endswith(".py") else _from_path(module)
+        return _from_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
     except FileNotFoundError as error:
         raise ConfigError(f"{where}: there is no file {error.filename}") from None
     except ModuleNotFoundError as error:
@@ -85,10 +90,3 @@ def _from_file(path: Path) -> ModuleType:
         del sys.modules[path.stem]
         raise
     return created
-
-
-def _from_path(module: str) -> ModuleType:
-    """Import by name; the working folder counts, as with ``python -m``."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    return importlib.import_module(module)

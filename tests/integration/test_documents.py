@@ -9,6 +9,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ DOCUMENTS = [
     "docs/new-task.md",
     "docs/hot-reload.md",
     "docs/mock-training.md",
+    "docs/plugins.md",
     "docs/workspace.md",
     "docs/architecture.md",
     "docs/gpu.md",
@@ -142,13 +144,17 @@ def run(command: str) -> None:
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working folder with the repository's files in it."""
     for name in ("dexhand", "scripts", "examples", "benchmarks", "constraints.txt"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", sys.argv)
-    return tmp_path
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    for name, module in list(sys.modules.items()):  # another test may write a file of the same name
+        if (getattr(module, "__file__", None) or "").startswith(f"{tmp_path}/"):
+            del sys.modules[name]
 
 
 @pytest.mark.timeout(600)  # MuJoCo Warp compiles its kernels the first time on a machine
