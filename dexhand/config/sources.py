@@ -1,4 +1,4 @@
-"""The YAML files that configurations are composed of: ours in ``cfg/``, and the user's."""
+"""The YAML files that configurations are composed of: ours in ``cfg/`` and with each task, and the user's."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +14,8 @@ from hydra.core.global_hydra import GlobalHydra
 from dexhand.config.errors import ConfigError, did_you_mean
 
 CFG = Path(__file__).parent / "cfg"
+OURS = (CFG, *sorted(CFG.parents[1].glob("tasks/*/cfg")))
+"""Folders of our files; those of a task are with the task, laid out alike."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
         own = [Path(config).resolve().parent, *own]
     primary = _find(Path(config).name, [*own, CFG])
     if primary is None:
-        known = sorted({name for folder in (*own, CFG) for name in names_of("", folder)})
+        known = names_of("", [*own, CFG])
         raise ConfigError(
             f"config={config}: there is no such file. Known: {', '.join(known)}, or the path of a .yaml file."
             + did_you_mean(config, known)
@@ -67,8 +69,8 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
     for folder in asked:
         if not folder.is_dir():
             raise ConfigError(f"hydra.searchpath: there is no folder {folder}")
-    folders = dict.fromkeys([primary.parent, *own, CFG, *asked])
-    _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, CFG)])
+    folders = dict.fromkeys([primary.parent, *own, *OURS, *asked])
+    _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, *OURS)])
     return Sources(config, tuple(folders), tuple(packages))
 
 
@@ -80,14 +82,14 @@ def _find(name: str, folders: Sequence[Path]) -> Path | None:
 def _refuse_shadowed(folders: Sequence[Path]) -> None:
     """Hydra would prefer our file to the user's of the same name without a word."""
     for path in (path for folder in folders for path in sorted(folder.glob("*/*.yaml"))):
-        if (CFG / path.parent.name / path.name).is_file():
+        if _find(f"{path.parent.name}/{path.name}", OURS):
             choice = f"{path.parent.name}={path.stem}"
             raise ConfigError(f"{path}: {choice} is one of ours. Give your file a name of its own")
 
 
-def names_of(group: str, folder: Path = CFG) -> list[str]:
+def names_of(group: str, folders: Sequence[Path] = OURS) -> list[str]:
     """The choices of a group (``task``, ``physics`` ...), or the whole configurations for ``""``."""
-    return sorted(path.stem for path in (folder / group).glob("*.yaml"))
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:

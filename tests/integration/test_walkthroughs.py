@@ -98,7 +98,7 @@ def test_what_this_version_does_not_have(line: str, missing: str, trained: Path)
 class TestWalkthroughs:
     def test_a_learner_of_your_own(self, tmp_path: Path) -> None:
         """Copy a learner's file, change it, choose it."""
-        ours = Path(TRAIN).parents[1] / "dexhand" / "config" / "cfg" / "train" / "BaseTaskPPO.yaml"
+        ours = Path(TRAIN).parents[1] / "dexhand" / "tasks" / "base_task" / "cfg" / "train" / "BaseTaskPPO.yaml"
         (tmp_path / "mine" / "train").mkdir(parents=True)
         (tmp_path / "mine" / "train" / "MyTaskPPO.yaml").write_text(
             ours.read_text().replace("gamma: 0.9", "gamma: 0.95")
