@@ -1,8 +1,8 @@
-"""Several processes that train together: who they are, what they tell each other, and how the first one leads.
+"""Processes that train together: their group, its communication, and the algorithm that process 0 leads.
 
-Process 0 runs the loop. What all have to do at the same time (an iteration, collecting the state) it calls through
+Process 0 runs the loop. What all processes do at the same time (an iteration, collecting the state) it calls through
 ``DistributedAlgorithm``; the others do the same in ``run_worker``. So only one process decides when to save and when to
-stop, and a signal or a full disk that one process meets cannot make the others wait for something that never comes.
+stop, and a signal or a full disk in one process cannot make the others wait forever.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ T = TypeVar("T")
 
 
 class LostProcess(RuntimeError):
-    """Another process is gone or does not answer; nothing can be done together any more."""
+    """Another process has ended or does not answer, so that the training cannot go on."""
 
 
 class NoSuchDevice(ValueError):
-    """The device that was asked for is not there; one line for the user."""
+    """The requested device does not exist; one line for the user."""
 
 
 class ProcessGroup:
-    """The processes of this training, seen from one of them; a single one needs no communication and has none.
+    """The processes of this training, as seen from one of them; a single process communicates with nobody.
 
-    What is sent between them is pickled: they are one program, on machines that trust each other.
+    Objects are sent pickled: the processes run one program, on machines that trust each other.
     """
 
     def __init__(self, device: torch.device, rank: int = 0, size: int = 1, control: Any | None = None) -> None:
@@ -87,13 +87,13 @@ class ProcessGroup:
 
 
 _KEPT: list[dist.ProcessGroup | None] = []
-"""Groups live as long as the process. The destructor of gloo's waits for its thread, which may be about to drop a
-tensor of Python's, and holds Python's lock meanwhile: now and then the two would wait for each other without end."""
+"""Keeps groups alive until the process ends. The destructor of a gloo group holds the GIL while it waits for its
+thread, which may need the GIL to free a tensor: a deadlock now and then."""
 
 
 @contextlib.contextmanager
 def join_process_group(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[ProcessGroup]:
-    """Join the processes that ``torchrun``'s environment variables describe; without these, be on one's own.
+    """Join the processes that ``torchrun``'s environment variables describe; without these, a group of one.
 
     On GPUs each process of a machine takes its own. Raises ``LostProcess``, also from within, when another process is
     gone or has not answered for ``timeout`` seconds, and ``NoSuchDevice``.
@@ -128,7 +128,7 @@ def _is_about_communication(error: RuntimeError) -> bool:
 
 
 def _reason(error: RuntimeError) -> str:
-    """What the library says, without the place in its source and its advice."""
+    """The message of the library without its source location and advice."""
     return re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).split(". ")[0]
 
 
@@ -149,7 +149,7 @@ def _device(name: str, processes: int) -> torch.device:
 
 
 class DistributedAlgorithm:
-    """``Algorithm`` of process 0, which takes the other processes along; they ``run_worker``."""
+    """``Algorithm`` of process 0 that makes the other processes do the same; those ``run_worker``."""
 
     def __init__(self, algorithm: Algorithm, processes: ProcessGroup) -> None:
         self._algorithm = algorithm

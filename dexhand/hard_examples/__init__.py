@@ -1,1 +1,1 @@
-"""The hardest samples and episodes of a training: kept, ranked, reported."""
+"""Keeping, ranking and reporting the hardest samples and episodes of a training."""

@@ -1,4 +1,4 @@
-"""Episodes as they end, seen from outside the learner."""
+"""Recording finished episodes between environment and learner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FinishedEpisodes:
     env: Tensor
     """Number of the environment, int64. Shape (E,)."""
     step: Tensor
-    """Step of the rollout that was the last one, counted from 0, int64. Shape (E,)."""
+    """Its last step, counted from 0 within the rollout, int64. Shape (E,)."""
     outcome: Tensor
     """Index into ``VecEnv.outcome_names``, int64. Shape (E,)."""
     length: Tensor
@@ -30,18 +30,18 @@ class FinishedEpisodes:
     sample_loss: Tensor
     """Mean over the episode's steps of the losses given to ``take``, float64. Shape (E,)."""
     final_pose: ResetPose | None
-    """How hand and objects stood at the end, E rows; ``None`` where nobody said it."""
+    """Pose of hand and objects at the end, E rows; ``None`` without a ``final_pose`` function."""
 
 
 class EpisodeRecorder:
-    """``VecEnv`` that remembers what happens in each episode until ``take`` asks, once in a rollout.
+    """``VecEnv`` that records the steps of a rollout until ``take`` is called, once in a rollout.
 
-    Within a step nothing is computed and nothing waits for the device. An episode whose beginning was not seen (of a
-    training that is continued and had no recorder before) is not told of.
+    Within a step nothing is computed and nothing waits for the device. An episode that began before the recorder (in a
+    continued training that had none) is left out.
     """
 
     def __init__(self, env: VecEnv, final_pose: Callable[[], ResetPose] | None = None) -> None:
-        """``final_pose`` says, after a step, how all environments stood before those that finished began anew."""
+        """``final_pose`` returns, after a step, the poses of all environments before finished ones were reset."""
         self.env = env
         self.num_envs = env.num_envs
         self.device = env.device

@@ -1,4 +1,4 @@
-"""Pictures of poses that are long past."""
+"""Pictures of recorded poses."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 class PosePictures:
-    """Draws poses in a simulator of one environment of its own, which is made when the first one is drawn.
+    """Draws poses in a simulator of its own with one environment, made with the first picture.
 
-    Where nothing can draw, it says so once and draws nothing.
+    Where rendering is not available it warns once and returns no pictures.
     """
 
     def __init__(self, make_simulator: Callable[[], Simulator], width: int, height: int) -> None:
@@ -33,7 +33,7 @@ class PosePictures:
     def draw(self, dof_pos: Tensor, object_pose: Tensor) -> np.ndarray | None:
         """The hand at joint positions (D,), m or rad, with objects at poses (O, 7); uint8 (height, width, 3).
 
-        ``None`` where nothing can draw.
+        ``None`` where rendering is not available.
         """
         if self._is_unavailable:
             return None

@@ -119,7 +119,7 @@ class HardExampleReport:
 
 @runtime_checkable
 class HardExampleSink(Protocol):
-    """Where reports of hard examples go."""
+    """Takes reports of hard examples."""
 
     def hard_examples(self, report: HardExampleReport) -> None:
         """Record one report."""
@@ -128,9 +128,9 @@ class HardExampleSink(Protocol):
 def merge_reports(reports: Sequence[HardExampleReport], size: int) -> HardExampleReport:
     """One report of several processes, with ``size`` samples at most.
 
-    Processes take turns: each gives its hardest sample that nobody has given yet, then each its next one, so that none
-    crowds out the others; in the last turn the harder ones come first. A sample that several processes have seen counts
-    once, with its highest loss. Raises ``ValueError`` where there is no report.
+    Entries are taken in turns, the hardest remaining one of each process, so that no process crowds out the others; in
+    the last turn the harder ones come first. A sample that several processes have seen counts once, with its highest
+    loss. Raises ``ValueError`` without reports.
     """
     if not reports:
         raise ValueError("there is no report to merge; every process gives one")
@@ -171,12 +171,12 @@ def _in_turns(queues: list[list[HardExample]], size: int) -> list[HardExample]:
 
 
 def hardness(example: HardExample) -> tuple[float, int, int]:
-    """Sorts the hardest first; of equal ones the earlier one."""
+    """Sort key: hardest first, of equal ones the earlier one."""
     return -example.loss, example.step, example.process
 
 
 def time_of(example: HardExample) -> tuple[int, int]:
-    """Sorts by time."""
+    """Sort key by time."""
     return example.step, example.process
 
 
@@ -194,5 +194,5 @@ def _entry_to_json(entry: HardExample) -> dict[str, Any]:
 
 
 def _finite_or_text(value: Plain) -> Plain:
-    """JSON has no NaN and no infinity."""
+    """Text in the place of NaN and infinity, which JSON does not have."""
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value

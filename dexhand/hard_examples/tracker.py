@@ -18,7 +18,7 @@ class HardExampleTracker:
     """Keeps the ``max_hard_examples`` samples with the highest losses of one process.
 
     A sample seen again keeps its higher loss. Samples below ``min_loss`` are counted but never kept. Losses that are
-    NaN or infinite are counted and shown apart: they have no place in an order. Beside the samples kept it holds the
+    NaN or infinite are counted and shown apart, because they cannot be ordered. Beside the samples kept it holds the
     losses since the last report, eight bytes each.
     """
 
@@ -68,7 +68,7 @@ class HardExampleTracker:
 
     @property
     def keys(self) -> frozenset[Key]:
-        """Of the samples in the buffer."""
+        """Keys of the samples in the buffer."""
         return frozenset(example.key for example in self._buffer)
 
     @property
@@ -139,7 +139,7 @@ class HardExampleTracker:
         return report
 
     def forget(self) -> None:
-        """Empty the buffer: whatever comes next is the hardest again. Counts stay."""
+        """Empty the buffer; counts stay."""
         self._buffer = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class HardExampleTracker:
         self._infinite_losses = sum(state["infinite_losses"] for state in states)
 
     def _floor(self) -> float:
-        """What a loss has to exceed to enter the buffer."""
+        """The loss that a sample has to exceed to enter the buffer."""
         if len(self._buffer) == self.max_hard_examples:
             return self._buffer[-1].loss
         return float(np.nextafter(self.min_loss, -math.inf))
@@ -212,7 +212,7 @@ class HardExampleTracker:
         )
 
     def _insert(self, candidates: list[HardExample]) -> None:
-        """Put examples into the buffer, in order, and let the rest fall out."""
+        """Insert examples into the buffer, in order, and drop the easiest beyond its size."""
         if not candidates:
             return
         hardest: dict[Key, HardExample] = {}

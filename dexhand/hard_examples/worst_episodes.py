@@ -1,4 +1,4 @@
-"""The worst episodes of a training, kept while it runs."""
+"""Keeping and reporting the worst episodes of a training."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dexhand.hard_examples.reports import HardExample, HardExampleReport, HardEx
 from dexhand.hard_examples.tracker import HardExampleTracker
 
 RANKINGS = ("return", "sample_loss")
-"""By what episodes are the worst: the lowest return, and the highest mean loss of their samples."""
+"""Rankings of episodes: by the lowest return, and by the highest mean loss of their samples."""
 
 
 class AlgorithmWithSampleLosses(Algorithm, Protocol):
-    """An ``Algorithm`` that knows the loss of each sample it has learned from."""
+    """``Algorithm`` that offers the loss of each sample it has learned from."""
 
     @property
     def sample_losses(self) -> Tensor:
@@ -29,18 +29,18 @@ class AlgorithmWithSampleLosses(Algorithm, Protocol):
 
 @dataclass(frozen=True)
 class WorstEpisodeSettings:
-    """What is kept, and how often it is told."""
+    """How many episodes are kept, and how often they are reported."""
 
     keep: int
     """Episodes in each ranking."""
     report_interval: int
     """Iterations between two reports."""
     forget: bool
-    """Begin anew after each report: the worst episodes since the last one, instead of the worst of the training."""
+    """Keep the worst episodes since the last report instead of the worst of the training."""
 
 
 class WorstEpisodesTracker:
-    """``Algorithm`` that keeps, for each of ``RANKINGS``, the worst episodes of the one inside it, and tells of them.
+    """``Algorithm`` that keeps and reports, for each of ``RANKINGS``, the worst episodes of the algorithm inside it.
 
     An episode's key is ``<iteration>-<environment>-<step>``: when and where it ended. Its loss is minus its return, or
     the mean loss of its samples, each measured at the end of the iteration that the sample was collected in. A report
@@ -112,7 +112,7 @@ class WorstEpisodesTracker:
         }
 
     def _keep_poses(self, keys: list[str], poses: ResetPose | None) -> None:
-        """Remember the final poses of what is in a buffer, and forget those of what fell out."""
+        """Keep the final poses and pictures of the episodes in a buffer only."""
         kept = frozenset().union(*(tracker.keys for tracker in self._trackers))
         self._poses = {key: pose for key, pose in self._poses.items() if key in kept}
         self._images = {key: image for key, image in self._images.items() if key in kept}
@@ -123,7 +123,7 @@ class WorstEpisodesTracker:
                     self._poses[key] = ResetPose(poses.dof_pos[place].clone(), poses.object_pose[place].clone())
 
     def _report(self) -> None:
-        """Tell the sinks of every ranking that has something new."""
+        """Report every ranking with new episodes to the sinks."""
         for tracker in self._trackers:
             if tracker.unreported_samples:
                 report = self._illustrated(tracker.report(self.frames_done))
@@ -136,7 +136,7 @@ class WorstEpisodesTracker:
         return replace(report, entries=tuple(replace(entry, image=self._image(entry)) for entry in report.entries))
 
     def _image(self, entry: HardExample) -> Tensor | None:
-        """The picture of an episode; one that was drawn before is not drawn again."""
+        """The picture of an episode, drawn once."""
         pose = self._poses.get(entry.key)
         if entry.key not in self._images and pose is not None and self._pictures is not None:
             picture = self._pictures.draw(pose.dof_pos, pose.object_pose)

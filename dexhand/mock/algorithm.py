@@ -9,11 +9,11 @@ from torch import Tensor
 
 from dexhand.core.interfaces import Iteration, Metrics
 from dexhand.distributed.process_group import ProcessGroup
+from dexhand.distributed.sharding import shard, shard_like, whole
 from dexhand.hard_examples.reports import HardExampleReport, Plain, merge_reports
 from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.dataset import PROMPT_LENGTH, MockBatch, MockDataset
 from dexhand.mock.model import MockModel, MockModelPolicy, check_weights
-from dexhand.mock.sharding import shard, shard_like, whole
 
 LEARNING_RATE = 0.01
 WARM_UP_STEPS = 10

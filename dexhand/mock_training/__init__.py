@@ -1,1 +1,1 @@
-"""Trains on mock components with the real machinery, and checks at every step that it does what it should."""
+"""Training on fake data with the real machinery, checked at every step."""

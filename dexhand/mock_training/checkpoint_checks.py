@@ -1,4 +1,4 @@
-"""Whether checkpoints hold what was saved, and whether a training goes on from one as if nothing had happened."""
+"""Checks that checkpoints hold what was saved, and that a training continues from one bit for bit."""
 
 import struct
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from dexhand.mock_training.differences import differences
 from dexhand.mock_training.problems import Problems
 
 NEEDED = ("model", "optimizer", "schedule", "random", "position", "epoch", "train_loop")
-"""What a checkpoint of a mock training has, whoever wrote it."""
+"""Entries of every checkpoint of a mock training."""
 
 
 class CheckedStore(CheckpointStore):

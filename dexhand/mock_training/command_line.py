@@ -1,4 +1,4 @@
-"""The flags of the mock training scripts. Needs no torch: a mistyped flag is said at once."""
+"""The flags of the mock training scripts. Needs no torch: mistyped flags are reported at once."""
 
 import argparse
 import tempfile
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What ``scripts/test_training_mock.py`` is asked to do; the meaning of each is in ``training_settings``."""
+    """The flags of ``scripts/test_training_mock.py``, described in ``training_settings``."""
 
     num_train_steps: int
     batch_size: int
@@ -28,7 +28,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class HardExampleSettings:
-    """What ``scripts/test_hard_examples_integration.py`` is asked to do; see ``hard_example_settings``."""
+    """The flags of ``scripts/test_hard_examples_integration.py``, described in ``hard_example_settings``."""
 
     steps: int
     buffer_size: int
@@ -38,7 +38,7 @@ class HardExampleSettings:
 
 
 def training_settings(arguments: list[str]) -> TrainingSettings:
-    """Parse; what is wrong ends the program with one line and exit code 2."""
+    """Parse flags; a mistake ends the program with one line and exit code 2."""
     parser = _Parser(
         description="Test the whole training machinery in seconds: the real loop, optimizer, checkpoints, logging and "
         "hard examples on fake data, model and loss. Exits with 1 and a list if anything is not as it must be."
@@ -61,7 +61,7 @@ def training_settings(arguments: list[str]) -> TrainingSettings:
 
 
 def hard_example_settings(arguments: list[str]) -> HardExampleSettings:
-    """Parse; what is wrong ends the program with one line and exit code 2."""
+    """Parse flags; a mistake ends the program with one line and exit code 2."""
     parser = _Parser(
         description="Test the tracking of hard examples alone: what is kept, in which order, with which pictures, and "
         "what is reported. Exits with 1 and a list if anything is not as it must be."

@@ -1,4 +1,4 @@
-"""Whether two checkpoints are the same, bit for bit."""
+"""Comparing two checkpoints bit for bit."""
 
 import struct
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a hard-example tracker must hold and report, worked out again the slow way: everything kept, then sorted."""
+"""Checks of a hard-example tracker against a slow reference that keeps and sorts everything."""
 
 import itertools
 import math
@@ -28,14 +28,14 @@ class ExpectedHardExamples:
         self._highest: dict[Key, tuple[float, int]] = {}
 
     def begin_with(self, tracker: HardExampleTracker) -> None:
-        """Take over what a tracker that is continued holds already; the losses of its interval are not known."""
+        """Take over the content of a tracker that is continued; the losses of its interval are unknown."""
         self.total_samples = tracker.total_samples
         self.interval_samples = tracker.unreported_samples
         self.nonfinite = tracker.nonfinite_losses
         self._highest = {example.key: (example.loss, example.step) for example in tracker.buffer}
 
     def observe(self, step: int, keys: Sequence[Key], losses: Tensor) -> None:
-        """One batch, losses (B,)."""
+        """Add a batch with losses (B,)."""
         for key, loss in zip(keys, losses.tolist()):
             self.total_samples += 1
             self.interval_samples += 1
@@ -47,11 +47,11 @@ class ExpectedHardExamples:
                 self._highest[key] = (loss, step)
 
     def end_interval(self) -> None:
-        """A report has been made."""
+        """Begin a new interval, after a report."""
         self.interval, self.interval_samples = [], 0
 
     def highest(self, key: Key) -> tuple[float, int]:
-        """The highest loss of a sample and the step that it is from; NaN and -1 for one never seen."""
+        """The highest loss of a sample and its step; NaN and -1 for one never seen."""
         return self._highest.get(key, (math.nan, -1))
 
     def hardest(self, count: int) -> list[float]:
@@ -96,7 +96,7 @@ def check_entries(
     dataset: MockDataset,
     problems: Problems,
 ) -> None:
-    """Each entry is what it says: its sample's highest loss, and that sample's picture and words."""
+    """Check that each entry has its sample's highest loss, picture and words."""
     keys = [entry.key for entry in entries]
     problems.expect(len(set(keys)) == len(keys), "buffer doubles", f"a sample is there twice: {_few(keys)}")
     for entry in entries:
@@ -119,7 +119,7 @@ def check_report(
     dataset: MockDataset,
     problems: Problems,
 ) -> None:
-    """Compare a report of all processes, ``size`` entries long at most, with what it must say."""
+    """Compare a report of all processes, at most ``size`` entries long, with the expectations."""
     losses = [entry.loss for entry in report.entries]
     problems.expect(_is_sorted(losses), "report order", f"step {report.step}: losses are not sorted: {_few(losses)}")
     check_entries(report.entries, by_process, dataset, problems)
@@ -160,7 +160,7 @@ def _check_statistics(report: HardExampleReport, interval: list[float], problems
 
 
 def _check_fairness(report: HardExampleReport, size: int, processes: int, problems: Problems) -> None:
-    """No process has two entries more than another that had more to give (its buffer is larger than the report)."""
+    """Check that no process has two entries more than another whose buffer held more."""
     counts = [sum(entry.process == process for entry in report.entries) for process in range(processes)]
     if len(report.entries) == size and report.buffer_size >= processes * size:
         problems.expect(

@@ -1,4 +1,4 @@
-"""The tracking of hard examples alone: many batches, everything compared with what it must be."""
+"""The test of the hard-example tracker alone, on batches of fake data."""
 
 import math
 
@@ -24,7 +24,7 @@ _THIN_RULE = "-" * 80
 
 @process_state_restored()
 def run(settings: HardExampleSettings, say: Say) -> int:
-    """Track, compare and tell. Returns the exit code: 0, or 1 with a list of problems."""
+    """Run the test and print its report. Returns the exit code: 0, or 1 with a list of problems."""
     torch.set_num_threads(1)  # arrays this small are not worth waiting for a second one
     banner(say, "HARD EXAMPLE TRACKING INTEGRATION TEST")
     for line in (
@@ -59,7 +59,7 @@ class _Test:
         self.max_loss = -math.inf
 
     def step(self, step: int) -> None:
-        """One batch."""
+        """Process a batch."""
         batch = self.dataset.batch(step * self.settings.batch_size, self.settings.batch_size)
         losses = self.loss(batch.state)
         self.tracker.update(step, batch.keys, losses, batch.images.__getitem__)
@@ -77,7 +77,7 @@ class _Test:
             self.memory.look(len(self.tracker.buffer))
 
     def conclude(self) -> int:
-        """Report, compare, tell; returns the exit code."""
+        """Make the last report, check it and print the results; returns the exit code."""
         self.memory.look(len(self.tracker.buffer))
         check_tracker(self.tracker, [self.expected], self.dataset, self.problems)
         self._check_continuation()
@@ -94,7 +94,7 @@ class _Test:
         return 1 if lines else 0
 
     def _check_continuation(self) -> None:
-        """A tracker that continues from a saved state is like the one that went on."""
+        """Check that a tracker restored from a saved state equals the original."""
         copy = HardExampleTracker(self.settings.buffer_size, min_loss=HIGH_LOSS)
         copy.load_state_dict(self.tracker.state_dict())
         check_tracker(copy, [self.expected], self.dataset, self.problems)
@@ -143,4 +143,4 @@ _CLAIMS = (
     ("All buffer entries have valid images", {"images"}),
     ("Buffer holds the highest losses seen, each sample's highest", {"buffer content", "highest loss"}),
 )
-"""What is claimed when none of the checks has found anything."""
+"""Lines that are printed when none of their checks has found a problem."""

@@ -1,4 +1,4 @@
-"""Whether a process keeps what it should let go."""
+"""Checks for memory leaks."""
 
 import gc
 import os
@@ -9,13 +9,13 @@ import torch
 from dexhand.mock_training.problems import Problems
 
 GROWTH_ALLOWED = 24e6
-"""Bytes from the first look to the last; allocators keep some back."""
+"""Bytes from the first look to the last; allocators keep some memory."""
 TENSORS_ALLOWED = 8
-"""Tensors alive at the last look that were not at the first, beyond those that are accounted for."""
+"""New tensors at the last look, beyond those that are accounted for."""
 
 
 class MemoryChecks:
-    """Looks twice, at half time and at the end, and compares."""
+    """Compares memory and tensors at half time and at the end."""
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
@@ -23,11 +23,11 @@ class MemoryChecks:
         self._was_frozen = gc.get_freeze_count() > 0
 
     def begin(self) -> None:
-        """Leave out of sight what is alive already: the libraries' half a million objects would take their time."""
+        """Exclude the objects that exist already: half a million of the libraries' would slow down each look."""
         gc.freeze()
 
     def look(self, accounted: int) -> None:
-        """Count; ``accounted`` tensors are known to be kept, and why."""
+        """Count; ``accounted`` tensors are kept on purpose."""
         gc.collect()
         now = (_resident_bytes(), _live_tensors(), accounted)
         if self._before is None:
@@ -49,7 +49,7 @@ class MemoryChecks:
 
 
 def _resident_bytes() -> int:
-    """Memory that the process has now; 0 where the system does not tell."""
+    """Resident memory of the process; 0 on systems other than Linux."""
     if sys.platform != "linux":
         return 0
     with open("/proc/self/statm") as file:

@@ -1,9 +1,9 @@
-"""What validation has found wrong."""
+"""Problems that validation has found."""
 
 from collections.abc import Iterable
 
 _SHOWN = 3
-"""Messages that are kept of each check; a fault that shows at every step would fill the screen."""
+"""Messages kept of each check, because a fault may show at every step."""
 
 
 class Problems:
@@ -14,18 +14,18 @@ class Problems:
         self._counts: dict[str, int] = {}
 
     def add(self, check: str, message: str) -> None:
-        """One thing is wrong."""
+        """Add a problem."""
         self._counts[check] = self._counts.get(check, 0) + 1
         if self._counts[check] <= _SHOWN:
             self._messages.setdefault(check, []).append(message)
 
     def extend(self, check: str, messages: Iterable[str]) -> None:
-        """Several things are wrong, or none."""
+        """Add any number of problems."""
         for message in messages:
             self.add(check, message)
 
     def expect(self, holds: bool, check: str, message: str) -> None:
-        """``message`` says what is wrong where ``holds`` is false."""
+        """Add ``message`` as a problem unless ``holds``."""
         if not holds:
             self.add(check, message)
 

@@ -1,4 +1,4 @@
-"""One optimizer step, worked out by hand from a checkpoint and compared with the step that training did from there."""
+"""One optimizer step, computed by formula from a checkpoint and compared with the step of the training."""
 
 import math
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def check_step(
     batch_size: int,
     problems: Problems,
 ) -> None:
-    """Do the step that follows ``checkpoint`` by the formula and compare norms with ``rows``, by steps done.
+    """Compute the step that follows ``checkpoint`` and compare its norms with ``rows``, by steps done.
 
     AdamW as in Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, algorithm 2.
     """
@@ -50,7 +50,7 @@ def check_step(
 
 
 def _gradients(state: Mapping[str, Any], dataset: MockDataset, batch_size: int) -> dict[str, Tensor]:
-    """Of the mean loss of the batch that comes next."""
+    """Gradients of the mean loss of the next batch."""
     model = MockModel(torch.Generator())
     load_weights(model, state["model"])
     generator = torch.Generator()

@@ -1,6 +1,6 @@
-"""What a mock training must report, checked at every step.
+"""Checks of what a mock training reports at every step.
 
-The data are known beforehand (``MockLoss``), so each loss can be worked out again from its place in the data alone.
+The data are known beforehand (``MockLoss``), so each loss can be computed from its position in the data alone.
 """
 
 import math
@@ -20,8 +20,8 @@ from dexhand.mock_training.hard_example_checks import ExpectedHardExamples, chec
 from dexhand.mock_training.problems import Problems
 
 LEARNING_STEPS = 50
-"""Steps after which predictions must have become better."""
-REMEMBERED_STEPS = 500
+"""Steps after which predictions must have improved."""
+KEPT_STEPS = 500
 """Rows of the curves that are kept for comparison with a training that is continued."""
 
 _TINY = 1e-5
@@ -32,7 +32,7 @@ _CURVES = (
 
 
 class TrainingChecks:
-    """``MetricSink`` and ``HardExampleSink`` that compares what is reported with what it must be."""
+    """``MetricSink`` and ``HardExampleSink`` that compares reports with expectations."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class TrainingChecks:
         self._report_size = report_size
         self.steps_done = 0
         self.rows: dict[int, dict[str, float]] = {}
-        """The curves of the last ``REMEMBERED_STEPS`` steps, by the number of steps done."""
+        """The curves of the last ``KEPT_STEPS`` steps, by the number of steps done."""
         self.reports = 0
         self.expected = [ExpectedHardExamples() for _ in range(processes)]
         self._observed = 0
@@ -61,7 +61,7 @@ class TrainingChecks:
         self._param_norm = math.nan
 
     def go_on_after(self, steps_done: int, trackers: Sequence[HardExampleTracker]) -> None:
-        """The training continues one that had done ``steps_done`` steps and left these trackers, by process."""
+        """Continue after ``steps_done`` steps with these trackers, by process."""
         self.steps_done = self._observed = steps_done
         self._is_from_beginning = False
         for expected, tracker in zip(self.expected, trackers):
@@ -82,7 +82,7 @@ class TrainingChecks:
         self._check_loss(done - 1, row)
         self._check_optimizer(done - 1, row)
         self.rows[done] = row
-        self.rows.pop(done - REMEMBERED_STEPS, None)
+        self.rows.pop(done - KEPT_STEPS, None)
         self.steps_done = done
         self._observe(done)
 
@@ -98,11 +98,11 @@ class TrainingChecks:
         """Nothing is pending."""
 
     def tracker(self, tracker: HardExampleTracker) -> None:
-        """Look at the tracker of one process; it has seen as many steps as were reported here."""
+        """Check the tracker of one process, which has seen the steps reported here."""
         check_tracker(tracker, self.expected, self.dataset, self.problems)
 
     def check_end(self, result: TrainResult, steps: int) -> None:
-        """All steps were done and saved, and the optimizer has made the predictions better."""
+        """Check that all steps were done and saved, and that predictions have improved."""
         self.problems.expect(
             result.iterations_done == self.steps_done,
             "steps counted",
@@ -128,7 +128,7 @@ class TrainingChecks:
         return self._loss(state).reshape(len(self.expected), -1)
 
     def _observe(self, steps: int) -> None:
-        """Let the expectations know of all steps before ``steps``."""
+        """Add all steps before ``steps`` to the expectations."""
         while self._observed < steps:
             step = self._observed
             keys = self.dataset.keys(step * self.batch_size, self.batch_size)

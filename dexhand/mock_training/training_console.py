@@ -1,4 +1,4 @@
-"""What the mock training script prints."""
+"""Output of the mock training script."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,13 +13,13 @@ _SHOWN_CHARACTERS = 60
 
 
 def banner(say: Say, title: str) -> None:
-    """A title between two rules."""
+    """Print a title between two rules."""
     for line in (RULE, title, RULE):
         say(line)
 
 
 class TrainingConsole:
-    """``MetricSink`` and ``HardExampleSink`` that prints a line now and then."""
+    """``MetricSink`` and ``HardExampleSink`` that prints lines at an interval."""
 
     def __init__(self, settings: TrainingSettings, say: Say) -> None:
         self._settings = settings
@@ -28,7 +28,7 @@ class TrainingConsole:
         self._unsaid = ""
 
     def begin(self) -> None:
-        """What is about to be done."""
+        """Print the settings."""
         settings = self._settings
         banner(self._say, "MOCK TRAINING TEST")
         for line in (
@@ -45,7 +45,7 @@ class TrainingConsole:
             self._say(line)
 
     def start(self) -> None:
-        """Everything is there."""
+        """Print that training starts."""
         self._say("Starting training loop...")
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -69,7 +69,7 @@ class TrainingConsole:
         self._say_report()
 
     def end(self, problems: list[str], validated: str, stopped: str) -> None:
-        """How it went; ``stopped`` says why it ended before its last step, if it did."""
+        """Print the result; ``stopped`` is the reason if it ended before its last step."""
         if not problems:
             self._say(f"Validated: {validated}")
             banner(self._say, f"Training stopped: {stopped}; --resume goes on" if stopped else "Training complete!")

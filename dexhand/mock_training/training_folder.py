@@ -1,4 +1,4 @@
-"""The folder that a mock training writes into: nobody else's, and used by one training at a time."""
+"""The folder of a mock training, used by one training at a time."""
 
 import contextlib
 import shutil
@@ -17,12 +17,12 @@ _LOCK = ".mock_training.lock"
 
 
 class SettingsError(ValueError):
-    """A flag does not work here; one line for the user."""
+    """A flag cannot be used; one line for the user."""
 
 
 @contextlib.contextmanager
 def training_folder(folder: Path, resume: bool) -> Iterator[dict[str, Any] | None]:
-    """Hold ``folder`` for one training; gives the state to go on from, ``None`` without ``resume``.
+    """Lock ``folder`` for one training; yields the state to continue from, ``None`` without ``resume``.
 
     Without ``resume``, what an earlier mock training left is deleted. Raises ``SettingsError`` where the folder cannot
     be used, is in use, or holds checkpoints that no mock training wrote.

@@ -34,7 +34,7 @@ from dexhand.mock_training.command_line import TrainingSettings
 from dexhand.mock_training.memory_checks import MemoryChecks
 from dexhand.mock_training.problems import Problems
 from dexhand.mock_training.step_check import check_step
-from dexhand.mock_training.training_checks import REMEMBERED_STEPS, TrainingChecks
+from dexhand.mock_training.training_checks import KEPT_STEPS, TrainingChecks
 from dexhand.mock_training.training_console import Say, TrainingConsole
 from dexhand.mock_training.training_folder import HARD_EXAMPLES, SUMMARIES, SettingsError, training_folder
 from dexhand.sinks.hard_example_file import HardExampleFile
@@ -42,8 +42,8 @@ from dexhand.sinks.tensorboard import TensorBoardSink
 
 REPORT_SIZE = 10
 """Hard examples that a report shows at most."""
-_REPEATED_STEPS = REMEMBERED_STEPS // 2
-"""About this many steps are run again from a checkpoint, at most twice as many."""
+_REPEATED_STEPS = KEPT_STEPS // 2
+"""Steps that are repeated from a checkpoint, about; at most twice as many."""
 
 
 @process_state_restored()
@@ -80,14 +80,14 @@ def _check(settings: TrainingSettings, processes: int) -> None:
 
 
 def _follow(settings: TrainingSettings, processes: ProcessGroup) -> int:
-    """What processes other than the first do: take part as long as there is something to take part in."""
+    """Work in processes other than the first, until process 0 broadcasts that there is no further training."""
     while processes.broadcast(False):
         run_worker(_algorithm(settings, processes), processes)
     return 0
 
 
 def _lead(settings: TrainingSettings, processes: ProcessGroup, say: Say) -> int:
-    """What process 0 does; the others are told when there is nothing more to take part in."""
+    """Train in process 0; broadcasts to the others whether there is a training to join."""
     try:
         with training_folder(settings.checkpoint_dir, settings.resume) as state:
             code = _Training(settings, processes, say).run(state)
@@ -114,7 +114,7 @@ def _algorithm(settings: TrainingSettings, processes: ProcessGroup, **more: Any)
 
 
 class _Training:
-    """The training of process 0, and all that looks at it."""
+    """The training of process 0 and its checks."""
 
     def __init__(self, settings: TrainingSettings, processes: ProcessGroup, say: Say) -> None:
         self.settings = settings
@@ -136,7 +136,7 @@ class _Training:
         self.reports: list[HardExampleReport] = []
 
     def run(self, state: dict[str, Any] | None) -> int:
-        """Train to the end, from ``state`` if there is one, validate and tell. Raises ``SettingsError``."""
+        """Train to the end, from ``state`` if there is one, validate and print the result. Raises ``SettingsError``."""
         self.console.begin()
         lines_before = _lines(self.file.path)
         result, metrics = self._train(state)
@@ -156,7 +156,7 @@ class _Training:
         return 1 if problems else 0
 
     def _train(self, state: dict[str, Any] | None) -> tuple[TrainResult, Metrics]:
-        """Returns how it ended, and the metrics of the last step."""
+        """Train; returns the result and the metrics of the last step."""
         self.processes.broadcast(True)
         algorithm = _algorithm(self.settings, self.processes, on_report=self._publish)
         self.tracker = algorithm.tracker
@@ -209,7 +209,7 @@ class _Training:
         )
 
     def _publish(self, report: HardExampleReport) -> None:
-        """Hand a report to everybody who wants one."""
+        """Pass a report to the sinks and checks."""
         for sink in (self.console, self.file, self.checks):
             sink.hard_examples(report)
         self.tensorboard.images((report.step + 1) * self.settings.batch_size, report.images())
@@ -230,7 +230,7 @@ class _Training:
         return trackers
 
     def _check_trackers(self) -> None:
-        """What the trackers of all processes have left in the last checkpoint."""
+        """Check the trackers of all processes in the last checkpoint."""
         path = self.store.latest()
         for tracker in self._trackers(load_checkpoint(path)["hard_examples"]) if path is not None else ():
             self.checks.tracker(tracker)
@@ -253,7 +253,7 @@ class _Training:
         return steps
 
     def _check_files(self, lines_before: int) -> None:
-        """The sinks have written what they were given."""
+        """Check the files that the sinks have written."""
         folder = self.settings.checkpoint_dir / SUMMARIES
         events = list(folder.glob("events.*"))
         self.problems.expect(any(path.stat().st_size > 100 for path in events), "logging", f"no events in {folder}")
@@ -286,7 +286,7 @@ def _lines(path: Path) -> int:
 
 
 class _LastMetrics:
-    """``MetricSink`` that remembers the metrics of the last step, and says when one step is done."""
+    """``MetricSink`` that keeps the metrics of the last step, and calls a function after a given step."""
 
     def __init__(self, step: int, when_done: Callable[[], None]) -> None:
         self.metrics: Metrics = {}
@@ -304,4 +304,4 @@ class _LastMetrics:
 
 
 def _nothing(line: str) -> None:
-    """Says nothing."""
+    """Print nothing."""

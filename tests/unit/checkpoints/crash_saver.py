@@ -26,7 +26,7 @@ OLD, NEW = 1, 2
 
 def state_of(iteration: int) -> dict[str, Any]:
     """Something that cannot be put together from two files."""
-    return {"epoch": iteration, "weights": torch.full((20_000,), float(iteration))}
+    return {"epoch": iteration, "weights": torch.full((2_000,), float(iteration))}
 
 
 def save(store: CheckpointStore, iteration: int) -> None:

@@ -1,4 +1,4 @@
-"""A model whose arrays are spread over several processes, with torch's FSDP; and arrays made whole again."""
+"""Sharding a model's arrays over several processes with torch's FSDP, and gathering them again."""
 
 from typing import Any
 
