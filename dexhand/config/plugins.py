@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -65,11 +66,13 @@ def load_module(module: str, where: str) -> ModuleType:
         return _from_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
     except FileNotFoundError as error:
         raise ConfigError(f"{where}: there is no file {error.filename}") from None
-    except ModuleNotFoundError as error:
-        hint = "Start in the folder that holds it, install it, or give the path of a .py file"
-        raise ConfigError(f"{where} cannot be imported: {error}. {hint}") from error
     except Exception as error:
-        raise ConfigError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            hint = "Start in the folder that holds it, install it, or give the path of a .py file"
+            raise ConfigError(f"{where} cannot be imported: {error}. {hint}") from error
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = "" if frame.filename.startswith("<") else f" ({frame.filename}, line {frame.lineno})"
+        raise ConfigError(f"{where} cannot be imported: {type(error).__name__}: {error}{place}") from error
 
 
 def _from_file(path: Path) -> ModuleType:

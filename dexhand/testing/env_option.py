@@ -1,21 +1,19 @@
 """``pytest --dexhand-env=my.module:make_env``: the environment's suite without a test file."""
 
-import importlib
-import importlib.util
+import contextlib
 import inspect
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from dexhand.config.errors import ConfigError
+from dexhand.config.plugins import check_plugin_name, load_plugin
 from dexhand.testing import env_suite
 from dexhand.testing.vec_env_returned import described
 
-HOW = "Give --dexhand-env=my.module:make_env or --dexhand-env=path/to/file.py:make_env"
+OPTION = "--dexhand-env"
 
 
 class EnvOption:
@@ -66,48 +64,13 @@ def _sentence(error: BaseException) -> str:
 
 
 def factory_of(spec: str, folder: Path) -> Callable[..., Any]:
-    """What ``module:name`` or ``path.py:name`` names; modules are looked for in ``folder`` too."""
-    module_name, _, name = spec.rpartition(":")
-    if not module_name or not name:
-        raise pytest.UsageError(f"--dexhand-env={spec} has no colon between a module and a name. {HOW}")
-    module = _module(spec, module_name, folder)
-    if not hasattr(module, name):
-        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise pytest.UsageError(
-            f"--dexhand-env={spec}: {module_name} has no {name}. It has: {', '.join(functions) or 'nothing to call'}"
-        )
-    factory = getattr(module, name)
-    if not callable(factory):
-        raise pytest.UsageError(
-            f"--dexhand-env={spec}: {name} is {factory!r}, which cannot be called. It must be a function or class that "
-            "takes the number of environments and returns them"
-        )
-    return factory  # type: ignore[no-any-return]
-
-
-def _module(spec: str, name: str, folder: Path) -> ModuleType:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    """What ``module:name`` or ``path.py:name`` names; modules and paths are looked for in ``folder`` too."""
     try:
-        return _module_of_file(folder / name) if name.endswith(".py") else importlib.import_module(name)
-    except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = "" if frame.filename.startswith("<") else f" ({frame.filename}, line {frame.lineno})"
-        raise pytest.UsageError(
-            f"--dexhand-env={spec}: {name} cannot be imported from {folder}: {type(error).__name__}: {error}{place}"
-        ) from error
-
-
-def _module_of_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    sys.modules[path.stem] = module
-    found.loader.exec_module(module)
-    return module
+        check_plugin_name(OPTION, spec)
+        with contextlib.chdir(folder):
+            return load_plugin(OPTION, spec)  # type: ignore[no-any-return]
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def with_a_number(factory: Callable[..., Any]) -> Callable[[int], Any]:

@@ -10,6 +10,7 @@ from scripted_env import ScriptedEnv, rows_of
 from dexhand.app.build import build_env
 from dexhand.core.interfaces import VecEnv
 from dexhand.hard_examples.episode_recorder import EpisodeRecorder, FinishedEpisodes
+from dexhand.mock.env import MockEnv
 from dexhand.testing.vec_env import VecEnvConformance
 
 OUTCOMES = [[-1, -1], [0, -1], [-1, 1], [-1, -1], [1, 1]]
@@ -22,6 +23,14 @@ class TestKeepsTheContract(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
         """BaseTask with short episodes on the mock."""
         return EpisodeRecorder(build_env(composed("sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=6")))
+
+
+class TestKeepsTheContractWithACritic(VecEnvConformance):
+    num_envs = 2
+
+    def make_env(self, num_envs: int) -> VecEnv:
+        """Critic observations pass through."""
+        return EpisodeRecorder(MockEnv(num_envs, critic=True))
 
 
 def recorder(outcomes: list[list[int]]) -> EpisodeRecorder:
