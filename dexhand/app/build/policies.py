@@ -86,6 +86,8 @@ def check_contract(config: Config, path: Path, state: Mapping[str, Any]) -> None
     Files that do not say what theirs mean (rl_games's own) pass.
     """
     trained, needed = contract_in(state), contract_of(config)
+    if "task.name" in trained:
+        trained = {"env.hand": "dexhand021_right", **trained}  # the only hand of runs that do not name theirs
     for key, value in needed.items():
         if key in trained and trained[key] != value:
             key_given = "task" if key == "task.name" else key
