@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 import dexhand
+from dexhand.core.task_env import TaskEnv
 
-FINGER_CONTROLS = slice(6, 18)
 MOVES = (
     {"fingers": 0.6},  # close
     {"roll": 0.7, "fingers": 0.4},  # turn the wrist
@@ -19,11 +19,11 @@ MOVES = (
 STEPS = 70
 
 
-def action(move: dict) -> torch.Tensor:
-    """One environment's action, shape (1, 18): changes of wrist and finger targets, 1 = as fast as allowed."""
-    actions = torch.zeros(1, 18)
+def action(env: TaskEnv, move: dict) -> torch.Tensor:
+    """One environment's action, shape (1, A): changes of wrist and finger targets, 1 = as fast as allowed."""
+    actions = torch.zeros(1, env.single_action_space.shape[0])
     actions[0, 3] = move.get("roll", 0.0)
-    actions[0, FINGER_CONTROLS] = move.get("fingers", 0.0)
+    actions[0, 6:] = move.get("fingers", 0.0)
     return actions
 
 
@@ -31,14 +31,15 @@ def main() -> None:
     """Play the moves and draw before, between and after them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", default="hand.png", help="where the picture goes (default %(default)s)")
+    parser.add_argument("overrides", nargs="*", help="configuration keys, such as env.hand=dexhand021_left")
     arguments = parser.parse_args()
 
-    env = dexhand.make("BaseTask", num_envs=1)
+    env = dexhand.make("BaseTask", *arguments.overrides, num_envs=1)
     env.reset(seed=0)
     pictures = [env.render(width=320, height=280)]
     for move in MOVES:
         for _ in range(STEPS):
-            env.step(action(move))
+            env.step(action(env, move))
         pictures.append(env.render(width=320, height=280))
     env.close()
     Image.fromarray(np.concatenate(pictures, axis=1)).save(arguments.output)

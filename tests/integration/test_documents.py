@@ -26,6 +26,7 @@ DOCUMENTS = [
     "docs/getting-started.md",
     "docs/configuration.md",
     "docs/new-task.md",
+    "docs/hands.md",
     "docs/hot-reload.md",
     "docs/mock-training.md",
     "docs/plugins.md",

@@ -85,6 +85,11 @@ class TestHands:
             assert x > 0.1
             assert abs(z) < 0.02
 
+    def test_every_body_has_an_inertia_or_a_shape(self, hand: HandSpec) -> None:
+        """Some importers of MJCF drop a body with neither, and what hangs on it."""
+        for body in ET.parse(hand.asset).getroot().iterfind("worldbody//body"):
+            assert body.find("inertial") is not None or body.find("geom") is not None, body.attrib["name"]
+
     def test_coupling_gives_joints_of_controls(self, hand: HandSpec) -> None:
         """One row for each control, the control's factors in the columns of its joints."""
         for row, control in zip(hand.coupling[hand.num_base :], hand.controls):
