@@ -1,4 +1,4 @@
-"""Boxes that fall, rest on the ground and are carried by the hand: rigid motions, no dynamics of contact."""
+"""Boxes that fall, rest on the ground and are carried by the hand: rigid motions without contact dynamics."""
 
 from collections.abc import Sequence
 
@@ -45,7 +45,7 @@ class Boxes:
             self.pos[:, index, 2] = box.size[2] / 2
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything the future of the boxes depends on, by name, not copied."""
+        """Return all tensors that determine how the boxes move on, by name, not copied."""
         return {
             "object_pos": self.pos,
             "object_quat": self.quat,
@@ -63,7 +63,7 @@ class Boxes:
         self._weights = (mass[..., None] * self._gravity).float()
 
     def reset(self, mask: Tensor, pose: Tensor) -> None:
-        """Where ``mask`` (N,) is true: at rest at ``pose`` (N, O, 7), held by nobody."""
+        """Put the boxes at rest at ``pose`` (N, O, 7), not held, where ``mask`` (N,) is true."""
         rows = mask[:, None, None]
         self.pos.copy_(torch.where(rows, pose[..., :3], self.pos))
         self.quat.copy_(torch.where(rows, pose[..., 3:], self.quat))
@@ -72,7 +72,7 @@ class Boxes:
         self.held.masked_fill_(mask[:, None], False)
 
     def advance(self, seconds: float, hand_base: BodyPoses) -> Tensor:
-        """Move on by ``seconds``; ``hand_base`` (N, 1, ...) is the hand at their end.
+        """Move the boxes for ``seconds``; ``hand_base`` (N, 1, ...) is the hand at their end.
 
         Returns which boxes rest on the ground, bool (N, O).
         """
@@ -99,13 +99,13 @@ class Boxes:
         return pos, rotation, linvel * moving, self.angvel * moving, grounded
 
     def _lowest_corner(self, rotation: Tensor) -> Tensor:
-        """How far below its centre a box so turned has its lowest corner, metres. Shape (N, O)."""
+        """Distance from a box's centre down to its lowest corner, metres. Shape (N, O)."""
         up = torch.zeros_like(self._half_sizes)
         up[:, 2] = 1
         return (quat.rotate(quat.conjugate(rotation), up).abs() * self._half_sizes).sum(-1)
 
     def touch(self, pads: Tensor, grounded: Tensor, hand_base: BodyPoses) -> Tensor:
-        """Let the fingerpads (N, 5, 3), thumb first, take hold and let go; returns the forces on them (N, 5, 3).
+        """Let the fingerpads (N, fingers, 3), thumb first, grip and release; returns the forces on them, newtons.
 
         A pad in the ground, or less than ``SKIN`` outside a box, is pushed out through the nearest face by a spring;
         the box feels the opposite, and its weight where it rests on the ground. A box that the thumb and another pad

@@ -18,11 +18,11 @@ GRAVITY = (0.0, 0.0, -9.81)
 
 
 class MockSimulator:
-    """The hand as pure kinematics.
+    """``Simulator`` of the hand's kinematics, without dynamics.
 
     Joints follow their clamped targets as a first-order lag. Boxes fall, rest on the ground and are carried while the
     thumb and another fingerpad touch them; see ``Boxes``. Contact is felt by fingerpads alone and reported on their
-    distal links. Masses of boxes and gravity can be varied; servo gains and friction mean nothing here.
+    distal links. Masses of boxes and gravity can be varied; servo gains and friction have no effect.
     """
 
     time_constant = 0.03
@@ -36,7 +36,10 @@ class MockSimulator:
         substeps: int = 1,
         device: str | torch.device = "cpu",
     ) -> None:
-        """``substeps`` is how often within a control step contact is looked at; the motion is exact for any number."""
+        """Compute contacts ``substeps`` times in a control step; the motion is exact for any number.
+
+        Raises ``ValueError`` where the hand's MJCF cannot be used, or lacks a body of the scene.
+        """
         hand = scene.hand
         self.scene = scene
         self.num_envs = num_envs
@@ -54,7 +57,7 @@ class MockSimulator:
         self._fingers, self._has_pad = self._pads_of_contact_bodies()
         self._bones = self._kinematics.bones_below(hand.palm)
         self.state = self._new_state()
-        self._show_bodies(self._hand_poses(), torch.ones(num_envs, dtype=torch.bool, device=self.device))
+        self._update_bodies(self._hand_poses(), torch.ones(num_envs, dtype=torch.bool, device=self.device))
 
     def _scene_physics(self) -> Physics:
         masses = torch.tensor([box.mass for box in self.scene.objects], dtype=torch.float64)
@@ -70,10 +73,10 @@ class MockSimulator:
         """See ``Simulator.step``."""
         targets = torch.clamp(dof_targets, self.dof_limits[:, 0], self.dof_limits[:, 1])
         for _ in range(self.substeps):
-            self._follow(targets, self.control_dt / self.substeps)
+            self._move_joints(targets, self.control_dt / self.substeps)
             poses = self._hand_poses()
-            self._touch(poses, self.control_dt / self.substeps)
-        self._show_bodies(poses, torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
+            self._update_contacts(poses, self.control_dt / self.substeps)
+        self._update_bodies(poses, torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
 
     def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
         """See ``Simulator.reset``."""
@@ -81,7 +84,7 @@ class MockSimulator:
         self.state.dof_vel.masked_fill_(mask[:, None], 0)
         self.state.contact_force.masked_fill_(mask[:, None, None], 0)
         self._boxes.reset(mask, object_pose)
-        self._show_bodies(self._hand_poses(), mask)
+        self._update_bodies(self._hand_poses(), mask)
 
     def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
         """See ``Simulator.randomize``."""
@@ -140,12 +143,12 @@ class MockSimulator:
             object_contact_force=self._boxes.contact_force,
         )
 
-    def _follow(self, targets: Tensor, seconds: float) -> None:
+    def _move_joints(self, targets: Tensor, seconds: float) -> None:
         behind = (self.state.dof_pos - targets) * math.exp(-seconds / self.time_constant)
         self.state.dof_pos.copy_(targets + behind)
         self.state.dof_vel.copy_(-behind / self.time_constant)
 
-    def _touch(self, poses: BodyPoses, seconds: float) -> None:
+    def _update_contacts(self, poses: BodyPoses, seconds: float) -> None:
         hand_base = poses.select(self._hand_base)
         grounded = self._boxes.advance(seconds, hand_base)
         forces = self._boxes.touch(poses.pos[:, self._pads], grounded, hand_base)
@@ -154,7 +157,7 @@ class MockSimulator:
     def _hand_poses(self) -> BodyPoses:
         return self._kinematics.poses(self.state.dof_pos, self.state.dof_vel)
 
-    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+    def _update_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
         tracked = poses.select(self._tracked)
         state, rows = self.state, mask[:, None, None]
         state.body_pos.copy_(torch.where(rows, tracked.pos, state.body_pos))

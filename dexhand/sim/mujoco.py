@@ -49,19 +49,19 @@ class MujocoSimulator:
         # a read-only array, which torch warns of: nothing here writes to it
         sensors = self._batch.bind("sensordata").view()
         sensors.flags.writeable = True
-        self._shown = MujocoState(self.model, scene, num_envs, self.device, torch.from_numpy(sensors))
-        self.dof_limits = self._shown.dof_limits
-        self.state = self._shown.state
-        self._physics = MujocoPhysics(self.model, scene, num_envs, self.device, self._shown, self._expand)
+        self._state_map = MujocoState(self.model, scene, num_envs, self.device, torch.from_numpy(sensors))
+        self.dof_limits = self._state_map.dof_limits
+        self.state = self._state_map.state
+        self._physics = MujocoPhysics(self.model, scene, num_envs, self.device, self._state_map, self._expand)
         self._batch.reset(stage=_VELOCITY_STAGE)
-        self._refresh()
+        self._update_motion()
 
     def _expand(self, field: str) -> Tensor:
         return torch.from_numpy(self._batch.expand(field))
 
-    def _refresh(self) -> None:
-        """Bring ``state`` up to date, contact forces aside."""
-        self._shown.update_motion(self._qpos, self._qvel)
+    def _update_motion(self) -> None:
+        """Update all of ``state`` but the contact forces."""
+        self._state_map.update_motion(self._qpos, self._qvel)
 
     @property
     def physics(self) -> Mapping[str, Tensor]:
@@ -70,10 +70,10 @@ class MujocoSimulator:
 
     def step(self, dof_targets: Tensor) -> None:
         """See ``Simulator.step``."""
-        self._ctrl.copy_(self._shown.ctrl(dof_targets))
+        self._ctrl.copy_(self._state_map.ctrl(dof_targets))
         self._batch.step(nstep=self._steps_per_control, stage=_VELOCITY_STAGE)
-        self._refresh()
-        self._shown.update_contacts()
+        self._update_motion()
+        self._state_map.update_contacts()
 
     def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
         """See ``Simulator.reset``."""
@@ -81,12 +81,12 @@ class MujocoSimulator:
         rows = ids[:, None]
         pose = dof_pos[ids].double()
         self._batch.reset(ids.numpy(), stage=int(mujoco.mjtStage.mjSTAGE_NONE))
-        self._qpos[rows, self._shown.qpos_columns] = pose
-        self._qpos[rows, self._shown.object_qpos_columns] = self._shown.object_qpos(object_pose[ids]).double()
-        self._ctrl[ids] = pose[:, self._shown.dof_of_actuator]
+        self._qpos[rows, self._state_map.qpos_columns] = pose
+        self._qpos[rows, self._state_map.object_qpos_columns] = self._state_map.object_qpos(object_pose[ids]).double()
+        self._ctrl[ids] = pose[:, self._state_map.dof_of_actuator]
         self._batch.forward(ids.numpy(), stage=_VELOCITY_STAGE)
-        self._refresh()
-        self._shown.contacts[ids] = 0.0
+        self._update_motion()
+        self._state_map.contacts[ids] = 0.0
 
     def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
         """See ``Simulator.randomize``."""
@@ -116,11 +116,11 @@ class MujocoSimulator:
         self._write_physics(self._physics.load_state_dict(state))
         memory["integration_state"].copy_(state["integration_state"])
         self._batch.forward(stage=_VELOCITY_STAGE)
-        self._refresh()
+        self._update_motion()
         memory["contacts"].copy_(state["contacts"])
 
     def _memory(self) -> dict[str, Tensor]:
-        return {"integration_state": torch.from_numpy(self._batch.state), "contacts": self._shown.contacts}
+        return {"integration_state": torch.from_numpy(self._batch.state), "contacts": self._state_map.contacts}
 
     def close(self) -> None:
         """See ``Simulator.close``."""

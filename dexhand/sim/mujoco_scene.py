@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 
 
 def mujoco_substeps(sim: SimConfig) -> int:
-    """MuJoCo steps per ``sim.dt``."""
+    """Return the number of MuJoCo steps per ``sim.dt``."""
     return sim.substeps or sim.mujoco.substeps
 
 
 HAND_PREFIX = "hand/"
-"""Stands before the names of the hand's joints, bodies and actuators in the compiled model."""
+"""Prefix of the names of the hand's joints, bodies and actuators in the compiled model."""
 
 BODY_SENSORS = (
     (mujoco.mjtSensor.mjSENS_FRAMEPOS, 3),
@@ -102,7 +102,7 @@ def _load_hand(hand: HandSpec) -> mujoco.MjSpec:
 
 
 def _leave_out_missing_pictures(spec: mujoco.MjSpec, path: Path) -> None:
-    """Drop meshes whose file is not there if they are only looked at: physics is the same without them."""
+    """Drop visual meshes whose file is missing: physics is the same without them."""
     folder = path.parent / (spec.meshdir or ".")
     missing = {mesh.name: mesh.file for mesh in spec.meshes if mesh.file and not (folder / mesh.file).exists()}
     users = [geom for geom in spec.geoms if geom.meshname in missing]

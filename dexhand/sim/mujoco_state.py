@@ -12,7 +12,7 @@ from dexhand.sim.mujoco_scene import BODY_SENSORS, HAND_PREFIX
 
 
 class MujocoState:
-    """Where joints and objects are in MuJoCo's arrays, and the ``SimState`` that is filled from them.
+    """Fills a ``SimState`` from MuJoCo's arrays, and knows the columns of joints and objects in them.
 
     Poses and velocities of ``state`` are views of ``sensors`` (N, nsensordata), MuJoCo's own memory, where that is
     float32, else of a float32 copy.
@@ -81,7 +81,7 @@ class MujocoState:
         )
 
     def update_motion(self, qpos: Tensor, qvel: Tensor) -> None:
-        """Bring ``state`` up to date, contact forces aside. Shapes (N, nq), (N, nv)."""
+        """Update all of ``state`` but the contact forces from ``qpos`` (N, nq) and ``qvel`` (N, nv)."""
         start, state = self._contact_start, self.state
         if self._readings is not self._sensors:
             self._readings[:, :start] = self._sensors[:, :start]
@@ -91,7 +91,7 @@ class MujocoState:
         torch.index_select(self._quats_wxyz[1], 2, self._xyzw, out=state.object_quat)
 
     def update_contacts(self) -> None:
-        """Bring the contact forces of ``state`` up to date."""
+        """Update the contact forces of ``state``."""
         # MuJoCo: force of the body on others; ours: of the others on the body
         self.contacts.copy_(self._sensors[:, self._contact_start :].neg())
 

@@ -77,10 +77,10 @@ class MujocoWarpSimulator:
         self._overflow = wp.to_torch(self._data.overflow)
         self._overflow_seen = torch.zeros((), dtype=torch.int32, pin_memory=device.type == "cuda")
         self._initial_qpos = torch.from_numpy(self.model.qpos0).to(device, torch.float32)
-        self._shown = MujocoState(self.model, scene, num_envs, device, wp.to_torch(self._data.sensordata))
-        self.dof_limits = self._shown.dof_limits
-        self.state = self._shown.state
-        self._physics = MujocoPhysics(self.model, scene, num_envs, device, self._shown, self._expand)
+        self._state_map = MujocoState(self.model, scene, num_envs, device, wp.to_torch(self._data.sensordata))
+        self.dof_limits = self._state_map.dof_limits
+        self.state = self._state_map.state
+        self._physics = MujocoPhysics(self.model, scene, num_envs, device, self._state_map, self._expand)
         self._derived: dict[str, Tensor] = {}
         self._compiled: dict[str, Tensor] = {}
         self._has_warned = False
@@ -90,7 +90,7 @@ class MujocoWarpSimulator:
         self._record()
         self._qpos.copy_(self._initial_qpos)
         self._clear(torch.ones(num_envs, dtype=torch.bool, device=device))
-        self._refresh()
+        self._update_motion()
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class MujocoWarpSimulator:
     def _record(self) -> None:
         """Record what is computed, without computing it."""
         self._step_graph = self._capture(self._compute_step)
-        self._refresh_graph = self._capture(self._compute_motion)
+        self._motion_graph = self._capture(self._compute_motion)
         if self._derived:
             self._constants_graph = self._capture(self._compute_constants)
         self._is_recorded = True
@@ -138,10 +138,10 @@ class MujocoWarpSimulator:
         mjw.sensor_pos(self._model, self._data)
         mjw.sensor_vel(self._model, self._data)
 
-    def _refresh(self) -> None:
-        """Bring ``state`` up to date, contact forces aside."""
-        self._replay(self._refresh_graph)
-        self._shown.update_motion(self._qpos, self._qvel)
+    def _update_motion(self) -> None:
+        """Update all of ``state`` but the contact forces."""
+        self._replay(self._motion_graph)
+        self._state_map.update_motion(self._qpos, self._qvel)
 
     # --- physics of its own for each environment ----------------------------------------------------------------------
 
@@ -195,28 +195,28 @@ class MujocoWarpSimulator:
 
     def step(self, dof_targets: Tensor) -> None:
         """See ``Simulator.step``."""
-        self._ctrl.copy_(self._shown.ctrl(dof_targets))
+        self._ctrl.copy_(self._state_map.ctrl(dof_targets))
         self._replay(self._step_graph)
-        self._shown.update_motion(self._qpos, self._qvel)
-        self._shown.update_contacts()
+        self._state_map.update_motion(self._qpos, self._qvel)
+        self._state_map.update_contacts()
         if not self._has_warned:
             self._warn_of_overflow()
 
     def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
         """See ``Simulator.reset``; never waits for the GPU."""
-        shown, rows = self._shown, mask[:, None]
+        state_map, rows = self._state_map, mask[:, None]
         for columns, values in (
-            (shown.qpos_columns, dof_pos),
-            (shown.object_qpos_columns, shown.object_qpos(object_pose)),
+            (state_map.qpos_columns, dof_pos),
+            (state_map.object_qpos_columns, state_map.object_qpos(object_pose)),
         ):
             self._qpos[:, columns] = torch.where(rows, values, self._qpos[:, columns])
-        self._ctrl.copy_(torch.where(rows, dof_pos[:, shown.dof_of_actuator], self._ctrl))
+        self._ctrl.copy_(torch.where(rows, dof_pos[:, state_map.dof_of_actuator], self._ctrl))
         self._clear(mask)
-        self._refresh()
+        self._update_motion()
 
     def _clear(self, mask: Tensor) -> None:
         """Leave nothing of the past where ``mask`` is true."""
-        for tensor in (self._qvel, self._warm_start, self._shown.contacts):
+        for tensor in (self._qvel, self._warm_start, self._state_map.contacts):
             tensor.masked_fill_(mask[:, None], 0.0)
 
     def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
@@ -241,7 +241,7 @@ class MujocoWarpSimulator:
         self._write_physics(self._physics.load_state_dict(state), everywhere)
         for name, tensor in memory.items():
             tensor.copy_(state[name])
-        self._refresh()
+        self._update_motion()
 
     def _memory(self) -> dict[str, Tensor]:
         return {
@@ -249,7 +249,7 @@ class MujocoWarpSimulator:
             "qvel": self._qvel,
             "ctrl": self._ctrl,
             "qacc_warmstart": self._warm_start,
-            "contacts": self._shown.contacts,
+            "contacts": self._state_map.contacts,
         }
 
     def close(self) -> None:

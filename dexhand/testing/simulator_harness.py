@@ -1,4 +1,4 @@
-"""What the clauses of the simulator's suite share."""
+"""The base class and the helpers of the simulator suite's clauses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,7 +113,7 @@ def mask_of(sim: Simulator, *envs: int) -> Tensor:
 
 
 def steps_in(sim: Simulator, seconds: float) -> int:
-    """How many control steps come closest to ``seconds``."""
+    """Number of control steps that comes closest to ``seconds``, at least 1."""
     return max(1, round(seconds / sim.control_dt))
 
 
@@ -130,7 +130,7 @@ def play(sim: Simulator, targets: Tensor) -> Snapshot:
 
 
 def rough_start(sim: Simulator, steps: int = 12) -> None:
-    """Bring the simulator into a lively state: fingers on the ground, boxes in the air, everything moving."""
+    """Bring the simulator into a state with fingers on the ground, boxes in the air and everything moving."""
     put(sim, pointing_down(sim, depth=-0.015), boxes_at(sim, height=0.3))
     play(sim, random_targets(sim, steps, seed=1))
 

@@ -240,7 +240,7 @@ class ContactClauses(SimulatorHarness):
                 )
 
     def _fall(self, sim: Simulator) -> tuple[Tensor, float]:
-        """Let boxes fall for about 0.2 s; returns where they began and the exact time."""
+        """Let boxes fall for about 0.2 s; returns their starting positions and the exact time."""
         put(sim, pointing_down(sim, depth=-0.3), boxes_at(sim, height=0.5))
         start = sim.state.object_pos.clone()
         steps = steps_in(sim, 0.2)
@@ -257,7 +257,7 @@ def _reaching(sim: Simulator) -> list[tuple[Snapshot, Snapshot]]:
 
 
 def _reach(sim: Simulator, base: tuple[float, ...], bend: float) -> Tensor:
-    """Joint targets (N, D): these base joints, and all finger joints that can bend by 1 rad bent."""
+    """Joint targets (N, D): the base joints at ``base``, fingers that can bend by 1 rad at ``bend``, others at 0."""
     targets = torch.where(reference_of(sim.scene.hand).dof_limits[:, 1] > 1.0, bend, 0.0)
     targets[: len(base)] = torch.tensor(base)
     return targets.to(sim.device).repeat(sim.num_envs, 1)

@@ -84,15 +84,15 @@ class HandPositionIgnored(MockSimulator):
 
 @found_by("zero_pose_has_the_hand_at_its_position", "forward_kinematics_match_the_reference")
 class RealPartFirst(MockSimulator):
-    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
-        super()._show_bodies(replace(poses, quat=poses.quat.roll(1, dims=-1)), mask)
+    def _update_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+        super()._update_bodies(replace(poses, quat=poses.quat.roll(1, dims=-1)), mask)
 
 
 @found_by("forward_kinematics_match_the_reference")
 class BodiesInFileOrder(MockSimulator):
-    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+    def _update_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
         self._tracked = self._tracked.sort().values
-        super()._show_bodies(poses, mask)
+        super()._update_bodies(poses, mask)
 
 
 @found_by("forward_kinematics_match_the_reference")
@@ -162,8 +162,8 @@ class ClampsInPlace(MockSimulator):
 
 @found_by("quaternions_are_unit_length")
 class GrowingQuaternions(MockSimulator):
-    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
-        super()._show_bodies(replace(poses, quat=poses.quat * 1.0001), mask)
+    def _update_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+        super()._update_bodies(replace(poses, quat=poses.quat * 1.0001), mask)
 
 
 @found_by("dof_velocities_match_finite_differences")
@@ -175,15 +175,15 @@ class BackwardJointVelocities(MockSimulator):
 
 @found_by("body_linear_velocities_match_finite_differences")
 class BackwardBodyVelocities(MockSimulator):
-    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
-        super()._show_bodies(replace(poses, linvel=-poses.linvel), mask)
+    def _update_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+        super()._update_bodies(replace(poses, linvel=-poses.linvel), mask)
 
 
 @found_by("body_angular_velocities_match_finite_differences")
 class AngularVelocityInBodyFrame(MockSimulator):
-    def _show_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
+    def _update_bodies(self, poses: BodyPoses, mask: Tensor) -> None:
         angvel = quat.rotate(quat.conjugate(poses.quat), poses.angvel)
-        super()._show_bodies(replace(poses, angvel=angvel), mask)
+        super()._update_bodies(replace(poses, angvel=angvel), mask)
 
 
 @found_by("object_velocities_match_finite_differences", "resting_boxes_stay_where_they_are")
@@ -212,8 +212,8 @@ class UnclampedTargets(MockSimulator):
         self._asked = dof_targets
         super().step(dof_targets)
 
-    def _follow(self, targets: Tensor, seconds: float) -> None:
-        super()._follow(self._asked, seconds)
+    def _move_joints(self, targets: Tensor, seconds: float) -> None:
+        super()._move_joints(self._asked, seconds)
 
 
 @found_by("each_target_moves_its_own_joint")

@@ -1,4 +1,4 @@
-"""The simulators with hands other than the right one: the whole contract."""
+"""The simulators with hands other than the right one: the clauses of the contract in which the hand matters."""
 
 from pathlib import Path
 
@@ -8,12 +8,17 @@ from dexhand.hands.spec import load_hand
 from dexhand.mock.simulator import MockSimulator
 from dexhand.sim.mujoco import MujocoSimulator
 from dexhand.testing.scenes import RIGHT_PINCH, Pinch
-from dexhand.testing.simulator import SimulatorConformance
+from dexhand.testing.simulator_motion import ContactClauses, MotionClauses
+from dexhand.testing.simulator_state import ResetClauses, StateClauses
 
 FOUR_FINGER = Path(__file__).parents[2] / "hands" / "four_finger"
 
 
-class TestLeftHand(SimulatorConformance):
+class HandClauses(StateClauses, ResetClauses, MotionClauses, ContactClauses):
+    """All but what a hand cannot change: repeating, saving, varying the physics, drawing."""
+
+
+class TestLeftHand(HandClauses):
     hand = load_hand("dexhand021_left")
     pinch = RIGHT_PINCH.mirrored()
 
@@ -21,7 +26,7 @@ class TestLeftHand(SimulatorConformance):
         return MujocoSimulator(scene, num_envs, SimConfig(), control_decimation=2)
 
 
-class TestFourFingersOnTheMock(SimulatorConformance):
+class TestFourFingersOnTheMock(HandClauses):
     hand = load_hand(str(FOUR_FINGER))
     pinch = Pinch(
         base={"move_z": -0.391},
