@@ -356,7 +356,7 @@ class VecEnv(Protocol):
         """Draw one environment. See ``Simulator.render``."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Simulation, task memory, episode counters and random state, copied."""
+        """The state of simulation and task, episode counters and random state, copied."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly where ``state_dict()`` was taken: the same actions give the same bits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from dexhand.core import quaternions
@@ -33,12 +34,7 @@ def buffer(size: int | Callable[[HandSpec], int] | None = None, dtype: str = "fl
     return declared
 
 
-def _num_controls(hand: HandSpec) -> int:
-    return hand.num_controls
-
-
-def _num_fingers(hand: HandSpec) -> int:
-    return hand.num_fingers
+_NUM_CONTROLS, _NUM_FINGERS = attrgetter("num_controls"), attrgetter("num_fingers")
 
 
 @dataclass
@@ -48,15 +44,15 @@ class TaskState:
     C = number of controls, D = number of joints, K = number of fingers.
     """
 
-    actions: Tensor = buffer(_num_controls)
+    actions: Tensor = buffer(_NUM_CONTROLS)
     """The action just executed; 0 where the policy has no control. Shape (N, C)."""
-    targets: Tensor = buffer(_num_controls)
+    targets: Tensor = buffer(_NUM_CONTROLS)
     """Control targets, m or rad. Shape (N, C)."""
-    scripted_targets: Tensor = buffer(_num_controls)
+    scripted_targets: Tensor = buffer(_NUM_CONTROLS)
     """Control targets that the task itself sets next, for what the policy does not control. Shape (N, C)."""
     steps: Tensor = buffer(dtype="int64")
     """Control steps of the episode so far. Shape (N,)."""
-    contact_steps: Tensor = buffer(_num_fingers)
+    contact_steps: Tensor = buffer(_NUM_FINGERS)
     """Control steps of unbroken contact. Shape (N, K)."""
     finger_vel: Tensor = buffer(lambda hand: len(hand.finger_joints))
     """Finger joint velocities one control step ago, rad/s. Shape (N, D - 6)."""
@@ -64,7 +60,7 @@ class TaskState:
     """Wrist velocity one control step ago, m/s. Shape (N, 3)."""
     hand_angvel: Tensor = buffer(3)
     """Wrist angular velocity one control step ago, rad/s. Shape (N, 3)."""
-    touching: Tensor = buffer(_num_fingers, dtype="bool")
+    touching: Tensor = buffer(_NUM_FINGERS, dtype="bool")
     """Which contact bodies touched something one control step ago. Shape (N, K)."""
 
     @classmethod

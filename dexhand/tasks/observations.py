@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from dexhand.core import quaternions
@@ -19,8 +20,7 @@ else:
     torch = lazy_module("torch")
 
 
-def _base_joints(hand: HandSpec) -> int:
-    return hand.num_base
+_BASE_JOINTS, _CONTROLS, _FINGERS = attrgetter("num_base"), attrgetter("num_controls"), attrgetter("num_fingers")
 
 
 def _finger_controls(hand: HandSpec) -> int:
@@ -31,16 +31,8 @@ def _finger_joints(hand: HandSpec) -> int:
     return len(hand.finger_joints)
 
 
-def _fingers(hand: HandSpec) -> int:
-    return hand.num_fingers
-
-
 def _finger_poses(hand: HandSpec) -> int:
     return 7 * hand.num_fingers
-
-
-def _controls(hand: HandSpec) -> int:
-    return hand.num_controls
 
 
 class HandObservations:
@@ -53,17 +45,17 @@ class HandObservations:
 
     # --- joints, m and rad
 
-    @observation(_base_joints)
+    @observation(_BASE_JOINTS)
     def base_dof_pos(self, state: HandState) -> Tensor:
         """Positions of the base joints."""
         return state.base_pos
 
-    @observation(_base_joints)
+    @observation(_BASE_JOINTS)
     def base_dof_vel(self, state: HandState) -> Tensor:
         """Velocities of the base joints."""
         return state.base_vel
 
-    @observation(_base_joints)
+    @observation(_BASE_JOINTS)
     def base_dof_target(self, state: HandState) -> Tensor:
         """Commanded positions of the base joints."""
         return state.buffers.targets[:, : self.hand.num_base]
@@ -118,34 +110,34 @@ class HandObservations:
         """Net contact force of each contact body, N."""
         return state.sim.contact_force.flatten(1)
 
-    @observation(_fingers)
+    @observation(_FINGERS)
     def contact_force_magnitude(self, state: HandState) -> Tensor:
         """Magnitude of each contact force, N."""
         return state.contact_magnitude
 
-    @observation(_fingers)
+    @observation(_FINGERS)
     def contact_binary(self, state: HandState) -> Tensor:
         """1 where a contact force is above the threshold, else 0."""
         return state.in_contact.float()
 
-    @observation(_fingers)
+    @observation(_FINGERS)
     def contact_duration(self, state: HandState) -> Tensor:
         """Seconds of unbroken contact."""
         return state.buffers.contact_steps * self.control_dt
 
     # --- actions
 
-    @observation(_controls)
+    @observation(_CONTROLS)
     def prev_actions(self, state: HandState) -> Tensor:
         """The action just executed."""
         return state.buffers.actions
 
-    @observation(_controls)
+    @observation(_CONTROLS)
     def active_prev_targets(self, state: HandState) -> Tensor:
         """Control targets of the step just executed."""
         return state.buffers.targets
 
-    @observation(_controls)
+    @observation(_CONTROLS)
     def active_rule_targets(self, state: HandState) -> Tensor:
         """Control targets that the task itself sets next."""
         return state.buffers.scripted_targets

@@ -75,7 +75,7 @@ def observation(size: Size, *, privileged: bool = False) -> Callable[[Method], M
 
 
 def reward(weight: float = 0.0) -> Callable[[Method], Method]:
-    """Declare a reward term with its default weight; 0 = not counted unless the configuration says so."""
+    """Declare a reward term with its default weight; 0 = not counted."""
     return lambda method: _declared(method, Reward(_help_of(method), weight))
 
 

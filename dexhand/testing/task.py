@@ -174,7 +174,7 @@ class ShapeClauses(TaskHarness):
 
 
 class PurityClauses(TaskHarness):
-    """A task judges; it changes nothing but its own memory."""
+    """A task changes nothing but its own state."""
 
     def test_actions_and_states_are_not_written_to(self) -> None:
         """Neither the caller's actions nor the simulator's state."""
@@ -202,7 +202,7 @@ class PurityClauses(TaskHarness):
             assert not changed, f"observe changed the task's state, at {changed[0]}."
 
     def test_what_it_returned_does_not_change(self) -> None:
-        """Later steps work on other memory."""
+        """Later steps leave earlier results as they were."""
         with self.parts() as (task, simulator):
             row, *later = self.actions(task).to(simulator.device)
             targets = task.dof_targets(row)
@@ -301,7 +301,7 @@ class EpisodeClauses(TaskHarness):
             different = _differing(first, play(other_task, other_simulator, actions[5:]), others)
             assert not different, f"A new episode in environment 1 changed {different[0]} of environments {others}."
 
-    def test_a_new_episode_remembers_nothing(self) -> None:
+    def test_a_new_episode_does_not_depend_on_the_one_before(self) -> None:
         """What came before it does not matter."""
         with self.parts(seed=3) as (fresh, simulator):
             actions = self.actions(fresh)

@@ -249,7 +249,7 @@ class ResetsEverywhere(MockTask):
         self._targets = state.dof_pos.clone()
 
 
-@found_by("a_new_episode_remembers_nothing")
+@found_by("a_new_episode_does_not_depend_on_the_one_before")
 class KeepsItsTargets(MockTask):
     """Where the episode before left them."""
 

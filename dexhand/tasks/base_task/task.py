@@ -94,7 +94,7 @@ class BaseTaskConfig:
 
 
 class BaseTask(HandObservations, HandRewards):
-    """``Task`` on tensors alone. A task built on it declares terms, and says what it keeps and where objects lie."""
+    """``Task`` on tensors alone. A task built on it declares terms, buffers and objects."""
 
     config: BaseTaskConfig
     config_class: ClassVar[type[BaseTaskConfig]] = BaseTaskConfig

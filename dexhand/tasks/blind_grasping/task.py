@@ -29,7 +29,7 @@ MOST_CLOSED = pi / 6
 
 @dataclass
 class BlindGraspingBoxConfig(BoxConfig):
-    """The cube lies on the ground, turned anyhow."""
+    """The cube lies on the ground, turned by any angle."""
 
     yaw_range: float = option(3.14159265, "largest turn about the vertical when an episode begins", unit="rad", low=0)
 

@@ -1,6 +1,8 @@
 """BlindGrasping and BoxGrasping against states made by hand."""
 
 import math
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from torch import Tensor
 from dexhand.config.errors import ConfigError
 from dexhand.core.interfaces import SimState, StepResult
 from dexhand.tasks import TASKS, BaseTask
+from dexhand.tasks.blind_grasping.task import BlindGrasping
 from dexhand.tasks.terms import Observation, terms_of
 
 NAMES = ("BlindGrasping", "BoxGrasping")
@@ -331,6 +334,23 @@ class TestRewards:
         assert terms(made, play(made, touch(lifted(scene(), 0.3), 0, 1), 50))["grasp_duration"] == pytest.approx(5.0)
 
 
+def test_a_term_that_needs_more_of_the_hand_names_it() -> None:
+    """The weight, the hand and what its spec lacks; without the term the hand will do."""
+    for weight in (0.3, 0.0):
+        overrides = ["task=BlindGrasping", f"task.reward_weights.s1_thumb_rotation={weight}"]
+        made = BlindGrasping(
+            composed(*overrides).task,
+            hand=replace(HAND, thumb_opposition=None),
+            num_envs=1,
+            device=torch.device("cpu"),
+            control_dt=0.02,
+            dof_limits=limits(),
+        )
+        message = r"s1_thumb_rotation=0.3: env.hand=dexhand021_right has no thumb_opposition"
+        with pytest.raises(ValueError, match=message) if weight else nullcontext():
+            made.check_terms(scene())
+
+
 class TestReset:
     def poses(self, name: str) -> "tuple[Tensor, Tensor]":
         """Joints and boxes of 400 episodes."""
@@ -350,7 +370,7 @@ class TestReset:
         assert torch.equal(column["r_f_joint2_3"], column["r_f_joint2_4"])
         assert not column["r_f_joint3_1"].any()
 
-    def test_the_box_lies_within_two_centimetres_turned_anyhow(self) -> None:
+    def test_the_box_lies_within_two_centimetres_turned_by_any_angle(self) -> None:
         """BlindGrasping: 2 mm above the ground, any yaw."""
         _, box = self.poses("BlindGrasping")
         assert 0.018 < float(box[:, :2].abs().max()) <= 0.02

@@ -1,0 +1,74 @@
+"""Terms are declared once, where they are computed."""
+
+from pathlib import Path
+
+import pytest
+from composed import composed
+from torch import Tensor
+
+from dexhand.app.build import build_env
+from dexhand.tasks import TASKS, BaseTask, HandState, failure, reward
+from dexhand.tasks.terms import Failure, Reward, config_class_of, terms_of
+
+FOUR_FINGER = Path(__file__).parents[2] / "hands" / "four_finger"
+
+
+class Derived(BaseTask):
+    """Adds a term and overrides one."""
+
+    @reward(weight=0.5)
+    def low_wrist(self, state: HandState) -> Tensor:
+        """Depth of the wrist.
+
+        Below zero, metres.
+        """
+        return -state.hand_pos[:, 2]
+
+    def object_height(self, state: HandState) -> Tensor:
+        """No declaration of its own."""
+        return state.hand_pos[:, 2]
+
+
+def test_terms_are_inherited_in_the_order_of_their_declaration() -> None:
+    """The base's first; an overridden method keeps its place and its declaration."""
+    inherited, terms = terms_of(BaseTask, Reward), terms_of(Derived, Reward)
+    assert list(terms) == [*inherited, "low_wrist"]
+    assert terms["object_height"] == inherited["object_height"]
+
+
+def test_the_configuration_has_a_weight_for_each_reward() -> None:
+    """With the default of the declaration; the first line of the docstring is its help."""
+    weights = config_class_of(Derived)().reward_weights
+    assert weights.low_wrist == 0.5
+    assert weights.alive == 0.0
+    assert terms_of(Derived, Reward)["low_wrist"].help == "depth of the wrist"
+
+
+def test_a_term_without_a_docstring_is_refused() -> None:
+    """Its first line is the help."""
+    with pytest.raises(TypeError, match="nameless is declared as a term without a docstring"):
+
+        @failure()
+        def nameless(self: BaseTask, state: HandState) -> Tensor:
+            return state.hand_pos[:, 2] < 0.0
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_every_criterion_of_a_task_ends_its_episodes_unless_some_are_chosen(task: str) -> None:
+    """An empty list means all."""
+    env = build_env(composed(f"task={task}", "sim.backend=mock", "numEnvs=1"))
+    failures = [name.removeprefix("failure:") for name in env.outcome_names if name.startswith("failure:")]
+    assert failures == list(terms_of(TASKS[task], Failure))
+    chosen = composed(f"task={task}", "sim.backend=mock", "numEnvs=1", "task.active_failure_criteria=[hitting_ground]")
+    assert "failure:hitting_ground" in build_env(chosen).outcome_names
+    assert len([name for name in build_env(chosen).outcome_names if name.startswith("failure:")]) == 1
+
+
+@pytest.mark.parametrize("task", ["BaseTask", "BoxGrasping"])
+def test_sizes_follow_from_the_hand(task: str) -> None:
+    """A hand with four fingers has fewer pads, pairs of pads, joints and controls."""
+    words = [f"task={task}", f"env.hand={FOUR_FINGER}", "sim.backend=mock", "numEnvs=2"]
+    env = build_env(composed(*words))
+    ours = build_env(composed(f"task={task}", "sim.backend=mock", "numEnvs=2"))
+    assert env.reset()[0].shape == (2, env.single_observation_space.shape[0])
+    assert env.single_observation_space.shape[0] < ours.single_observation_space.shape[0]
