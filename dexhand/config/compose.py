@@ -209,6 +209,7 @@ def _fill_in(config: Config) -> None:
         ppo.minibatch_size = batch // 4 if batch % 4 == 0 else batch
     # the run may be continued from another folder
     config.task.module = None if config.task.module is None else settled(config.task.module)
+    config.sim.backend = settled(config.sim.backend)
     env.factory = None if env.factory is None else settled(env.factory)
     train.algorithm, train.sinks = settled(train.algorithm), [settled(sink) for sink in train.sinks]
     if env.hand not in known_hands():

@@ -67,7 +67,10 @@ class IsaacGymConfig:
 class SimConfig:
     """The physics."""
 
-    backend: str = option("auto", "simulator; auto = the best one that this machine has", choices=BACKENDS)
+    backend: str = option(
+        "auto",
+        f"simulator: {', '.join(BACKENDS)} (auto = the best one that this machine has), or my_sim.py:MySimulator",
+    )
     dt: float = option(0.005, "simulated time per physics call", unit="s", above=0, high=0.1)
     substeps: int | None = option(
         None, "solver steps per physics call; null = what the physics preset says for the simulator", low=1

@@ -8,7 +8,7 @@ from typing import Any
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
 from dexhand.config.plugins import check_plugin_name
-from dexhand.config.schema import ALGORITHMS, SINKS, Config
+from dexhand.config.schema import ALGORITHMS, BACKENDS, SINKS, Config
 from dexhand.hands.spec import HandError, load_hand
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -30,6 +30,7 @@ def validate(config: Config) -> None:
 
 
 def _check_plugins(config: Config) -> None:
+    check_plugin_name("sim.backend", config.sim.backend, BACKENDS)
     check_plugin_name("train.algorithm", config.train.algorithm, ALGORITHMS)
     for sink in config.train.sinks:
         check_plugin_name("train.sinks", sink, SINKS)

@@ -51,8 +51,15 @@ def build_task_env(config: Config) -> TaskEnv:
 
 
 def build_simulator(config: Config, scene: Scene) -> Simulator:
-    """The simulator alone."""
-    return _SIMULATORS[backend_of(config)](config, scene)
+    """The simulator alone. Raises ``ConfigError``, and ``ValueError`` where the scene cannot be simulated."""
+    backend = backend_of(config)
+    if backend in _SIMULATORS:
+        return _SIMULATORS[backend](config, scene)
+    control_dt, device = config.sim.dt * config.env.controlDecimation, device_of(config)
+    own: Simulator = make(
+        "sim.backend", backend, Simulator, scene, _num_envs(config), control_dt=control_dt, device=device
+    )
+    return own
 
 
 def build_hand(config: Config) -> HandSpec:

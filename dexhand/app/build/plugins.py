@@ -1,5 +1,7 @@
-"""Parts of the user's own: what the code that ``env.factory``, ``train.algorithm`` and ``train.sinks`` name makes.
+"""Parts of the user's own: what the code that ``sim.backend``, ``env.factory``, ``train.algorithm`` and
+``train.sinks`` name makes.
 
+``sim.backend`` is called as ``simulator(scene, num_envs, control_dt=..., device=...)`` and returns a ``Simulator``.
 ``env.factory`` is called as ``factory(num_envs=..., device=..., seed=...)`` and returns a ``VecEnv``.
 ``train.algorithm`` is an ``AlgorithmClass``. A sink is called with the run's folder and returns a ``MetricSink``; one
 that has the method of ``HardExampleSink`` too is given the worst episodes.
@@ -11,11 +13,13 @@ from typing import Any
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.plugins import load_plugin
-from dexhand.config.schema import ALGORITHMS, SINKS, Config
+from dexhand.config.schema import ALGORITHMS, BACKENDS, SINKS, Config
 
 
 def load_plugins(config: Config) -> None:
     """Import all code that ``config`` names. Raises ``ConfigError``."""
+    if config.sim.backend not in BACKENDS:
+        load_plugin("sim.backend", config.sim.backend)
     if config.env.factory is not None:
         load_plugin("env.factory", config.env.factory)
     if config.train.algorithm not in ALGORITHMS:
