@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dexhand.config.errors import ConfigError, did_you_mean
+from dexhand.config.plugins import check_plugin_name
 from dexhand.config.schema import Config
 from dexhand.tasks import TASKS
 from dexhand.tasks.terms import config_class_of
@@ -29,11 +30,14 @@ class Key:
     low: Any
     high: Any
     above: Any
+    plugin: bool
+    """The value may name code of the user's own."""
 
     def allowed(self) -> str:
         """Type, choices and range in words."""
         if self.choices and not self.is_list:
-            return "one of " + ", ".join(str(choice) for choice in self.choices)
+            own = ", or package.module:Name" if self.plugin else ""
+            return "one of " + ", ".join(str(choice) for choice in self.choices) + own
         words = _type_name(self.type)
         if self.low is not None and self.high is not None:
             words += f" from {self.low} to {self.high}"
@@ -61,7 +65,9 @@ class Key:
     def check(self, value: Any) -> None:
         """Raise ``ConfigError`` where a value of the right type is none of the choices or out of range."""
         for element in value if self.is_list else [value]:
-            if self.choices is not None and element is not None and element not in self.choices:
+            if self.plugin and element is not None:
+                check_plugin_name(self.name, element, self.choices or ())
+            elif self.choices is not None and element is not None and element not in self.choices:
                 choices = [str(choice) for choice in self.choices]
                 raise ConfigError(
                     f"{self.name}={element} is unknown. Known: {', '.join(choices) or 'none'}."

@@ -69,7 +69,10 @@ class SimConfig:
 
     backend: str = option(
         "auto",
-        f"simulator: {', '.join(BACKENDS)} (auto = the best one that this machine has), or my_sim.py:MySimulator",
+        "simulator; auto = the best one that this machine has; or file.py:Name, called with scene, num_envs, "
+        "control_dt and device",
+        choices=BACKENDS,
+        plugin=True,
     )
     dt: float = option(0.005, "simulated time per physics call", unit="s", above=0, high=0.1)
     substeps: int | None = option(
@@ -112,6 +115,7 @@ class EnvConfig:
         None,
         "environments of your own instead of a task's: package.module:Name or file.py:Name, called with num_envs, "
         "device and seed",
+        plugin=True,
     )
     device: str = option("auto", "where tensors live: auto, cpu, cuda or cuda:<index>")
     viewer: bool | None = option(
@@ -240,11 +244,15 @@ class TrainConfig:
     )
     sinks: list[str] = option(
         list(SINKS),
-        f"where metrics go: {', '.join(SINKS)}, or code of your own, which is called with the run folder",
+        "where metrics go; or file.py:Name, called with the run folder",
+        choices=SINKS,
+        plugin=True,
     )
     algorithm: str = option(
         "rl_games",
-        f"what learns: {', '.join(ALGORITHMS)}, package.module:Name or file.py:Name, called with env and config",
+        "what learns; or file.py:Name, called with env and config",
+        choices=ALGORITHMS,
+        plugin=True,
     )
     network: NetworkConfig = option(NetworkConfig, "the network")
     ppo: PpoConfig = option(PpoConfig, "the learner")

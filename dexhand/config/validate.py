@@ -7,8 +7,7 @@ from typing import Any
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
-from dexhand.config.plugins import check_plugin_name
-from dexhand.config.schema import ALGORITHMS, BACKENDS, SINKS, Config
+from dexhand.config.schema import Config
 from dexhand.hands.spec import HandError, load_hand
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -24,18 +23,8 @@ def validate(config: Config) -> None:
     task_schema: Any = type(config.task)
     for name, key in all_keys(task_schema).items():
         key.check(attrgetter(name)(config))
-    _check_plugins(config)
     _check_env(config)
     _check_train(config)
-
-
-def _check_plugins(config: Config) -> None:
-    check_plugin_name("sim.backend", config.sim.backend, BACKENDS)
-    check_plugin_name("train.algorithm", config.train.algorithm, ALGORITHMS)
-    for sink in config.train.sinks:
-        check_plugin_name("train.sinks", sink, SINKS)
-    if config.env.factory is not None:
-        check_plugin_name("env.factory", config.env.factory)
 
 
 def _check_env(config: Config) -> None:

@@ -14,9 +14,21 @@ def option(
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
+    plugin: bool = False,
 ) -> Any:
-    """A configuration key: ``low`` and ``high`` are inclusive bounds, ``above`` an exclusive lower one."""
-    metadata = {"help": help, "unit": unit, "choices": choices, "low": low, "high": high, "above": above}
+    """A configuration key: ``low`` and ``high`` are inclusive bounds, ``above`` an exclusive lower one.
+
+    With ``plugin`` the value is one of ``choices`` or names code of the user's own, ``path/to/file.py:Name``.
+    """
+    metadata = {
+        "help": help,
+        "unit": unit,
+        "choices": choices,
+        "low": low,
+        "high": high,
+        "above": above,
+        "plugin": plugin,
+    }
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: default.copy(), metadata=metadata)
     if isinstance(default, type):
