@@ -1,4 +1,4 @@
-"""Learners, environments and sinks of a user's own, as ``docs/plugins.md`` shows them."""
+"""Learners, environments, simulators and sinks of a user's own, as ``docs/plugins.md`` shows them."""
 
 import json
 import re
@@ -51,6 +51,18 @@ def test_an_environment_is_trained_continued_and_played(algorithm: list[str], mi
         played = run([*words, "testGamesNum=2", "numEnvs=2"], mine)
         assert played.returncode == 0, played.stderr
         assert "2 games" in played.stdout
+
+
+def test_a_task_is_trained_continued_and_played_on_a_simulator_of_ones_own(mine: Path) -> None:
+    """It is named once; the run remembers it."""
+    trained = run(["sim.backend=my_sim.py:WeakDrives", *SMALL, "maxIter=1"], mine)
+    assert trained.returncode == 0, trained.stderr
+    assert "at iteration 1" in run(["resume=latest", "maxIter=2"], mine).stdout
+    played = run(["test=true", "checkpoint=latest", "testGamesNum=1", "numEnvs=1"], mine)
+    assert "1 games" in played.stdout, played.stderr
+    mistaken = run(["sim.backend=my_sim.py:WeekDrives"], mine)
+    assert mistaken.returncode == 2
+    assert "Did you mean 'WeakDrives'?" in mistaken.stderr
 
 
 def test_a_newer_policy_of_a_learner_of_ones_own_is_reloaded(mine: Path) -> None:
