@@ -82,7 +82,7 @@ class MockEnv:
     # --- the optimum
 
     def optimal_return(self) -> float:
-        """The expected return of a policy that cannot be bettered; for the derivation see the class."""
+        """The expected return of the best possible policy; for the derivation see the class."""
         return 1.0
 
     def optimal_returns(self, first_observations: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ class MockEnv:
         self._started = state["started"]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to free."""
 
     # --- parts
 
@@ -179,7 +179,7 @@ class MockEnv:
         self._first_distance = torch.where(mask, _distance(self._position), self._first_distance)
 
     def _starts(self) -> Tensor:
-        """A start for every environment, whether it is used or not: environments share no luck. Shape (N, 2)."""
+        """Starts for all environments, whether used or not, so that none influences the others. Shape (N, 2)."""
         numbers = torch.rand(self.num_envs, 3, generator=self._generator, device=self.device)
         distance = REACH + FARTHEST_START * SPEED * (1.0 - numbers[:, 0])  # never REACH itself: rand is below 1
         along = (2.0 * numbers[:, 1] - 1.0) * distance

@@ -10,7 +10,7 @@ from dexhand.mock.env import SPEED
 
 
 class MockPolicy:
-    """Actions are ``observations @ weight.T + bias``, clamped to [-1, 1]; what it is made of is plain to see."""
+    """Actions are ``observations @ weight.T + bias``, clamped to [-1, 1]."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         """``weight`` (A, F) and ``bias`` (A,) are copied."""

@@ -1,7 +1,8 @@
 """The rl_games adapter.
 
-Its modules import rl_games, whose example networks call ``torch.compile`` at import. That loads torch's compiler, which
-nothing here uses, and takes about as long as torch itself; so rl_games is imported here, first, without it.
+rl_games's example networks call ``torch.compile`` when they are imported, and with them everything else of it. That
+loads torch's compiler, which nothing here uses, in about two seconds; ``TORCH_COMPILE_DISABLE`` does not prevent it. So
+rl_games is imported here, before any module of this package needs it, with ``torch.compile`` set aside meanwhile.
 """
 
 from collections.abc import Iterator
@@ -12,17 +13,17 @@ import torch
 
 
 @contextmanager
-def _nothing_is_compiled() -> Iterator[None]:
-    compile_, torch.compile = torch.compile, _as_it_is  # type: ignore[assignment]
+def _without_compile() -> Iterator[None]:
+    compile_, torch.compile = torch.compile, _identity  # type: ignore[assignment]
     try:
         yield
     finally:
         torch.compile = compile_
 
 
-def _as_it_is(function: Any, *_: Any, **__: Any) -> Any:
+def _identity(function: Any, *_: Any, **__: Any) -> Any:
     return function
 
 
-with _nothing_is_compiled():
+with _without_compile():
     import rl_games.common.env_configurations as _  # noqa: F401

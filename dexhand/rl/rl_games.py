@@ -306,7 +306,7 @@ class RlGamesPpo:
         return policy
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to free."""
 
 
 class _LatestScalars(dict[str, float]):

@@ -1,4 +1,4 @@
-"""What PPO thinks of each sample of a rollout, after it has learned from it."""
+"""The PPO loss of each sample of a rollout, after the update."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def sample_losses(agent: Any) -> Tensor:
     with the advantage A (normalised over the rollout, if ``normalize_advantage``), the ratio r of the action's
     probability now and when it was taken, the clip range e = ``e_clip``, the value V now, V_old at the time and the
     return R (normalised, if ``normalize_value``); without ``clip_value`` the second part is (V - R)^2. Schulman et al.,
-    "Proximal Policy Optimization Algorithms", 2017, equations 7 and 9. A central value, where there is one, says V.
+    "Proximal Policy Optimization Algorithms", 2017, equations 7 and 9. V is the central value's where there is one.
     Costs one forward pass, changes nothing.
     """
     critic = agent.central_value_net if agent.has_central_value else agent

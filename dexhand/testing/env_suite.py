@@ -24,7 +24,7 @@ class FixedNumber:
 
 
 class TestEnvironment(VecEnvConformance):
-    """A stranger's environment; what only dexhand's own trainings need may be missing."""
+    """The environment of ``--dexhand-env``; what only trainings need may be missing."""
 
     optional = tuple(OPTIONAL)
     factory: Callable[[int], Any]

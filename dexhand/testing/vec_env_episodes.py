@@ -80,7 +80,7 @@ class EpisodeClauses(VecEnvHarness):
             run(env, SEED, rows[: last - 1])
             state = copied(env.state_dict())
             for seed in range(1, 4):
-                env.load_state_dict(_with_other_luck(state, seed))
+                env.load_state_dict(_with_other_seed(state, seed))
                 again = [*base[:last], *play(env, rows[last - 1 : last])]
                 yield from _alike_to_the_end(base, again, range(env.num_envs))
         for seed, index in itertools.product(range(1, 4), range(env.num_envs)):
@@ -311,10 +311,10 @@ def _alike_to_the_end(
                 break
 
 
-def _with_other_luck(state: Any, seed: int) -> Any:
+def _with_other_seed(state: Any, seed: int) -> Any:
     """A copy in which every state of a torch generator is that of another seed."""
     if isinstance(state, dict):
-        return {key: _with_other_luck(value, seed) for key, value in state.items()}
+        return {key: _with_other_seed(value, seed) for key, value in state.items()}
     generator = torch.Generator().manual_seed(seed).get_state()
     is_generator = isinstance(state, Tensor) and state.dtype == torch.uint8 and state.shape == generator.shape
     return generator if is_generator else copied(state)

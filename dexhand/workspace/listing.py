@@ -17,7 +17,11 @@ from dexhand.workspace.links import LATEST, RunsView, began, is_running
 from dexhand.workspace.run_name import RunName
 from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
 
-_TASK_NAME = re.compile(r"^task:\n(?:  .*\n)*?  name: (\S+)$", re.MULTILINE)
+_SUBJECTS = (
+    re.compile(r"^env:\n(?:  .*\n)*?  factory: \S+:_*(\w+)$", re.MULTILINE),
+    re.compile(r"^task:\n(?:  .*\n)*?  name: (\S+)$", re.MULTILINE),
+)
+"""Of a configuration: what makes the environments, if that is the user's own, else the task."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +127,12 @@ def facts_of(run: FoundRun, now: float) -> Facts:
 
 
 def _task(path: Path) -> str | None:
-    """The task in the configuration, because a run may have been renamed."""
+    """What the configuration says was trained, because a run may have been renamed."""
     file = Run(path).config_file
     # a YAML library would take milliseconds a run; the file is written by one, in this form
-    found = _TASK_NAME.search(file.read_text(encoding="utf-8")) if file.is_file() else None
-    return found.group(1) if found else None
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    found = (subject.search(text) for subject in _SUBJECTS)
+    return next((match.group(1) for match in found if match), None)
 
 
 def _training_state(path: Path) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def policy_maker(config: Config) -> Callable[..., Policy]:
     if found is None:
         raise ConfigError(
             f"train.algorithm={name} lacks policy_from_state, so its checkpoints cannot be played. AlgorithmClass in "
-            "dexhand/core/interfaces.py tells what it is"
+            "dexhand/core/interfaces.py describes it"
         )
     maker: Callable[..., Policy] = found
     return maker

@@ -41,7 +41,7 @@ def make(key: str, spec: str, contract: type, *args: Any, optional: Sequence[str
     if missing:
         raise ConfigError(
             f"{key}={spec}: what it makes, a {type(made).__name__}, lacks {', '.join(missing)}. "
-            f"{contract.__name__} in dexhand/core/interfaces.py tells what they are"
+            f"{contract.__name__} in dexhand/core/interfaces.py describes them"
         )
     return made
 

@@ -88,10 +88,12 @@ class TestList:
         assert (fact["kind"], fact["games"], fact["mean_return"], fact["iterations"]) == ("test", 20, 41.5, None)
 
     def test_the_task_is_that_of_the_configuration(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Where a run is called otherwise."""
+        """Where a run is called otherwise; or the class that makes environments of one's own."""
         for day, task in enumerate(TASKS, start=1):
             begin(day, task="my-experiment").config_file.write_text(to_yaml(compose([f"task={task}"])))
-        assert [fact["task"] for fact in listed(capsys)] == [*reversed([*TASKS])]
+        factory = to_yaml(compose(["env.factory=my/own.py:MyEnv"]))
+        begin(9, task="my-experiment").config_file.write_text(factory)
+        assert [fact["task"] for fact in listed(capsys)] == ["MyEnv", *reversed([*TASKS])]
 
     def test_the_table(self, capsys: pytest.CaptureFixture[str]) -> None:
         """One line a run, the newest first, never cut off."""
