@@ -41,6 +41,8 @@ def training_folder(folder: Path, resume: bool) -> Iterator[dict[str, Any] | Non
         state = _newest(folder)
         if resume and state is None:
             raise SettingsError(f"--resume: there is no checkpoint in {folder}. Leave --resume out to begin")
+        if resume and state is not None and "epoch" not in state:
+            raise SettingsError(f"--resume: {folder} is of an earlier version. Leave --resume out to begin")
         if not resume and state is not None:
             _clear(folder)
         yield state if resume else None

@@ -7,7 +7,7 @@ import pytest
 from dexhand.checkpoints.store import CheckpointStore
 from dexhand.mock_training.training_folder import HARD_EXAMPLES, SUMMARIES, SettingsError, training_folder
 
-OURS = {"mock_training": {"seed": 0}, "iterations_done": 3}
+OURS = {"mock_training": {"seed": 0}, "epoch": 3}
 
 
 def test_what_an_earlier_mock_training_left_is_deleted(tmp_path: Path) -> None:
@@ -27,6 +27,15 @@ def test_a_training_goes_on_from_its_newest_checkpoint(tmp_path: Path) -> None:
     with training_folder(tmp_path, resume=True) as state:
         assert state == OURS
         assert (tmp_path / "latest.pth").is_file()
+
+
+def test_a_checkpoint_of_an_earlier_version_is_replaced_but_not_continued(tmp_path: Path) -> None:
+    """It lacks what every checkpoint holds now."""
+    CheckpointStore(tmp_path).save({"mock_training": {"seed": 0}, "iterations_done": 3}, iteration=3)
+    with pytest.raises(SettingsError, match="earlier version"), training_folder(tmp_path, resume=True):
+        pass
+    with training_folder(tmp_path, resume=False) as state:
+        assert state is None
 
 
 @pytest.mark.parametrize(
