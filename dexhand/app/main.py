@@ -53,11 +53,7 @@ class Workspaces(SavedConfigs):
 
     def to_resume(self, spec: str, runs_dir: str) -> Path:
         """See ``SavedConfigs.to_resume``."""
-        try:
-            run, _ = find_run(spec, Path(runs_dir))
-        except WorkspaceError as error:
-            raise ConfigError(str(error).replace("train.checkpoint=", "resume=", 1)) from None
-        return run.config_file
+        return _run_to_resume(spec, runs_dir)[0].config_file
 
     def behind(self, checkpoint: str, runs_dir: str) -> Path | None:
         """See ``SavedConfigs.behind``; what is wrong with ``checkpoint`` is said when it is played."""
@@ -101,7 +97,7 @@ def _train(invocation: Invocation, console: Console) -> int:
     config, checkpoint = invocation.config, None
     continued: Run | None = None
     if invocation.resume is not None:
-        continued, checkpoint = find_run(invocation.resume, Path(config.train.runsDir))
+        continued, checkpoint = _run_to_resume(invocation.resume, config.train.runsDir)
     elif config.train.checkpoint is not None:
         checkpoint = resolve_checkpoint(config.train.checkpoint, Path(config.train.runsDir))
     if invocation.dry_run:
@@ -111,6 +107,14 @@ def _train(invocation: Invocation, console: Console) -> int:
     from dexhand.app.train import train
 
     return train(invocation, checkpoint, continued, console)
+
+
+def _run_to_resume(spec: str, runs_dir: str) -> tuple[Run, Path]:
+    """The run that ``resume=`` names, and its checkpoint. Raises ``ConfigError``."""
+    try:
+        return find_run(spec, Path(runs_dir))
+    except WorkspaceError as error:
+        raise ConfigError(str(error).replace("train.checkpoint=", "resume=", 1)) from None
 
 
 def _describe(config: Config, verb: str, start: str, console: Console) -> None:

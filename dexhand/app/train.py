@@ -155,7 +155,7 @@ def _read(checkpoint: Path, config: Config, takes_all: bool) -> dict[str, Any]:
     except CheckpointError as error:
         raise ConfigError(f"train.checkpoint: {error}") from None
     if not takes_all:
-        _remark_on_other_meaning(config, checkpoint, state)
+        _warn_of_other_meaning(config, checkpoint, state)
         return state
     if "train_loop" not in state:
         raise ConfigError(
@@ -171,8 +171,8 @@ def _read(checkpoint: Path, config: Config, takes_all: bool) -> dict[str, Any]:
     return state
 
 
-def _remark_on_other_meaning(config: Config, checkpoint: Path, state: dict[str, Any]) -> None:
-    """Fine-tuning on another task is the user's good right, and worth a remark."""
+def _warn_of_other_meaning(config: Config, checkpoint: Path, state: dict[str, Any]) -> None:
+    """Warn where the weights were trained for another task, hand or network: fine-tuning may want that."""
     try:
         build.check_contract(config, checkpoint, state)
     except ConfigError as error:

@@ -80,8 +80,8 @@ class _Once(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, flags: argparse.Namespace, value: Any, option: str | None = None
     ) -> None:
-        first = getattr(flags, self.dest) or value
-        if first != value:
+        first = getattr(flags, self.dest)
+        if first not in (None, value):
             raise ConfigError(f"{self.dest}={first} and {self.dest}={value} exclude each other. Give one of them")
         setattr(flags, self.dest, value)
 
@@ -129,7 +129,8 @@ def _invocation(
 ) -> Invocation:
     overrides = read_overrides(words)
     if flags.resume is None:
-        composed = compose_with_warnings(overrides, flags.config or "config", flags.config_dir, saved.behind)
+        config = "config" if flags.config is None else flags.config
+        composed = compose_with_warnings(overrides, config, flags.config_dir, saved.behind)
     else:
         composed = _compose_to_resume(flags, overrides, saved)
     return Invocation(composed.config, flags.dry_run, tuple(argv), composed.warnings, flags.resume)

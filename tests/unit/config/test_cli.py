@@ -123,6 +123,7 @@ def test_a_run_of_another_task_does_not_go_on(tmp_path: Path) -> None:
         (["-cn"], "-cn/--config-name: expected one argument"),
         (["--config-dir", "/nowhere"], "no such folder"),
         (["--config-dir="], "no such folder"),
+        (["config="], "config=: there is no such file"),
         (["config=test", "-cn", "debug"], "config=test and config=debug"),
         (["resume=latest", "config=test"], "exclude each other"),
         (["resume=latest", "checkpoint=latest"], "train.checkpoint= cannot be given with it"),

@@ -297,6 +297,7 @@ class TestRefusals:
             ("env:\n  numEnvs: 3\n", ["mine.yaml", "lacks sim, task, train"]),
             ("defaults: [config, _self_]\nenv: null\n", ["mine.yaml", "lacks env"]),
             ("defaults: [config, nowhere]\n", ["mine.yaml", "nowhere"]),
+            ("defaults: [{override physics: fast}, _self_]\n", ["mine.yaml", "Could not override 'physics'"]),
             ("defaults: [config, _self_]\nsimulator:\n  dt: 1\n", ["mine.yaml", "there is no key simulator."]),
         ],
     )
