@@ -56,29 +56,21 @@ class Body:
 
 
 def read_hand(hand: HandSpec) -> tuple[Body, ...]:
-    """Read all bodies of the hand's MJCF; see ``read_bodies``. Raises ``ValueError`` where the hand lacks something."""
-    root = _parse(hand.asset)
+    """Read all bodies of the first tree in the hand's MJCF, parents before children.
+
+    Raises ``ValueError`` for a file that is no MJCF, lacks something of the hand, or uses elements that this reader
+    does not know.
+    """
+    try:
+        root = ET.parse(hand.asset).getroot()
+    except (OSError, ET.ParseError) as error:
+        raise ValueError(f"{hand.asset} is not a usable MJCF: {error}") from None
     hand.check_model(
         joints=(joint.get("name", "") for joint in root.iterfind("worldbody//joint")),
         bodies=(body.get("name", "") for body in root.iterfind("worldbody//body")),
         driven=(servo.get("joint", "") for servo in root.iterfind("actuator/position")),
     )
     return _Reader(root, hand.asset).bodies()
-
-
-def read_bodies(path: Path) -> tuple[Body, ...]:
-    """Read all bodies of the first tree in an MJCF, parents before children.
-
-    Raises ``ValueError`` for a file that is no MJCF or uses elements that this reader does not know.
-    """
-    return _Reader(_parse(path), path).bodies()
-
-
-def _parse(path: Path) -> ET.Element:
-    try:
-        return ET.parse(path).getroot()
-    except (OSError, ET.ParseError) as error:
-        raise ValueError(f"{path} is not a usable MJCF: {error}") from None
 
 
 class _Reader:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from dexhand.sim.hand_file import Joint, read_bodies, read_hand
+from dexhand.sim.hand_file import Joint, read_hand
 from dexhand.testing.scenes import RIGHT_HAND
 
 
 def joints_of(path: Path) -> dict[str, Joint]:
-    return {body.joint.name: body.joint for body in read_bodies(path) if body.joint}
+    return {body.joint.name: body.joint for body in read_hand(replace(RIGHT_HAND, asset=path)) if body.joint}
 
 
 def edited(tmp_path: Path, **edits: Any) -> Path:
@@ -85,10 +85,15 @@ def test_what_is_no_hand_is_refused(tmp_path: Path, text: str, words: str) -> No
 
 
 def test_two_joints_of_one_body_are_refused(tmp_path: Path) -> None:
+    """Here ARTz, moved up to the body of ARTy."""
     tree = ET.parse(RIGHT_HAND.asset)
-    body = tree.getroot().find(".//body[@name='ARTx_child']")
-    assert body is not None
-    ET.SubElement(body, "joint", name="second", limited="true")
+    upper, lower = (tree.getroot().find(f".//body[@name='{name}_child']") for name in ("ARTx", "ARTy"))
+    assert upper is not None
+    assert lower is not None
+    joint = lower.find("joint")
+    assert joint is not None
+    lower.remove(joint)
+    upper.append(joint)
     tree.write(tmp_path / "hand.xml")
     with pytest.raises(ValueError, match="ARTx_child has more than one joint"):
-        read_bodies(tmp_path / "hand.xml")
+        read_hand(replace(RIGHT_HAND, asset=tmp_path / "hand.xml"))
