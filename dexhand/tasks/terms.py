@@ -151,8 +151,10 @@ def _config_class_of(task: type) -> type:
     weights = _weights_class(task)
     members.append(("reward_weights", weights, option(weights, "weight of each reward term")))
     privileged = frozenset(name for name, term in observations.items() if term.privileged)
-    namespace = {"__module__": task.__module__, "privileged_observations": privileged}
-    return make_dataclass(f"{task.__name__}Config", members, bases=(own,), namespace=namespace)
+    namespace = {"privileged_observations": privileged}
+    config_class = make_dataclass(f"{task.__name__}Config", members, bases=(own,), namespace=namespace)
+    config_class.__module__ = task.__module__
+    return config_class
 
 
 def _with_choices(entry: Any, choices: dict[str, list[str]]) -> dict[str, Any]:
@@ -166,4 +168,6 @@ def _weights_class(task: type) -> type:
             members.append((name, float, option(term.weight, term.help)))
         elif isinstance(term, Ending):
             members.append((name, float, option(0.0, term.help, low=0)))
-    return make_dataclass(f"{task.__name__}RewardWeights", members, namespace={"__module__": task.__module__})
+    weights_class = make_dataclass(f"{task.__name__}RewardWeights", members)
+    weights_class.__module__ = task.__module__
+    return weights_class
