@@ -17,7 +17,7 @@ from dexhand.core.eval_loop import EvalLoop, LoadedPolicy
 from dexhand.core.interfaces import Clock, VecEnv
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
-from dexhand.sinks.console import GamesConsoleSink
+from dexhand.sinks.console import EvaluationConsoleSink
 from dexhand.workspace.checkpoint_names import CheckpointSource
 from dexhand.workspace.workspace import Run
 
@@ -26,9 +26,10 @@ log = logging.getLogger(__name__)
 
 @process_state_restored()
 def play(invocation: Invocation, source: CheckpointSource, console: Console) -> int:
-    """Play what ``source`` holds, now and later, until the games are done or a signal comes. Returns the exit code.
+    """Play what ``source`` holds, now and later, until all episodes are played or a signal comes.
 
-    Raises ``ConfigError`` where the first checkpoint cannot be played and no other is worth waiting for.
+    Returns the exit code. Raises ``ConfigError`` where the first checkpoint cannot be played and no other is worth
+    waiting for.
     """
     config, clock = invocation.config, SystemClock()
     build.check_machine(config)
@@ -88,10 +89,12 @@ def _play(
     train = invocation.config.train
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
     shows = train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
-    sinks = build.build_sinks(invocation.config, run, (lambda: GamesConsoleSink(console, clock)) if shows else None)
+    sinks = build.build_sinks(
+        invocation.config, run, (lambda: EvaluationConsoleSink(console, clock)) if shows else None
+    )
     report = Report(
         first,
-        games=train.testGamesNum,
+        episodes=train.testGamesNum,
         run=run,
         sinks=sinks,
         clock=clock,

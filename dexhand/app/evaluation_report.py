@@ -1,4 +1,4 @@
-"""What a test tells: games and running statistics, for each checkpoint that played, on the console and in files."""
+"""Results of an evaluation: episodes and statistics of each checkpoint, on the console and in files."""
 
 import json
 import logging
@@ -16,33 +16,33 @@ from dexhand.workspace.workspace import Run
 log = logging.getLogger(__name__)
 
 WINDOW = 100
-"""Running statistics are over so many newest games of the checkpoint that plays."""
-KEPT_GAMES = 1000
-"""An endless test keeps so many newest games in its results."""
+"""Running statistics cover this many of the current checkpoint's newest episodes."""
+KEPT_EPISODES = 1000
+"""The results of an endless test list this many of its newest episodes."""
 KEPT_CHECKPOINTS = 1000
-"""Results name so many newest checkpoints that played."""
+"""The results list this many of the newest checkpoints."""
 SCALARS_INTERVAL = 5.0
-"""Seconds between running statistics; the first of a checkpoint come with its first game."""
+"""Seconds between running statistics; those of a new checkpoint also appear with its first episode."""
 WRITE_INTERVAL = 30.0
-"""Seconds after which the results file is brought up to date."""
+"""Seconds between updates of the results file."""
 
 
 class Report:
-    """``EvalListener`` of one test. Its memory does not grow with the test's length."""
+    """``EvalListener`` of one test; its memory use does not grow with the length of the test."""
 
     def __init__(
         self,
         playing: LoadedPolicy,
         *,
-        games: int,
+        episodes: int,
         run: Run,
         sinks: Sequence[MetricSink],
         clock: Clock,
         say: Callable[[str], None],
     ) -> None:
-        """``games`` = 0 is a test without end, whose games are too many to be told one by one."""
+        """``episodes`` is how many are played; 0 = no limit, and then single episodes are not printed."""
         self._playing = playing
-        self._total = games
+        self._total = episodes
         self._run = run
         self._sinks = sinks
         self._clock = clock
@@ -50,7 +50,7 @@ class Report:
         self._all = Statistics()
         self._current = Statistics()
         self._past: deque[dict[str, Any]] = deque(maxlen=KEPT_CHECKPOINTS)
-        self._games: deque[Episode] = deque(maxlen=games or KEPT_GAMES)
+        self._episodes: deque[Episode] = deque(maxlen=episodes or KEPT_EPISODES)
         self._window: deque[Episode] = deque(maxlen=WINDOW)
         self._frames = self._last_frames = 0
         self._last_scalars = self._last_write = clock.monotonic()
@@ -58,7 +58,7 @@ class Report:
 
     @property
     def summary(self) -> Summary:
-        """Of all games so far."""
+        """Statistics of all episodes so far."""
         return self._all.summary()
 
     def on_step(self, frames_done: int) -> None:
@@ -70,16 +70,16 @@ class Report:
         if now - self._last_write >= WRITE_INTERVAL:
             self._write()
 
-    def on_episode(self, game: Episode) -> None:
+    def on_episode(self, episode: Episode) -> None:
         """See ``EvalListener.on_episode``."""
         for counted in (self._all, self._current):
-            counted.add(game)
-        self._games.append(game)
-        self._window.append(game)
+            counted.add(episode)
+        self._episodes.append(episode)
+        self._window.append(episode)
         if self._current.games == 1:
             self._running_scalars(self._clock.monotonic())
         if self._total:
-            self._say(_game_line(game, self._total))
+            self._say(_episode_line(episode, self._total))
 
     def on_reload(self, loaded: LoadedPolicy) -> None:
         """See ``EvalListener.on_reload``."""
@@ -92,7 +92,7 @@ class Report:
         self._write()
 
     def close(self) -> None:
-        """Say and write what there is at the end."""
+        """Print and write the final results and close the sinks."""
         self._running_scalars(self._clock.monotonic())
         self._finish_checkpoint()
         for sink in self._sinks:
@@ -104,7 +104,7 @@ class Report:
             log.info("Wrote %s", self._run.results_file)
 
     def _finish_checkpoint(self) -> None:
-        """The checkpoint that plays plays no more: its statistics are complete."""
+        """Report the current checkpoint, whose statistics are complete."""
         summary = self._current.summary()
         self._current = Statistics()
         self._window.clear()
@@ -152,7 +152,7 @@ class Report:
             "checkpoint": str(self._playing.path.resolve()),
             "summary": self.summary.to_dict(),
             "checkpoints": [*self._past, *current],
-            "games": [game.to_dict() for game in self._games],
+            "games": [episode.to_dict() for episode in self._episodes],
         }
         content = (json.dumps(results, indent=2) + "\n").encode()
         try:
@@ -166,24 +166,26 @@ class Report:
             self._cannot_write = False
 
 
-def _game_line(game: Episode, total: int) -> str:
+def _episode_line(episode: Episode, total: int) -> str:
     width = len(str(total))
     return (
-        f"game {game.number:{width}}/{total}  environment {game.env_id}  return {game.episode_return:9.2f}  "
-        f"length {game.length:4d}  {game.outcome}" + ("  mixed: another checkpoint began it" if game.mixed else "")
+        f"episode {episode.number:{width}}/{total}  environment {episode.env_id}  "
+        f"return {episode.episode_return:9.2f}  length {episode.length:4d}  {episode.outcome}"
+        + ("  mixed: it began under another checkpoint" if episode.mixed else "")
     )
 
 
 def _in_words(summary: Summary) -> str:
-    mixed = f" ({summary.mixed} of them mixed: another checkpoint began them)" if summary.mixed else ""
+    episodes = "1 episode" if summary.games == 1 else f"{summary.games} episodes"
+    mixed = f" ({summary.mixed} of them mixed: they began under another checkpoint)" if summary.mixed else ""
     return (
-        f"{summary.games} games{mixed}: return {summary.mean_return:.2f} +- {summary.std_return:.2f}, "
+        f"{episodes}{mixed}: return {summary.mean_return:.2f} +- {summary.std_return:.2f}, "
         f"length {summary.mean_length:.1f}, success rate {summary.success_rate:.0%}"
     )
 
 
 def _summary_lines(summary: Summary) -> list[str]:
     if summary.games == 0:
-        return ["No game was finished."]
+        return ["No episode was finished."]
     endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.outcomes.items()))
     return [_in_words(summary), f"ended by {endings}"]

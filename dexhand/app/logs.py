@@ -4,8 +4,10 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _NOISY = ("OpenGL", "filelock", "matplotlib", "PIL", "torch")
@@ -15,7 +17,7 @@ _NOISY = ("OpenGL", "filelock", "matplotlib", "PIL", "torch")
 class _ConsoleHandler(logging.Handler):
     """Prints through rich, which keeps a live display on the same console whole. Lines are not broken."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: "Console") -> None:
         super().__init__()
         self._console = console
 
@@ -25,7 +27,7 @@ class _ConsoleHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def logging_to_console(console: Console, level: str) -> Iterator[None]:
+def logging_to_console(console: "Console", level: str) -> Iterator[None]:
     """Show messages of ``level`` and above, and Python's own warnings, during the block.
 
     Handlers added meanwhile, as by ``log_to_file``, are closed at its end, and those from before are restored.

@@ -1,4 +1,4 @@
-"""From a command line to an exit code: train, test or describe. torch is imported once the command line is valid."""
+"""From a command line to an exit code: train, test or describe. Slow imports wait for a valid command line."""
 
 import atexit
 import gc
@@ -7,18 +7,18 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
-
-from rich.console import Console
+from typing import TYPE_CHECKING, NoReturn
 
 from dexhand.app.logs import logging_to_console
-from dexhand.app.sweep import run_jobs
 from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
 from dexhand.workspace.workspace import Run, WorkspaceError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,11 @@ def main(argv: Sequence[str]) -> int:
         if isinstance(request, Page):
             print(request.text, end="")  # noqa: T201
             return 0
-        return run_jobs(request) if isinstance(request, Sweep) else run(request)
+        if isinstance(request, Sweep):
+            from dexhand.app.sweep import run_jobs
+
+            return run_jobs(request)
+        return run(request)
     except (ConfigError, WorkspaceError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -68,6 +72,8 @@ class Workspaces(SavedConfigs):
 
 def run(invocation: Invocation) -> int:
     """Train, test or describe; returns the exit code. Raises ``ConfigError`` or ``WorkspaceError``."""
+    from rich.console import Console
+
     console = Console(highlight=False)
     is_leader = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, only the leader logs
     with logging_to_console(console, invocation.config.train.logLevel if is_leader else "error"):
@@ -76,15 +82,14 @@ def run(invocation: Invocation) -> int:
         return _test(invocation, console) if invocation.config.train.test else _train(invocation, console)
 
 
-def _test(invocation: Invocation, console: Console) -> int:
+def _test(invocation: Invocation, console: "Console") -> int:
     config = invocation.config
     if config.train.checkpoint is None:
         raise ConfigError("train.test=true needs train.checkpoint: latest, a run folder or a .pth file")
     source = find_source(config.train.checkpoint, Path(config.train.runsDir))
     if invocation.dry_run:
-        games = f"{config.train.testGamesNum} games" if config.train.testGamesNum else "games without end"
         found = source.checkpoints()
-        _describe(config, f"Test {games} of", str(found[0]) if found else f"{source}, which holds none yet", console)
+        _describe(config, "Test", str(found[0]) if found else f"{source}, which holds no checkpoint yet", console)
         return 0
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("train.test=true plays in one process. Start it without torchrun")
@@ -93,7 +98,7 @@ def _test(invocation: Invocation, console: Console) -> int:
     return play(invocation, source, console)
 
 
-def _train(invocation: Invocation, console: Console) -> int:
+def _train(invocation: Invocation, console: "Console") -> int:
     config, checkpoint = invocation.config, None
     continued: Run | None = None
     if invocation.resume is not None:
@@ -117,11 +122,17 @@ def _run_to_resume(spec: str, runs_dir: str) -> tuple[Run, Path]:
         raise ConfigError(str(error).replace("train.checkpoint=", "resume=", 1)) from None
 
 
-def _describe(config: Config, verb: str, start: str, console: Console) -> None:
+def _describe(config: Config, verb: str, start: str, console: "Console") -> None:
     """The plan of a dry run."""
-    limit = "" if config.train.test else f" up to iteration {config.train.maxIterations}"
+    episodes = config.train.testGamesNum
+    if not config.train.test:
+        limit = f"up to iteration {config.train.maxIterations}"
+    elif episodes == 0:
+        limit = "without end"
+    else:
+        limit = f"for {episodes} episode{'s' * (episodes > 1)}"
     for line in (
-        f"# {verb} {config.subject} in {config.env.numEnvs} environments{limit}",
+        f"# {verb} {config.subject} in {config.env.numEnvs} environments {limit}",
         f"# from {start}; nothing was started: dry run",
     ):
         console.print(line, markup=False, soft_wrap=True)

@@ -208,7 +208,7 @@ class TrainConfig:
     maxIterations: int = option(10000, "training stops after this many iterations in all", low=1)
     targetScore: float | None = option(None, "training stops when the mean return reaches this")
     test: bool = option(False, "play a checkpoint instead of training")
-    testGamesNum: int = option(100, "games to play in a test; 0 = until Ctrl-C or SIGTERM", low=0)
+    testGamesNum: int = option(100, "episodes to play in a test; 0 = until Ctrl-C or SIGTERM", low=0)
     reloadInterval: float = option(30.0, "a test looks for a newer checkpoint in this time; 0 = never", unit="s", low=0)
     reloadOn: str = option(
         "interval",

@@ -101,7 +101,7 @@ class ConsoleSink:
         self._lines.close()
 
 
-class GamesConsoleSink:
+class EvaluationConsoleSink:
     """``MetricSink`` that shows the results of the current policy; see ``dexhand.app.evaluation_report``."""
 
     def __init__(self, console: Console, clock: Clock) -> None:
@@ -109,7 +109,7 @@ class GamesConsoleSink:
         self._iteration = -1.0
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """See ``MetricSink.scalars``; what is said of one checkpoint as a whole is a line of its own elsewhere."""
+        """See ``MetricSink.scalars``; the summary of a whole checkpoint is printed elsewhere."""
         if "test/games" in values:
             is_new = values["test/iteration"] != self._iteration
             self._iteration = values["test/iteration"]
@@ -133,7 +133,7 @@ _TRAINING: Columns = (
     ("lr", "info/learning_rate", ".1e"),
 )
 _TESTING: Columns = (
-    ("games", "test/games", ",.0f"),
+    ("episodes", "test/games", ",.0f"),
     ("iteration", "test/iteration", ".0f"),
     ("return", "test/return", ".2f"),
     ("length", "test/length", ".0f"),

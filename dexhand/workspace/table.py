@@ -25,7 +25,7 @@ def print_table(runs: Sequence[FoundRun], facts: Sequence[Facts]) -> None:
         table.add_row(*(Text(cell) for cell in _cells(run, fact)))
     console.print(table)
     if any(fact.kind == "test" for fact in facts):
-        console.print("Of tests: games and mean return.", style="dim")
+        console.print("For tests: episodes and mean return.", style="dim")
     for fact in facts:
         if fact.problem is not None:
             console.print(f"?  {fact.problem}", style="yellow", markup=False, soft_wrap=True)
@@ -35,7 +35,7 @@ def _cells(run: FoundRun, fact: Facts) -> list[str]:
     missing = "" if fact.problem is None else "?"
     done, result = _count(fact.iterations, ""), _decimal(fact.best_return)
     if fact.iterations is None and fact.games is not None:
-        done, result = _count(fact.games, " game" if fact.games == 1 else " games"), _decimal(fact.mean_return)
+        done, result = _count(fact.games, " episode" if fact.games == 1 else " episodes"), _decimal(fact.mean_return)
     return [
         run.name,
         fact.task or "?",

@@ -101,7 +101,7 @@ class TestStopping:
 
 @pytest.fixture(scope="module")
 def tested(trained: Path) -> "subprocess.CompletedProcess[str]":
-    """Seven games of the trained policy."""
+    """Seven episodes of the trained policy."""
     arguments = [f"sim.backend={BACKEND}", "test=true", "checkpoint=latest", "testGamesNum=7", "numEnvs=3"]
     return run([*arguments, "task.episodeLength=12"], trained)
 
@@ -118,8 +118,8 @@ class TestTesting:
         assert {game["length"] for game in results["games"]} == {11}
         assert {game["outcome"] for game in results["games"]} == {"timeout"}
         assert results["summary"]["games"] == 7
-        assert "game 7/7" in tested.stdout
-        assert "7 games: return" in tested.stdout
+        assert "episode 7/7" in tested.stdout
+        assert "7 episodes: return" in tested.stdout
 
     def test_a_test_run_has_a_folder_of_its_own(
         self, tested: "subprocess.CompletedProcess[str]", trained: Path

@@ -65,7 +65,7 @@ def commands(document: str) -> list[str]:
 
 
 def made_small(arguments: list[str]) -> list[str]:
-    """The same training with few environments, a small network and few iterations; the same test with two games."""
+    """The same training with few environments, a small network and few iterations; the same test with two episodes."""
     keys = [argument.partition("=")[0] for argument in arguments]
     small = [re.sub(r"^numEnvs=.*", "numEnvs=4", argument) for argument in arguments]
     small = [re.sub(r"^env.handAsset=.*", f"env.handAsset={BUILT_IN_HAND}", argument) for argument in small]

@@ -25,7 +25,7 @@ def test_a_run_of_the_first_version_is_continued_and_played(tmp_path: Path) -> N
     steps = "dexhand", "env", "task", "steps"
     assert torch.equal(_at(after, *steps), _at(before, *steps) + 4)  # the same episodes, a rollout of 4 steps later
     played = run(["test=true", f"checkpoint={WRITTEN / 'nn' / 'latest.pth'}", "testGamesNum=1"], tmp_path)
-    assert "1 games" in played.stdout, played.stderr
+    assert "1 episode:" in played.stdout, played.stderr
 
 
 def _at(state: object, *keys: str) -> torch.Tensor:

@@ -72,13 +72,13 @@ def test_a_test_without_end_ends_in_good_order(workspace: Path, number: int) -> 
     """Summary printed and written, exit code 0, curves under the test run."""
 
     def meanwhile(player: Running) -> None:
-        player.wait_for("^games ")
+        player.wait_for("^episodes ")
         player.signal(number)
 
     said = play(workspace, meanwhile)
     results = results_of(workspace)
     assert results["summary"]["games"] > 0
-    assert f"{results['summary']['games']} games: return" in said
+    assert f"{results['summary']['games']} episodes: return" in said
     assert list((workspace / "runs" / "latest_test" / "summaries").iterdir())
     assert results["checkpoints"][0]["iteration"] == 3
 
@@ -118,7 +118,7 @@ def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(workspace:
         latest.unlink()
         save_checkpoint(latest, {**state, "epoch": 77})
         player.wait_for(r"^Reloaded .*latest\.pth: iteration 77, saved .* s ago, loaded in \d+ ms")
-        player.wait_for(r"^games .* iteration 77 .* return \d")
+        player.wait_for(r"^episodes .* iteration 77 .* return \d")
         player.signal()
 
     said = play(workspace, meanwhile, "train.reloadOn=event")

@@ -50,7 +50,7 @@ def test_an_environment_is_trained_continued_and_played(algorithm: list[str], mi
     for words in (play.split(), ["test=true", "checkpoint=latest"]):
         played = run([*words, "testGamesNum=2", "numEnvs=2"], mine)
         assert played.returncode == 0, played.stderr
-        assert "2 games" in played.stdout
+        assert "2 episodes" in played.stdout
 
 
 def test_a_task_is_trained_continued_and_played_on_a_simulator_of_ones_own(mine: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_task_is_trained_continued_and_played_on_a_simulator_of_ones_own(mine:
     assert trained.returncode == 0, trained.stderr
     assert "at iteration 1" in run(["resume=latest", "maxIter=2"], mine).stdout
     played = run(["test=true", "checkpoint=latest", "testGamesNum=1", "numEnvs=1"], mine)
-    assert "1 games" in played.stdout, played.stderr
+    assert "1 episode:" in played.stdout, played.stderr
     mistaken = run(["sim.backend=my_sim.py:WeekDrives"], mine)
     assert mistaken.returncode == 2
     assert "Did you mean 'WeakDrives'?" in mistaken.stderr

@@ -74,7 +74,7 @@ def test_a_warning_level_leaves_warnings_alone(trained: Path) -> None:
     words = ["sim.backend=mock", "logLevel=warning"]
     assert succeed([*words, *BEGINNING], trained) == ""
     assert succeed([*words, "test=true", "checkpoint=latest", *PLAYING], trained) == ""
-    assert "game 2/2" in succeed(["sim.backend=mock", "test=true", "checkpoint=latest", *PLAYING], trained)
+    assert "episode 2/2" in succeed(["sim.backend=mock", "test=true", "checkpoint=latest", *PLAYING], trained)
 
 
 @pytest.mark.parametrize(

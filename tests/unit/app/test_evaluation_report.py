@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dexhand.app.evaluation_report import KEPT_CHECKPOINTS, KEPT_GAMES, Report
+from dexhand.app.evaluation_report import KEPT_CHECKPOINTS, KEPT_EPISODES, Report
 from dexhand.core.episodes import Episode
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.mock.clock import FakeClock
@@ -17,13 +17,18 @@ from dexhand.workspace.workspace import Run
 class Told:
     """A report with everything it says and writes."""
 
-    def __init__(self, folder: Path, games: int) -> None:
+    def __init__(self, folder: Path, episodes: int) -> None:
         self.run = Run(folder)
         self.sink = MemorySink()
         self.clock = FakeClock()
         self.lines: list[str] = []
         self.report = Report(
-            self.loaded(100), games=games, run=self.run, sinks=[self.sink], clock=self.clock, say=self.lines.append
+            self.loaded(100),
+            episodes=episodes,
+            run=self.run,
+            sinks=[self.sink],
+            clock=self.clock,
+            say=self.lines.append,
         )
         self.number = 0
 
@@ -33,8 +38,10 @@ class Told:
         path.touch()
         return LoadedPolicy(None, path, iteration, age=1.0, load_seconds=0.01)  # type: ignore[arg-type]
 
-    def game(self, episode_return: float, iteration: int = 100, outcome: str = "timeout", mixed: bool = False) -> None:
-        """One more game."""
+    def episode(
+        self, episode_return: float, iteration: int = 100, outcome: str = "timeout", mixed: bool = False
+    ) -> None:
+        """One more episode."""
         self.number += 1
         self.report.on_episode(Episode(self.number, 0, episode_return, 10, outcome, iteration, mixed))
 
@@ -47,32 +54,32 @@ class Told:
 @pytest.fixture
 def endless(tmp_path: Path) -> Told:
     """A test without end."""
-    return Told(tmp_path, games=0)
+    return Told(tmp_path, episodes=0)
 
 
 def test_statistics_are_kept_for_each_checkpoint(endless: Told) -> None:
     """On the console, in the results, and against the training's iterations in the sinks."""
-    endless.game(1.0)
-    endless.game(3.0, outcome="success:held")
+    endless.episode(1.0)
+    endless.episode(3.0, outcome="success:held")
     endless.report.on_reload(endless.loaded(200))
-    endless.game(5.0, iteration=200, mixed=True)
+    endless.episode(5.0, iteration=200, mixed=True)
     endless.report.close()
     checkpoints = endless.results()["checkpoints"]
     assert [(entry["iteration"], entry["games"], entry["mixed"], entry["mean_return"]) for entry in checkpoints] == [
         (100, 2, 0, 2.0),
         (200, 1, 1, 5.0),
     ]
-    assert endless.lines[0].startswith("iteration 100: 2 games: return 2.00 +- 1.00, length 10.0, success rate 50%")
+    assert endless.lines[0].startswith("iteration 100: 2 episodes: return 2.00 +- 1.00, length 10.0, success rate 50%")
     curve = [(step, row["checkpoint/return"]) for step, row in endless.sink.rows if "checkpoint/return" in row]
     assert curve == [(100, 2.0), (200, 5.0)]
     assert endless.results()["summary"]["games"] == 3
 
 
 def test_running_statistics_come_with_the_first_game_of_a_checkpoint(endless: Told) -> None:
-    """Nobody waits to see how it plays; after a reload the games before do not count."""
-    endless.game(1.0)
+    """Nobody waits to see how it plays; after a reload earlier episodes do not count."""
+    endless.episode(1.0)
     endless.report.on_reload(endless.loaded(200))
-    endless.game(5.0, iteration=200)
+    endless.episode(5.0, iteration=200)
     rows = [row for _, row in endless.sink.rows if "test/games" in row]
     assert [(row["test/iteration"], row["test/games"], row["test/return"]) for row in rows] == [
         (100.0, 1.0, 1.0),
@@ -81,9 +88,9 @@ def test_running_statistics_come_with_the_first_game_of_a_checkpoint(endless: To
 
 
 def test_running_statistics_are_sent_now_and_then(endless: Told) -> None:
-    """Of the games of the checkpoint that plays, at the frames played."""
-    endless.game(1.0)
-    endless.game(3.0)
+    """Over the episodes of the current checkpoint, at the frames played."""
+    endless.episode(1.0)
+    endless.episode(3.0)
     endless.report.on_step(64)
     assert len(endless.sink.rows) == 1
     endless.clock.time += 5.0
@@ -100,7 +107,7 @@ def test_running_statistics_are_sent_now_and_then(endless: Told) -> None:
 
 def test_results_are_brought_up_to_date_while_it_plays(endless: Told) -> None:
     """A test that is killed has told what it knew half a minute before."""
-    endless.game(1.0)
+    endless.episode(1.0)
     endless.clock.time += 30.0
     endless.report.on_step(64)
     assert endless.results()["summary"]["games"] == 1
@@ -113,14 +120,14 @@ def test_the_run_names_what_it_plays_now(endless: Told) -> None:
 
 
 def test_memory_does_not_grow(endless: Told) -> None:
-    """Of games and checkpoints the newest are kept, and all are counted."""
+    """The newest episodes and checkpoints are kept, and all are counted."""
     for iteration in range(KEPT_CHECKPOINTS + 5):
         endless.report._playing = endless.loaded(iteration)
-        endless.game(1.0)
+        endless.episode(1.0)
         endless.report._finish_checkpoint()
     endless.report.close()
     results = endless.results()
-    assert len(results["games"]) == KEPT_GAMES
+    assert len(results["games"]) == KEPT_EPISODES
     assert len(results["checkpoints"]) == KEPT_CHECKPOINTS
     assert results["checkpoints"][-1]["iteration"] == KEPT_CHECKPOINTS + 4
     assert results["summary"]["games"] == KEPT_CHECKPOINTS + 5
@@ -128,20 +135,20 @@ def test_memory_does_not_grow(endless: Told) -> None:
 
 def test_a_test_of_so_many_games_tells_each(tmp_path: Path) -> None:
     """And keeps all of them, however many."""
-    told = Told(tmp_path, games=KEPT_GAMES + 1)
-    for _ in range(KEPT_GAMES + 1):
-        told.game(2.0)
+    told = Told(tmp_path, episodes=KEPT_EPISODES + 1)
+    for _ in range(KEPT_EPISODES + 1):
+        told.episode(2.0)
     told.report.close()
-    assert len(told.results()["games"]) == KEPT_GAMES + 1
-    assert told.lines[0] == f"game    1/{KEPT_GAMES + 1}  environment 0  return      2.00  length   10  timeout"
-    assert told.lines[-2].startswith(f"{KEPT_GAMES + 1} games: return 2.00")
-    assert told.lines[-1] == f"ended by timeout {KEPT_GAMES + 1}"
+    assert len(told.results()["games"]) == KEPT_EPISODES + 1
+    assert told.lines[0] == f"episode    1/{KEPT_EPISODES + 1}  environment 0  return      2.00  length   10  timeout"
+    assert told.lines[-2].startswith(f"{KEPT_EPISODES + 1} episodes: return 2.00")
+    assert told.lines[-1] == f"ended by timeout {KEPT_EPISODES + 1}"
 
 
 def test_without_a_finished_game_that_is_said(endless: Told) -> None:
     """No number is made up."""
     endless.report.close()
-    assert endless.lines == ["No game was finished."]
+    assert endless.lines == ["No episode was finished."]
     assert endless.results()["summary"]["mean_return"] is None
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from dexhand.core.interfaces import MetricSink
 from dexhand.mock.clock import FakeClock
-from dexhand.sinks.console import ConsoleSink, GamesConsoleSink
+from dexhand.sinks.console import ConsoleSink, EvaluationConsoleSink
 from dexhand.testing.metric_sink import MetricSinkConformance
 
 VALUES: dict[str, float] = {
@@ -32,7 +32,7 @@ class TestContract(MetricSinkConformance):
 
 class TestGamesContract(MetricSinkConformance):
     def make_sink(self, folder: Path) -> MetricSink:
-        return GamesConsoleSink(Console(file=io.StringIO()), FakeClock())
+        return EvaluationConsoleSink(Console(file=io.StringIO()), FakeClock())
 
     def recorded(self, sink: MetricSink, folder: Path) -> None:
         """It shows a choice of them, rounded."""
@@ -61,10 +61,10 @@ def test_plain_lines_are_not_broken_and_come_at_intervals() -> None:
 def test_a_policy_that_takes_over_has_a_line_at_once() -> None:
     """And the same policy one at intervals."""
     text, clock = io.StringIO(), FakeClock()
-    sink = GamesConsoleSink(Console(file=text), clock)
-    for iteration, games in ((5, 1), (5, 2), (8, 3), (8, 4)):
-        sink.scalars(0, {"test/games": games, "test/iteration": iteration})
-    assert [line.split(" | ")[0] for line in text.getvalue().splitlines()] == ["games 1", "games 3"]
+    sink = EvaluationConsoleSink(Console(file=text), clock)
+    for iteration, count in ((5, 1), (5, 2), (8, 3), (8, 4)):
+        sink.scalars(0, {"test/games": count, "test/iteration": iteration})
+    assert [line.split(" | ")[0] for line in text.getvalue().splitlines()] == ["episodes 1", "episodes 3"]
     sink.close()
 
 

@@ -82,7 +82,7 @@ class TestList:
         assert fact["path"] == str(run.path)
 
     def test_a_test(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Games and their mean return instead."""
+        """Episodes and their mean return instead."""
         played(begin(1, "test"), 20, 41.5)
         (fact,) = listed(capsys)
         assert (fact["kind"], fact["games"], fact["mean_return"], fact["iterations"]) == ("test", 20, 41.5, None)
@@ -107,10 +107,10 @@ class TestList:
         assert [line.split()[0] for line in lines] == [run.name for run in reversed(runs)]
         assert "24 h" in lines[0]
         assert lines[0].rstrip().endswith("running, shown")
-        assert lines[1].split()[5:8] == ["20", "games", "41.50"]
+        assert lines[1].split()[5:8] == ["20", "episodes", "41.50"]
         assert lines[2].split()[5:7] == ["1,234", "56.79"]
         assert "pinned as the very best of them all" in lines[2]
-        assert "games and mean return" in note
+        assert "episodes and mean return" in note
 
     @pytest.mark.parametrize(
         ("name", "content"),
