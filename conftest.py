@@ -26,6 +26,9 @@ pytest_plugins = ["dexhand.testing.plugin", "pytester"]
 
 isaacgym.install()
 
+# a fork finalizes nothing of this process: what waits for a thread there waits without end
+os.register_at_fork(before=gc.freeze)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
