@@ -3,14 +3,12 @@
 import functools
 
 import pytest
+from torch.multiprocessing.spawn import start_processes
+
+from dexhand.distributed import launch
 
 
 @pytest.fixture
 def launched_processes_are_forks(monkeypatch: pytest.MonkeyPatch) -> None:
     """``dexhand.distributed.launch`` forks this process instead of starting a fresh Python."""
-    # not above: pytest reads this before the root's conftest imports Isaac Gym, which comes before torch
-    from torch.multiprocessing.spawn import start_processes
-
-    from dexhand.distributed import launch
-
     monkeypatch.setattr(launch, "start_processes", functools.partial(start_processes, start_method="fork"))
