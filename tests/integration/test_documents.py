@@ -125,7 +125,9 @@ def run(command: str) -> None:
     elif words[0] == "python":
         arguments = made_small(words[2:]) if words[1] == "scripts/train.py" else words[2:]
         if words[1].startswith("examples/scripted"):
-            arguments += ["--num-envs", "4", "--sim", "mock", "physics=fast"]
+            overrides = [argument for argument in arguments if "=" in argument]
+            arguments = [argument for argument in arguments if "=" not in argument]
+            arguments += ["--num-envs", "4", "--sim", "mock", "physics=fast", *overrides]
         if words[1].startswith("scripts/test_"):
             arguments = fewer_steps(words[1], arguments)
         if words[1] == "benchmarks/mock.py":

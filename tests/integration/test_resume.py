@@ -10,6 +10,7 @@ from commands import BACKEND, SMALL, run, run_process, start, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dexhand.checkpoints.store import load_checkpoint
+from dexhand.mock_training.differences import differences as compare
 from dexhand.workspace.workspace import Run, lock_run
 
 
@@ -18,18 +19,9 @@ def state_of(folder: Path) -> dict[str, Any]:
     return load_checkpoint(folder / "runs" / "latest_train" / "nn" / "latest.pth")
 
 
-def differences(first: Any, second: Any, place: str = "state") -> list[str]:
+def differences(first: Any, second: Any) -> list[str]:
     """Where two states differ in any bit."""
-    if isinstance(first, torch.Tensor):
-        same = first.dtype == second.dtype and first.shape == second.shape
-        return [] if same and first.numpy().tobytes() == second.numpy().tobytes() else [place]
-    if isinstance(first, dict):
-        assert first.keys() == second.keys(), place
-        return [found for key in first for found in differences(first[key], second[key], f"{place}[{key!r}]")]
-    if isinstance(first, (list, tuple)):
-        pairs = enumerate(zip(first, second))
-        return [found for number, (a, b) in pairs for found in differences(a, b, f"{place}[{number}]")]
-    return [] if first == second else [place]
+    return list(compare(first, second))
 
 
 @pytest.mark.parametrize("task", ["BaseTask", "BlindGrasping"])
