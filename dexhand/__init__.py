@@ -7,16 +7,16 @@ if TYPE_CHECKING:
 
 
 def make(task: str = "BaseTask", *overrides: str, num_envs: int | None = None) -> "TaskEnv":
-    """Environments of ``task``, with Gymnasium's vector environment signatures and torch tensors.
+    """Create environments of ``task``, with the signatures of Gymnasium's vector environments and torch tensors.
 
     ``overrides`` are configuration keys as on the command line: ``make("BaseTask", "physics=fast", num_envs=64)``.
-    Raises ``dexhand.config.errors.ConfigError`` where the configuration cannot work.
+    Raises ``dexhand.config.errors.ConfigError`` for an invalid configuration.
     """
     from dexhand.config.compose import compose
 
     sizes = [] if num_envs is None else [f"env.numEnvs={num_envs}"]
     config = compose([f"task={task}", *sizes, *overrides])
 
-    from dexhand.app.build import build_task_env  # not before: what is wrong with the configuration needs no torch
+    from dexhand.app.build import build_task_env  # imports torch, which configuration errors do not need
 
     return build_task_env(config)

@@ -1,1 +1,1 @@
-"""From a command line to an exit code."""
+"""The program behind ``scripts/train.py``: from a command line to an exit code."""

@@ -1,4 +1,4 @@
-"""``python -m dexhand.app ...`` is ``python scripts/train.py ...``."""
+"""Make ``python -m dexhand.app ...`` equivalent to ``python scripts/train.py ...``."""
 
 from dexhand.app.main import run_as_program
 

@@ -1,4 +1,4 @@
-"""A test: play checkpoints, the newest as they come, from a validated configuration to an exit code."""
+"""A test: evaluate a checkpoint, and newer ones as they appear, from a validated configuration to an exit code."""
 
 import logging
 
@@ -25,11 +25,10 @@ log = logging.getLogger(__name__)
 
 
 @process_state_restored()
-def play(invocation: Invocation, source: CheckpointSource, console: Console) -> int:
-    """Play what ``source`` holds, now and later, until all episodes are played or a signal comes.
+def evaluate(invocation: Invocation, source: CheckpointSource, console: Console) -> int:
+    """Evaluate the newest checkpoint of ``source`` until all episodes are done or a signal arrives.
 
-    Returns the exit code. Raises ``ConfigError`` where the first checkpoint cannot be played and no other is worth
-    waiting for.
+    Returns the exit code. Raises ``ConfigError`` if the first checkpoint cannot be used and no other can be expected.
     """
     config, clock = invocation.config, SystemClock()
     build.check_machine(config)
@@ -38,12 +37,12 @@ def play(invocation: Invocation, source: CheckpointSource, console: Console) -> 
     watcher = _watcher(invocation, source, env, clock)
     with StopRequest() as stop:
         try:
-            first = _first(watcher, source, invocation, stop)
+            first = _first_policy(watcher, source, invocation, stop)
             if first is None:
                 log.info("Stopped before there was a checkpoint to play")
                 return 0
             with new_run("test", invocation, clock, played=first.path) as run:
-                _play(invocation, first, run, watcher, env, console, clock, stop)
+                _run(invocation, first, run, watcher, env, console, clock, stop)
         finally:
             watcher.close()
             env.close()
@@ -57,15 +56,17 @@ def _watcher(invocation: Invocation, source: CheckpointSource, env: VecEnv, cloc
     return ReloadWatcher(source, load, clock=clock, interval=train.reloadInterval, changes=changes)
 
 
-def _first(
+def _first_policy(
     watcher: ReloadWatcher, source: CheckpointSource, invocation: Invocation, stop: StopRequest
 ) -> LoadedPolicy | None:
-    """The checkpoint to begin with. One of another task is an error at once; a damaged or missing one may be followed
-    by a good one where a training writes them.
+    """Load the first policy, ``None`` if stopped before.
+
+    A checkpoint of another task is an error. While a training writes to the folder, a damaged or missing checkpoint is
+    not: a good one may follow.
     """
     train = invocation.config.train
-    follows = train.reloadInterval > 0 or train.reloadOn == "event"
-    if follows and source.is_experiment:
+    reloads = train.reloadInterval > 0 or train.reloadOn == "event"
+    if reloads and source.is_experiment:
         return watcher.wait(stop, fatal=(ConfigError,))
     try:
         first = watcher.look(fatal=(Exception,))
@@ -76,7 +77,7 @@ def _first(
     return first
 
 
-def _play(
+def _run(
     invocation: Invocation,
     first: LoadedPolicy,
     run: Run,
@@ -88,25 +89,11 @@ def _play(
 ) -> None:
     train = invocation.config.train
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
-    shows = train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
-    sinks = build.build_sinks(
-        invocation.config, run, (lambda: EvaluationConsoleSink(console, clock)) if shows else None
-    )
-    report = Report(
-        first,
-        episodes=train.testGamesNum,
-        run=run,
-        sinks=sinks,
-        clock=clock,
-        say=log.info,
-    )
-    loop = EvalLoop(
-        env,
-        first,
-        games=train.testGamesNum,
-        listener=report,
-        newer_policy=watcher.poll,
-    )
+    has_console = train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
+    console_sink = (lambda: EvaluationConsoleSink(console, clock)) if has_console else None
+    sinks = build.build_sinks(invocation.config, run, console_sink)
+    report = Report(first, episodes=train.testGamesNum, run=run, sinks=sinks, clock=clock, print_line=log.info)
+    loop = EvalLoop(env, first, episodes=train.testGamesNum, listener=report, newer_policy=watcher.poll)
     try:
         loop.run(stop, seed=train.seed)
     finally:

@@ -1,4 +1,4 @@
-"""Results of an evaluation: episodes and statistics of each checkpoint, on the console and in files."""
+"""The report of a test: episodes and running statistics per checkpoint, on the console and in files."""
 
 import json
 import logging
@@ -16,40 +16,40 @@ from dexhand.workspace.workspace import Run
 log = logging.getLogger(__name__)
 
 WINDOW = 100
-"""Running statistics cover this many of the current checkpoint's newest episodes."""
+"""Running statistics cover this many of the current checkpoint's most recent episodes."""
 KEPT_EPISODES = 1000
-"""The results of an endless test list this many of its newest episodes."""
+"""An endless test keeps this many of the most recent episodes in its results."""
 KEPT_CHECKPOINTS = 1000
-"""The results list this many of the newest checkpoints."""
+"""Results list this many of the most recent checkpoints."""
 SCALARS_INTERVAL = 5.0
-"""Seconds between running statistics; those of a new checkpoint also appear with its first episode."""
+"""Seconds between running statistics, in addition to those after a checkpoint's first episode."""
 WRITE_INTERVAL = 30.0
 """Seconds between updates of the results file."""
 
 
 class Report:
-    """``EvalListener`` of one test; its memory use does not grow with the length of the test."""
+    """``EvalListener`` that reports one test, in memory that does not grow with the test's length."""
 
     def __init__(
         self,
-        playing: LoadedPolicy,
+        current: LoadedPolicy,
         *,
         episodes: int,
         run: Run,
         sinks: Sequence[MetricSink],
         clock: Clock,
-        say: Callable[[str], None],
+        print_line: Callable[[str], None],
     ) -> None:
-        """``episodes`` is how many are played; 0 = no limit, and then single episodes are not printed."""
-        self._playing = playing
+        """``episodes`` = 0 is an endless test, whose episodes are not printed individually."""
+        self._policy = current
         self._total = episodes
         self._run = run
         self._sinks = sinks
         self._clock = clock
-        self._say = say
+        self._print_line = print_line
         self._all = Statistics()
         self._current = Statistics()
-        self._past: deque[dict[str, Any]] = deque(maxlen=KEPT_CHECKPOINTS)
+        self._finished: deque[dict[str, Any]] = deque(maxlen=KEPT_CHECKPOINTS)
         self._episodes: deque[Episode] = deque(maxlen=episodes or KEPT_EPISODES)
         self._window: deque[Episode] = deque(maxlen=WINDOW)
         self._frames = self._last_frames = 0
@@ -72,19 +72,19 @@ class Report:
 
     def on_episode(self, episode: Episode) -> None:
         """See ``EvalListener.on_episode``."""
-        for counted in (self._all, self._current):
-            counted.add(episode)
+        for statistics in (self._all, self._current):
+            statistics.add(episode)
         self._episodes.append(episode)
         self._window.append(episode)
         if self._current.games == 1:
             self._running_scalars(self._clock.monotonic())
         if self._total:
-            self._say(_episode_line(episode, self._total))
+            self._print_line(_episode_line(episode, self._total))
 
     def on_reload(self, loaded: LoadedPolicy) -> None:
         """See ``EvalListener.on_reload``."""
         self._finish_checkpoint()
-        self._playing = loaded
+        self._policy = loaded
         log.info(
             "Reloaded %s: iteration %d, saved %.1f s ago, loaded in %.0f ms",
             *(loaded.path, loaded.iteration, max(loaded.age, 0.0), 1e3 * loaded.load_seconds),
@@ -99,25 +99,24 @@ class Report:
             sink.close()
         self._write()
         for line in _summary_lines(self.summary):
-            self._say(line)
+            self._print_line(line)
         if not self._cannot_write:
             log.info("Wrote %s", self._run.results_file)
 
     def _finish_checkpoint(self) -> None:
-        """Report the current checkpoint, whose statistics are complete."""
+        """Report the complete statistics of the current checkpoint."""
         summary = self._current.summary()
         self._current = Statistics()
         self._window.clear()
         if summary.games == 0:
             return
-        self._past.append(self._of_checkpoint(summary))
-        if len(self._past) > 1 or self._total == 0:
-            self._say(f"iteration {self._playing.iteration}: {_in_words(summary)}")
-        self._send(self._playing.iteration, "checkpoint", summary)
+        self._finished.append(self._of_checkpoint(summary))
+        if len(self._finished) > 1 or self._total == 0:
+            self._print_line(f"iteration {self._policy.iteration}: {_summary_line(summary)}")
+        self._send(self._policy.iteration, "checkpoint", summary)
 
     def _of_checkpoint(self, summary: Summary) -> dict[str, Any]:
-        playing = self._playing
-        return {"iteration": playing.iteration, "path": str(playing.path), **summary.to_dict()}
+        return {"iteration": self._policy.iteration, "path": str(self._policy.path), **summary.to_dict()}
 
     def _running_scalars(self, now: float) -> None:
         newest = Summary.of(self._window)
@@ -125,7 +124,7 @@ class Report:
         self._last_scalars, self._last_frames = now, self._frames
         extra = {
             "test/games": float(self._all.games),
-            "test/iteration": float(self._playing.iteration),
+            "test/iteration": float(self._policy.iteration),
             "test/frames_per_second": speed,
         }
         self._send(self._frames, "test", newest, extra)
@@ -149,14 +148,14 @@ class Report:
         self._last_write = self._clock.monotonic()
         current = [self._of_checkpoint(self._current.summary())] if self._current.games else []
         results = {
-            "checkpoint": str(self._playing.path.resolve()),
+            "checkpoint": str(self._policy.path.resolve()),
             "summary": self.summary.to_dict(),
-            "checkpoints": [*self._past, *current],
+            "checkpoints": [*self._finished, *current],
             "games": [episode.to_dict() for episode in self._episodes],
         }
         content = (json.dumps(results, indent=2) + "\n").encode()
         try:
-            record_played(self._run, self._playing.path)
+            record_played(self._run, self._policy.path)
             write_atomically(self._run.results_file, lambda file: file.write(content))
         except OSError as error:
             if not self._cannot_write:
@@ -168,16 +167,16 @@ class Report:
 
 def _episode_line(episode: Episode, total: int) -> str:
     width = len(str(total))
+    mixed = "  mixed: started by another checkpoint" if episode.mixed else ""
     return (
         f"episode {episode.number:{width}}/{total}  environment {episode.env_id}  "
-        f"return {episode.episode_return:9.2f}  length {episode.length:4d}  {episode.outcome}"
-        + ("  mixed: it began under another checkpoint" if episode.mixed else "")
+        f"return {episode.episode_return:9.2f}  length {episode.length:4d}  {episode.outcome}{mixed}"
     )
 
 
-def _in_words(summary: Summary) -> str:
+def _summary_line(summary: Summary) -> str:
     episodes = "1 episode" if summary.games == 1 else f"{summary.games} episodes"
-    mixed = f" ({summary.mixed} of them mixed: they began under another checkpoint)" if summary.mixed else ""
+    mixed = f" ({summary.mixed} of them mixed: started by another checkpoint)" if summary.mixed else ""
     return (
         f"{episodes}{mixed}: return {summary.mean_return:.2f} +- {summary.std_return:.2f}, "
         f"length {summary.mean_length:.1f}, success rate {summary.success_rate:.0%}"
@@ -188,4 +187,4 @@ def _summary_lines(summary: Summary) -> list[str]:
     if summary.games == 0:
         return ["No episode was finished."]
     endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.outcomes.items()))
-    return [_in_words(summary), f"ended by {endings}"]
+    return [_summary_line(summary), f"ended by {endings}"]

@@ -1,4 +1,4 @@
-"""Where log messages go: the console, and the run folder's ``train.log``."""
+"""Logging to the console and to the run folder's ``train.log``."""
 
 import contextlib
 import logging
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _NOISY = ("OpenGL", "filelock", "matplotlib", "PIL", "torch")
-"""Libraries whose messages below warnings are of no interest for a run."""
+"""Libraries whose messages below warning level are dropped."""
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints through rich, which keeps a live display on the same console whole. Lines are not broken."""
+    """Prints through rich, which keeps a live display on the same console intact. Lines are not wrapped."""
 
     def __init__(self, console: "Console") -> None:
         super().__init__()
@@ -28,9 +28,9 @@ class _ConsoleHandler(logging.Handler):
 
 @contextlib.contextmanager
 def logging_to_console(console: "Console", level: str) -> Iterator[None]:
-    """Show messages of ``level`` and above, and Python's own warnings, during the block.
+    """Show messages of ``level`` and above, and Python's warnings, during the block.
 
-    Handlers added meanwhile, as by ``log_to_file``, are closed at its end, and those from before are restored.
+    At its end, handlers added meanwhile, for example by ``log_to_file``, are closed and the previous ones restored.
     """
     root = logging.getLogger()
     handlers, level_before = root.handlers, root.level
@@ -50,7 +50,7 @@ def logging_to_console(console: "Console", level: str) -> Iterator[None]:
 
 
 def log_to_file(path: Path) -> None:
-    """Write every message into ``path`` as well, until ``logging_to_console`` ends."""
+    """Also write every message to ``path``, until ``logging_to_console`` ends."""
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter(_FILE_FORMAT))
     logging.getLogger().addHandler(handler)

@@ -1,4 +1,4 @@
-"""From a command line to an exit code: train, test or describe. Slow imports wait for a valid command line."""
+"""The entry point: train, test or describe a run. Slow imports are deferred until the command line is validated."""
 
 import atexit
 import gc
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what a command line asks for.
+    """Run a command line.
 
-    Returns the exit code: 0; 1 where the end of a training could not be saved; 2 where the configuration cannot work,
-    with one line about it on standard error; 130 after Ctrl-C before anything was started.
+    Returns the exit code: 0; 1 if the end of a training could not be saved; 2 if the configuration is invalid, with a
+    one-line explanation on standard error; 130 after Ctrl-C before anything was started.
     """
     try:
         request = parse(argv, Workspaces())
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
 
 def run_as_program() -> NoReturn:
     """Run ``main`` with the command line of this process and exit."""
-    atexit.register(gc.freeze)  # else Python spends most of a second looking for cycles among torch's objects
+    atexit.register(gc.freeze)  # else Python spends most of a second searching torch's objects for cycles at exit
     sys.exit(main(sys.argv[1:]))
 
 
@@ -60,7 +60,7 @@ class Workspaces(SavedConfigs):
         return _run_to_resume(spec, runs_dir)[0].config_file
 
     def behind(self, checkpoint: str, runs_dir: str) -> Path | None:
-        """See ``SavedConfigs.behind``; what is wrong with ``checkpoint`` is said when it is played."""
+        """See ``SavedConfigs.behind``; errors in ``checkpoint`` are reported when it is loaded."""
         try:
             source = find_source(checkpoint, Path(runs_dir))
             places = [path.parent.parent for path in source.checkpoints()[:1]] or source.folders()
@@ -93,29 +93,29 @@ def _test(invocation: Invocation, console: "Console") -> int:
         return 0
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("train.test=true plays in one process. Start it without torchrun")
-    from dexhand.app.evaluate import play
+    from dexhand.app.evaluate import evaluate
 
-    return play(invocation, source, console)
+    return evaluate(invocation, source, console)
 
 
 def _train(invocation: Invocation, console: "Console") -> int:
     config, checkpoint = invocation.config, None
-    continued: Run | None = None
+    resumed: Run | None = None
     if invocation.resume is not None:
-        continued, checkpoint = _run_to_resume(invocation.resume, config.train.runsDir)
+        resumed, checkpoint = _run_to_resume(invocation.resume, config.train.runsDir)
     elif config.train.checkpoint is not None:
         checkpoint = resolve_checkpoint(config.train.checkpoint, Path(config.train.runsDir))
     if invocation.dry_run:
-        place = f" in {continued.path}" if continued else ""
+        place = f" in {resumed.path}" if resumed else ""
         _describe(config, "Train", f"{checkpoint or 'scratch'}{place}", console)
         return 0
     from dexhand.app.train import train
 
-    return train(invocation, checkpoint, continued, console)
+    return train(invocation, checkpoint, resumed, console)
 
 
 def _run_to_resume(spec: str, runs_dir: str) -> tuple[Run, Path]:
-    """The run that ``resume=`` names, and its checkpoint. Raises ``ConfigError``."""
+    """Find the run that ``resume=`` names, and its checkpoint. Raises ``ConfigError``."""
     try:
         return find_run(spec, Path(runs_dir))
     except WorkspaceError as error:
@@ -123,7 +123,7 @@ def _run_to_resume(spec: str, runs_dir: str) -> tuple[Run, Path]:
 
 
 def _describe(config: Config, verb: str, start: str, console: "Console") -> None:
-    """The plan of a dry run."""
+    """Print the plan of a dry run."""
     episodes = config.train.testGamesNum
     if not config.train.test:
         limit = f"up to iteration {config.train.maxIterations}"

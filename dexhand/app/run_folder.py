@@ -1,4 +1,4 @@
-"""The folder of a run, when it begins and when it goes on."""
+"""Setting up the folder of a new or resumed run."""
 
 import logging
 from collections.abc import Iterator
@@ -20,22 +20,22 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def new_run(kind: RunKind, invocation: Invocation, clock: Clock, played: Path | None = None) -> Iterator[Run]:
-    """A new run in a folder of its own, held for as long as it lasts, recorded and shown in the workspace."""
+    """Create a run in a new folder, record it, publish it in the workspace, and lock it during the block."""
     config = invocation.config
     workspace = _workspace(config.train)
     run = workspace.create_run(config.train.experimentName or config.subject, kind, clock)
     with lock_run(run):
         _record(run, invocation, played)
-        _show(run, kind, workspace)
+        _publish(run, kind, workspace)
         log.info("%s run %s", kind.capitalize(), run.path)
         yield run
 
 
-def go_on(run: Run, invocation: Invocation) -> None:
-    """Write down that the training ``run`` goes on, and how, and show it in the workspace as the latest."""
+def resume_run(run: Run, invocation: Invocation) -> None:
+    """Record that the training ``run`` is resumed, and publish it in the workspace as the latest."""
     _record(run, invocation, None)
-    _show(run, "train", _workspace(invocation.config.train))
-    log.info("Train run %s goes on", run.path)
+    _publish(run, "train", _workspace(invocation.config.train))
+    log.info("Resuming train run %s", run.path)
 
 
 def _workspace(train: TrainConfig) -> Workspace:
@@ -48,8 +48,8 @@ def _record(run: Run, invocation: Invocation, played: Path | None) -> None:
     record(run, to_yaml(invocation.config), ["python", "scripts/train.py", *invocation.argv], played)
 
 
-def _show(run: Run, kind: RunKind, workspace: Workspace) -> None:
+def _publish(run: Run, kind: RunKind, workspace: Workspace) -> None:
     try:
         workspace.publish(run, kind)
-    except PublishError as error:  # a view is not worth a run
+    except PublishError as error:  # the run works without its links in the workspace
         log.warning("%s", error)

@@ -1,4 +1,4 @@
-"""Several runs one after the other, each in a process of its own, from ``--multirun`` to an exit code."""
+"""Sequential runs for ``--multirun``, each in its own process."""
 
 import logging
 import shlex
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def run_jobs(sweep: Sweep) -> int:
-    """Run the jobs. One that fails does not keep the others from running.
+    """Run all jobs, even after one has failed.
 
-    SIGINT and SIGTERM are passed on to the job that runs, which ends in good order; no further one is started. Returns
-    0 where all that were started succeeded, else the exit code of the first that did not.
+    SIGINT and SIGTERM are forwarded to the current job, which stops cleanly; no further job is started. Returns 0 if
+    all started jobs succeeded, else the exit code of the first that failed.
     """
     failed: dict[str, int] = {}
     done = 0
@@ -42,20 +42,20 @@ def run_jobs(sweep: Sweep) -> int:
 
 
 class _Job:
-    """The job that runs; signals are passed on to it."""
+    """The current job, to which signals are forwarded."""
 
     def __init__(self) -> None:
         self.is_stopping = False
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, command: Sequence[str]) -> int:
-        """Run a command to its end; returns its exit code."""
-        # in a session of its own, so that a Ctrl-C reaches it once, from here
+        """Run a command and return its exit code."""
+        # in a new session, so that Ctrl-C reaches it only once, through ``signal``
         self._process = subprocess.Popen(command, start_new_session=True)
         return self._process.wait()
 
     def signal(self, number: int) -> None:
-        """Pass on a signal."""
+        """Forward a signal and start no further job."""
         self.is_stopping = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)

@@ -1,1 +1,1 @@
-"""Loops, checkpoints, workspace and the contracts they rest on."""
+"""The contracts, the training and evaluation loops, and ``TaskEnv``."""

@@ -1,19 +1,19 @@
-"""The clock of this machine."""
+"""The system clock."""
 
 import time
 
 
 class SystemClock:
-    """The real ``Clock`` of ``dexhand.core.interfaces``."""
+    """``Clock`` of the operating system."""
 
     def monotonic(self) -> float:
-        """Seconds that only grow; for durations."""
+        """See ``Clock.monotonic``."""
         return time.monotonic()
 
     def now(self) -> float:
-        """Seconds since 1970-01-01 UTC; for names and records."""
+        """See ``Clock.now``."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; a negative or zero duration returns at once."""
+        """See ``Clock.sleep``; returns at once if ``seconds`` is zero or negative."""
         time.sleep(max(0.0, seconds))

@@ -12,7 +12,7 @@ class Episode:
     """One finished episode."""
 
     number: int
-    """1, 2, 3 ... in the order of finishing."""
+    """1, 2, 3 ... in the order in which episodes finish."""
     env_id: int
     episode_return: float
     length: int
@@ -22,10 +22,10 @@ class Episode:
     iteration: int
     """Training iterations of the policy that finished it."""
     mixed: bool
-    """It was begun under another policy."""
+    """Whether another policy started it."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Convert to plain values."""
         return asdict(self)
 
 
@@ -34,8 +34,9 @@ class Summary:
     """Statistics of finished episodes."""
 
     games: int
+    """Number of episodes."""
     mixed: int
-    """Episodes among them that were begun under another policy."""
+    """Number of these that another policy started."""
     mean_return: float | None
     std_return: float | None
     """Population standard deviation."""
@@ -45,15 +46,15 @@ class Summary:
     """Number of episodes of each outcome."""
 
     @classmethod
-    def of(cls, games: Iterable[Episode]) -> "Summary":
-        """Summarise; every mean of no episodes is ``None``."""
+    def of(cls, episodes: Iterable[Episode]) -> "Summary":
+        """Summarise ``episodes``; without any, all means are ``None``."""
         statistics = Statistics()
-        for game in games:
-            statistics.add(game)
+        for episode in episodes:
+            statistics.add(episode)
         return statistics.summary()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Convert to plain values."""
         return asdict(self)
 
 
@@ -69,19 +70,19 @@ class Statistics:
         self._successes = 0
         self._outcomes: Counter[str] = Counter()
 
-    def add(self, game: Episode) -> None:
-        """Add an episode (mean and deviation by Welford's recurrence)."""
+    def add(self, episode: Episode) -> None:
+        """Add an episode; mean and deviation follow Welford's recurrence."""
         self.games += 1
-        self._mixed += game.mixed
-        deviation = game.episode_return - self._mean_return
+        self._mixed += episode.mixed
+        deviation = episode.episode_return - self._mean_return
         self._mean_return += deviation / self.games
-        self._squares += deviation * (game.episode_return - self._mean_return)
-        self._steps += game.length
-        self._successes += game.outcome.startswith("success")
-        self._outcomes[game.outcome] += 1
+        self._squares += deviation * (episode.episode_return - self._mean_return)
+        self._steps += episode.length
+        self._successes += episode.outcome.startswith("success")
+        self._outcomes[episode.outcome] += 1
 
     def summary(self) -> Summary:
-        """The statistics of the episodes so far."""
+        """Return the statistics of the episodes so far."""
         if not self.games:
             return Summary(0, 0, None, None, None, None, {})
         return Summary(

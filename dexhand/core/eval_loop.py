@@ -1,4 +1,4 @@
-"""The evaluation loop: play episodes, count them exactly, and switch to newer policies between two steps."""
+"""The evaluation loop: run an exact number of episodes and switch to newer policies between steps."""
 
 import math
 from collections.abc import Callable
@@ -23,73 +23,73 @@ class LoadedPolicy:
     iteration: int
     """Training iterations of the policy."""
     age: float
-    """Seconds from the writing of the file to its loading."""
+    """Seconds between writing and loading the file."""
     load_seconds: float
-    """Seconds that reading, checking and loading took."""
+    """Seconds spent on reading, checking and loading the file."""
 
 
 class EvalListener(Protocol):
     """Receives the events of an evaluation."""
 
     def on_step(self, frames_done: int) -> None:
-        """A control step is done; ``frames_done`` counts the steps of all environments so far."""
+        """Called after each control step; ``frames_done`` is the number of steps so far, summed over environments."""
 
-    def on_episode(self, game: Episode) -> None:
-        """An episode has finished."""
+    def on_episode(self, episode: Episode) -> None:
+        """Called when an episode has finished."""
 
     def on_reload(self, loaded: LoadedPolicy) -> None:
-        """Another policy acts from the next step on."""
+        """Called when a newer policy replaces the current one, before the next step."""
 
 
 def no_newer_policy() -> LoadedPolicy | None:
-    """No newer policy, for a test without hot reload."""
+    """Return ``None``, for an evaluation without hot reload."""
     return None
 
 
-def _shares(games: int, num_envs: int) -> list[float]:
-    """The number of episodes for each environment."""
-    if games == 0:
+def _shares(episodes: int, num_envs: int) -> list[float]:
+    """Divide ``episodes`` evenly among the environments."""
+    if episodes == 0:
         return [math.inf] * num_envs
-    return [games // num_envs + (env_id < games % num_envs) for env_id in range(num_envs)]
+    return [episodes // num_envs + (env_id < episodes % num_envs) for env_id in range(num_envs)]
 
 
 class EvalLoop:
-    """Plays a policy for a given number of episodes, or until it is stopped.
+    """Evaluates a policy for a given number of episodes, or until it is stopped.
 
     The episodes are divided evenly among the environments before the first step, so that environments with short
     episodes do not contribute more of them than the others.
 
-    A newer policy acts from the next control step on, in the environments as they are; an unfinished episode counts for
-    the policy that it finishes under, and is marked as mixed.
+    A newer policy takes over between two control steps without a reset. An episode under way counts for the policy that
+    finishes it and is marked as mixed.
     """
 
     def __init__(
         self,
         env: VecEnv,
-        playing: LoadedPolicy,
+        current: LoadedPolicy,
         *,
-        games: int,
+        episodes: int,
         listener: EvalListener,
         newer_policy: Callable[[], LoadedPolicy | None] = no_newer_policy,
     ) -> None:
-        """``games`` = 0 plays until stopped. ``newer_policy`` is called between two steps (``ReloadWatcher.poll``)."""
+        """``episodes`` = 0 runs until stopped. ``newer_policy`` (``ReloadWatcher.poll``) is called before each step."""
         self.env = env
-        self.playing = playing
+        self.current = current
         self.listener = listener
         self.newer_policy = newer_policy
-        self._left = _shares(games, env.num_envs)
+        self._left = _shares(episodes, env.num_envs)
         self._finished = 0
         self._returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
         self._lengths = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
         self._mixed = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
 
     def run(self, stop: StopRequest, seed: int | None = None) -> None:
-        """Play until all episodes are finished or a stop is requested."""
+        """Run until all episodes are finished or a stop is requested."""
         env, frames = self.env, 0
         observations, _ = env.reset(seed=seed)
         while any(self._left) and not stop.requested:
-            self._take_newer_policy()
-            actions = self.playing.policy.act(observations)
+            self._load_newer_policy()
+            actions = self.current.policy.act(observations)
             observations, rewards, terminated, truncated, info = env.step(actions)
             self._returns += rewards
             self._lengths += 1
@@ -97,10 +97,10 @@ class EvalLoop:
             frames += env.num_envs
             self.listener.on_step(frames)
 
-    def _take_newer_policy(self) -> None:
+    def _load_newer_policy(self) -> None:
         newer = self.newer_policy()
         if newer is not None:
-            self.playing = newer
+            self.current = newer
             self._mixed |= self._lengths > 0
             self.listener.on_reload(newer)
 
@@ -112,18 +112,18 @@ class EvalLoop:
             if self._left[env_id]:
                 self._left[env_id] -= 1
                 self._finished += 1
-                self.listener.on_episode(self._game(env_id, info))
+                self.listener.on_episode(self._episode(env_id, info))
         self._returns.masked_fill_(done, 0.0)
         self._lengths.masked_fill_(done, 0)
         self._mixed.masked_fill_(done, False)
 
-    def _game(self, env_id: int, info: StepInfo) -> Episode:
+    def _episode(self, env_id: int, info: StepInfo) -> Episode:
         return Episode(
             number=self._finished,
             env_id=env_id,
             episode_return=float(self._returns[env_id]),
             length=int(self._lengths[env_id]),
             outcome=self.env.outcome_names[int(info["outcome"][env_id])],
-            iteration=self.playing.iteration,
+            iteration=self.current.iteration,
             mixed=bool(self._mixed[env_id]),
         )

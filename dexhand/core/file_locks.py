@@ -1,4 +1,4 @@
-"""Advisory locks that mark files as in use for other processes of this machine; they end with the process."""
+"""Advisory locks that mark files as in use for other processes on this machine; they end with the process."""
 
 import contextlib
 import os
@@ -7,14 +7,14 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows: nobody is told, and every file looks unused
+except ImportError:  # Windows: nothing is locked, and every file looks unused
     fcntl = None  # type: ignore[assignment]
 
 
 class InUse:
-    """Marks a file as in use until ``release``; several processes may use one file.
+    """Marks a file as in use until ``release``; several processes may mark the same file.
 
-    A file that cannot be opened or locked (deleted meanwhile, a file system without locks) stays unmarked.
+    A file that cannot be opened or locked (just deleted, or on a file system without locks) stays unmarked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,21 +26,21 @@ class InUse:
             fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def release(self) -> None:
-        """Remove the mark; may be called again."""
+        """Remove the mark; calling it again does nothing."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 def is_in_use(path: Path) -> bool:
-    """Whether another process, or another part of this one, has marked the file. Raises ``OSError`` without a file."""
+    """Whether this or another process has marked the file. Raises ``OSError`` if there is no such file."""
     return fcntl is not None and _conflicts(path, fcntl.LOCK_EX)
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a ``FileLock`` on the file is held. Raises ``OSError`` where there is none.
+    """Whether a ``FileLock`` on the file is held. Raises ``OSError`` if there is no such file.
 
-    The check holds the lock for a moment; acquire it with a timeout above zero.
+    The check itself holds the lock briefly, so acquire the ``FileLock`` with a timeout above zero.
     """
     return fcntl is not None and _conflicts(path, fcntl.LOCK_SH)
 

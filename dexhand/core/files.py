@@ -1,4 +1,4 @@
-"""Atomic changes of files and links: a reader sees the old one or the new one, never anything between."""
+"""Atomic replacement of files and links: a reader sees the old or the new one, never a partial one."""
 
 import os
 import secrets
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 TEMPORARY_SUFFIX = ".tmp"
-"""Suffix of files that are not complete yet; their names begin with a dot."""
+"""Suffix of incomplete files, whose names also begin with a dot."""
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it.
+    """Let ``write`` fill a temporary file next to ``path``, flush it to disk and rename it.
 
-    When ``write`` or the file system raises, ``path`` is unchanged or complete, and no temporary file is left.
+    If ``write`` or the file system raises, ``path`` is either unchanged or complete, and no temporary file is left.
     """
     temporary = _temporary(path)
     try:
@@ -29,7 +29,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
 
 
 def link_atomically(source: Path, path: Path) -> None:
-    """Give the file ``source`` a second name; where the file system has no hard links, copy it."""
+    """Hard-link ``path`` to the file ``source``; copy it where the file system has no hard links."""
     temporary = _temporary(path)
     try:
         os.link(source, temporary)
@@ -38,13 +38,13 @@ def link_atomically(source: Path, path: Path) -> None:
         with open(source, "rb") as original:
             write_atomically(path, lambda file: shutil.copyfileobj(original, file))
     finally:
-        # a rename between two names of one file does nothing, so the temporary name can still be there
+        # renaming one hard link of a file onto another does nothing, so the temporary name may still exist
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 
 def symlink_atomically(target: str, path: Path) -> None:
-    """Point the symbolic link ``path`` to ``target``, replacing the link that is there."""
+    """Point the symbolic link ``path`` to ``target``, replacing an existing link."""
     temporary = _temporary(path)
     try:
         os.symlink(target, temporary)

@@ -1,14 +1,14 @@
 """The contracts between the parts of dexhand. Read this file first.
 
-Everything real (MuJoCo, Isaac Gym, rl_games, TensorBoard) and everything mock meets here and nowhere else.
-Each contract is checked by a suite in ``dexhand.testing``; what no suite checks is not promised.
+Real implementations (MuJoCo, Isaac Gym, rl_games, TensorBoard) and mocks depend on these contracts, not on each other.
+A suite in ``dexhand.testing`` checks each contract; behaviour that no suite checks is not guaranteed.
 
 Symbols in shapes: N environments, D joints (degrees of freedom), B tracked bodies, C contact bodies, O objects,
 A actions, F observations, T reward terms.
 
 Units: metres, radians, seconds, newtons, kilograms. Quaternions are (x, y, z, w), unit length. All poses, velocities
 and forces are in the environment's own frame: origin at the environment's centre on the ground, z up.
-Tensors are float32 on the implementation's ``device`` unless a line says otherwise.
+Tensors are float32 on the implementation's ``device`` unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Quat = tuple[float, float, float, float]
 Metrics = dict[str, float]
 
 
-# --- what is simulated ------------------------------------------------------------------------------------------------
+# --- simulation -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -53,34 +53,35 @@ class Camera:
     position: Vec3
     """Metres."""
     target: Vec3
-    """The point looked at, metres."""
+    """The point the camera looks at, metres."""
     fovy: float = 45.0
     """Vertical field of view, degrees."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One hand over a ground plane at z = 0, with its objects: the same description for every simulator."""
+    """One hand above a ground plane at z = 0, with its objects. Every simulator builds from this description."""
 
     hand: HandSpec
-    """Its MJCF, its joints, which give axis D, and the gains of their servos."""
+    """Gives the MJCF, the joints (axis D) and the servo gains."""
     hand_position: Vec3 = (0.0, 0.0, 0.5)
-    """Where the fixed root of the hand stands; base joints are displacements from here, along the world's axes."""
+    """Position of the hand's fixed root, metres; base joints are displacements from it along the world's axes."""
     bodies: tuple[str, ...] = ()
-    """Tracked bodies, the order of axis B."""
+    """Tracked bodies, in the order of axis B."""
     contact_bodies: tuple[str, ...] = ()
-    """Bodies whose net contact force is measured, the order of axis C."""
+    """Bodies whose net contact force is measured, in the order of axis C."""
     objects: tuple[Box, ...] = ()
-    """The order of axis O."""
+    """Objects, in the order of axis O."""
     ground_friction: float = 0.5
     cameras: tuple[Camera, ...] = (Camera("default", position=(0.72, -0.55, 0.62), target=(0.12, 0.0, 0.32)),)
 
 
 @dataclass(frozen=True)
 class SimState:
-    """The physical state of all environments. The tensors are the simulator's own: it refreshes them in place.
+    """The physical state of all environments.
 
-    Read, never write. Clone what must outlive the next ``step`` or ``reset``.
+    The simulator owns these tensors and updates them in place. Never write to them, and clone what you need beyond the
+    next ``step`` or ``reset``.
     """
 
     dof_pos: Tensor
@@ -96,7 +97,7 @@ class SimState:
     body_angvel: Tensor
     """Angular velocities of the tracked bodies, rad/s. Shape (N, B, 3)."""
     contact_force: Tensor
-    """Net contact force on each contact body in the last physics step, newtons; 0 after a reset. Shape (N, C, 3)."""
+    """Net contact force on each contact body in the last physics step, N; 0 after a reset. Shape (N, C, 3)."""
     object_pos: Tensor
     """Object centres, metres. Shape (N, O, 3)."""
     object_quat: Tensor
@@ -106,24 +107,24 @@ class SimState:
     object_angvel: Tensor
     """Angular velocities of the objects, rad/s. Shape (N, O, 3)."""
     object_contact_force: Tensor
-    """Net contact force on each object during the last physics step, newtons; 0 after a reset. Shape (N, O, 3)."""
+    """Net contact force on each object in the last physics step, N; 0 after a reset. Shape (N, O, 3)."""
 
 
 PHYSICS: Mapping[str, str] = {
-    "object_mass": "Masses of the objects, kg; their inertias follow. Shape (N, O).",
+    "object_mass": "Masses of the objects, kg; inertias scale with them. Shape (N, O).",
     "object_friction": "Sliding friction coefficients of the objects. Shape (N, O).",
     "ground_friction": "Sliding friction coefficient of the ground. Shape (N,).",
-    "hand_mass": "Masses and inertias of all bodies of the hand, as a factor of its file's. Shape (N,).",
-    "hand_friction": "Sliding friction coefficients of all shapes of the hand, as a factor of its file's. Shape (N,).",
+    "hand_mass": "Factor on the masses and inertias of all hand bodies in the MJCF. Shape (N,).",
+    "hand_friction": "Factor on the sliding friction coefficients of all hand geoms in the MJCF. Shape (N,).",
     "stiffness": "Position gains of the joint servos, N/m or N m/rad. Shape (N, D).",
     "damping": "Velocity gains of the joint servos, N s/m or N m s/rad. Shape (N, D).",
-    "joint_damping": "Damping of the joints themselves, beside the servos', N s/m or N m s/rad. Shape (N, D).",
-    "armature": "Inertias of the drives as the joints feel them, kg or kg m^2. Shape (N, D).",
-    "gravity": "Acceleration of free fall, m/s^2. Shape (N, 3).",
+    "joint_damping": "Passive joint damping, in addition to the servos', N s/m or N m s/rad. Shape (N, D).",
+    "armature": "Reflected inertias of the drives, kg or kg m^2. Shape (N, D).",
+    "gravity": "Gravitational acceleration, m/s^2. Shape (N, 3).",
 }
-"""Physical parameters that a simulator may be able to vary between environments. Masses are positive, all others but
-gravity not negative. How the friction coefficients of two touching shapes combine is the simulator's own: MuJoCo
-takes the larger one.
+"""Physical parameters that a simulator may support varying between environments. Masses must be positive, everything
+else except gravity non-negative. Each simulator has its own rule for combining the friction coefficients of two
+touching shapes; MuJoCo takes the larger one.
 """
 
 
@@ -134,260 +135,264 @@ class Simulator(Protocol):
     device: device
     scene: Scene
     control_dt: float
-    """Seconds of simulated time per ``step``."""
+    """Simulated seconds per ``step``."""
     dof_names: tuple[str, ...]
-    """``scene.hand.dof_names``: six base joints, then finger by finger. Length D."""
+    """``scene.hand.dof_names``: six base joints, then the finger joints, finger by finger. Length D."""
     dof_limits: Tensor
     """Lower and upper joint limits, m or rad. Shape (D, 2)."""
     state: SimState
 
     @property
     def physics(self) -> Mapping[str, Tensor]:
-        """The parameters of ``PHYSICS`` that this simulator can vary, with their present values; read, never write.
+        """Current values of the ``PHYSICS`` parameters that this simulator can vary. Never write to them.
 
-        Those of the scene until ``randomize`` is called, which replaces tensors: ``dict(physics)`` keeps the old ones.
+        They start at the scene's values. ``randomize`` replaces tensors instead of changing them, so ``dict(physics)``
+        is a snapshot.
         """
 
     def step(self, dof_targets: Tensor) -> None:
         """Advance every environment by ``control_dt`` with the joint servos held at ``dof_targets`` (N, D), m or rad.
 
-        Targets outside the joint limits are clamped. Environments never influence each other, and the same state and
-        targets give the same result, bit for bit, whatever the number of threads. Never writes to ``dof_targets``.
+        Targets outside the joint limits are clamped; ``dof_targets`` itself is not modified. Environments never
+        influence each other, and the same state and targets give bit-identical results for any number of threads.
         """
 
     def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
-        """Put the environments where ``mask`` (N,) bool is true into a given pose, at rest, targets at the pose.
+        """Place the environments where ``mask`` (N,) bool is true in a given pose, at rest, with targets at that pose.
 
-        ``dof_pos`` (N, D), ``object_pose`` (N, O, 7) position and quaternion; rows outside the mask are ignored.
-        Costs no simulated time, changes no bit of any other environment, and ``state`` shows the new pose at once.
+        ``dof_pos`` is (N, D), ``object_pose`` (N, O, 7) position and quaternion; rows outside the mask are ignored.
+        Takes no simulated time, leaves all other environments bit-identical, and updates ``state`` immediately.
         """
 
     def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
-        """Give the environments where ``mask`` (N,) bool is true other physics, from the next step on.
+        """Set physical parameters where ``mask`` (N,) bool is true, from the next step on.
 
-        ``values`` names parameters of ``physics``, each of its shape there; rows outside the mask are ignored, and no
-        bit of any other environment changes. Lasts until the next call, resets included, and is part of
-        ``state_dict``; a saved state that has no physics is one of the scene's own.
+        ``values`` maps names in ``physics`` to tensors of the same shape as there; rows outside the mask are ignored,
+        and all other environments stay bit-identical. The values persist across resets until the next call and are
+        part of ``state_dict``; loading a state without physics restores the scene's values.
 
-        Raises ``ValueError`` for a name that ``physics`` does not have, for another shape and, on a CPU, for values
-        that are out of range; nothing has changed then.
+        Raises ``ValueError``, changing nothing, for a name not in ``physics``, a wrong shape and, on the CPU, values
+        out of range.
         """
 
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
-        """Draw one environment now. Returns uint8 (height, width, 3), RGB.
+        """Render the current state of one environment. Returns uint8 (height, width, 3), RGB.
 
-        Raises ``ValueError`` for an unknown camera, listing those there are, and ``RenderingUnavailable`` where nothing
-        can draw, naming what to install; stepping goes on as before.
+        Raises ``ValueError`` for an unknown camera, listing the known ones, and ``RenderingUnavailable``, naming what
+        to install, if this machine cannot render. Does not affect stepping.
         """
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything the future depends on, copied: after ``load_state_dict`` the same steps give the same bits."""
+        """Copy the complete simulation state: after ``load_state_dict`` the same steps give bit-identical results."""
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from ``state_dict()`` of a simulator of the same scene and number of environments.
+        """Restore a ``state_dict()`` of a simulator with the same scene and number of environments.
 
-        ``state`` shows the saved moment at once, contact forces included.
+        Updates the attribute ``state`` immediately, including contact forces.
         """
 
     def close(self) -> None:
-        """Free what is held. Calling it again does nothing; nothing else may be called after it."""
+        """Release all resources. Calling it again does nothing; no other method may be called afterwards."""
 
 
 class RenderingUnavailable(RuntimeError):
-    """Nothing here can draw; the message says what to install."""
+    """Rendering is not possible on this machine; the message names what to install."""
 
 
-# --- what is asked of the hand ----------------------------------------------------------------------------------------
+# --- task -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ResetPose:
-    """Where environments begin: one row for every environment, whether it is being reset or not."""
+    """Starting poses: one row per environment, whether it is being reset or not."""
 
     dof_pos: Tensor
     """Joint positions within their limits, m or rad. Shape (N, D)."""
     object_pose: Tensor
-    """Object positions and quaternions. Shape (N, O, 7)."""
+    """Object positions, metres, and quaternions. Shape (N, O, 7)."""
 
 
 @dataclass(frozen=True)
 class Observations:
-    """What policy and critic see of every environment."""
+    """Observation groups of all environments."""
 
     policy: Tensor
     """Shape (N, F)."""
     critic: Tensor | None = None
-    """Shape (N, Fc); ``None`` = the critic sees what the policy sees."""
+    """Shape (N, Fc); ``None`` = the critic uses the policy's observations."""
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """A task's evaluation of one control step, for every environment."""
+    """A task's evaluation of one control step in all environments."""
 
     observations: Observations
     reward_terms: Tensor
     """Weighted reward terms; their sum is the reward. Shape (N, T)."""
     success: Tensor
-    """Which success criterion holds, bool. Shape (N, number of success criteria)."""
+    """Which success criteria hold, bool. Shape (N, number of success criteria)."""
     failure: Tensor
-    """Which failure criterion holds, bool. Shape (N, number of failure criteria)."""
+    """Which failure criteria hold, bool. Shape (N, number of failure criteria)."""
     timeout: Tensor
-    """The episode's steps are used up, bool. Shape (N,)."""
+    """Which episodes have reached their step limit, bool. Shape (N,)."""
 
 
 class Task(Protocol):
-    """What is asked of the hand: tensor code only, the same on every simulator.
+    """Actions, observations, rewards and endings: pure tensor code that runs with any simulator.
 
     A task keeps state between control steps (previous targets, timers, goals) but has no clock and no random state.
-    ``TaskEnv`` calls ``dof_targets``, then lets the simulator step, then calls ``evaluate``; for environments that
-    finished it calls ``reset_pose`` and ``reset`` and then ``observe``.
+    In every step, ``TaskEnv`` calls ``dof_targets``, steps the simulator and calls ``evaluate``; if episodes ended, it
+    then calls ``reset_pose``, ``reset`` and ``observe``.
 
-    What is random (starting poses, goals, commands, noise) is drawn from the generator passed in, a ``torch.Generator``
-    on the task's device, and remembered in the task's state. Every call draws the same amount, for all environments,
-    whatever happens in them: then no environment's numbers depend on what another one does.
+    Everything random (starting poses, goals, commands, noise) is drawn from the ``torch.Generator`` passed in, which is
+    on the task's device, and stored in the task's state. A method draws the same amount for all environments in every
+    call, so that no environment's random numbers depend on what happens in another.
     """
 
     num_observations: int
-    """F."""
+    """Size F of the policy's observations."""
     num_critic_observations: int
-    """Fc; 0 = the critic sees what the policy sees, and ``Observations.critic`` is ``None``."""
+    """Size Fc of the critic observations; 0 = ``Observations.critic`` is ``None``."""
     num_actions: int
-    """A."""
+    """Number of actions, A."""
     reward_names: tuple[str, ...]
-    """Names of the reward terms, the order of axis T."""
+    """Names of the reward terms, in the order of axis T."""
     success_names: tuple[str, ...]
     failure_names: tuple[str, ...]
 
     def dof_targets(self, actions: Tensor) -> Tensor:
-        """Turn actions (N, A) in [-1, 1] into joint targets (N, D), m or rad."""
+        """Convert actions (N, A) in [-1, 1] to joint targets (N, D), m or rad."""
 
     def evaluate(self, state: SimState, generator: Generator) -> StepResult:
-        """Evaluate the control step that has just ended. Called exactly once a step: timers advance here."""
+        """Evaluate the control step that has just ended and advance timers. Called exactly once per step."""
 
     def observe(self, state: SimState) -> Observations:
-        """The observations of ``state`` as it is, advancing and drawing nothing: after ``evaluate`` the same bits."""
+        """Compute the observations of ``state``, advancing and drawing nothing.
+
+        Right after ``evaluate`` the result is bit-identical to the observations that it returned.
+        """
 
     def reset_pose(self, generator: Generator) -> ResetPose:
         """Draw starting poses for all environments."""
 
     def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
-        """Start new episodes where ``mask`` (N,) is true; ``state`` already shows their starting poses."""
+        """Start new episodes where ``mask`` (N,) bool is true; ``state`` already holds their starting poses."""
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The state kept between control steps, copied."""
+        """Copy the state kept between control steps."""
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Continue with the state of ``state_dict()``, which is copied."""
+        """Copy the state of a ``state_dict()`` into this task."""
 
 
-# --- what is trained on -----------------------------------------------------------------------------------------------
+# --- environment ------------------------------------------------------------------------------------------------------
 
 
 class Space(Protocol):
-    """A box of real vectors; ``gymnasium.spaces.Box`` is one."""
+    """A space of real vectors, such as ``gymnasium.spaces.Box``."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one member."""
+        """Shape of one element."""
 
     def sample(self) -> Any:
-        """A random member."""
+        """Draw a random element."""
 
 
 class StepInfo(TypedDict):
-    """The fifth value of ``VecEnv.step``, a dictionary with these keys."""
+    """The ``info`` dictionary that ``VecEnv.step`` returns."""
 
     final_observation: Tensor
-    """Last observation of the episode that ended in this step; elsewhere equal to the observation. Shape (N, F)."""
+    """Last observation of an episode that ended in this step; elsewhere the returned observation. Shape (N, F)."""
     outcome: Tensor
-    """Index into ``VecEnv.outcome_names`` of how the episode ended, -1 where it goes on, int64. Shape (N,)."""
+    """How the episode ended, an index into ``VecEnv.outcome_names``; -1 where it continues. int64, shape (N,)."""
     reward_terms: Tensor
     """Weighted reward terms of this step; their sum is the reward. Shape (N, T)."""
     critic_observations: NotRequired[Tensor]
-    """What the critic sees beside the observations returned: after a reset, of the new episode. There if and only if
-    the environment has a ``single_critic_observation_space``. Shape (N, Fc).
+    """Critic observations that belong to the returned observations: of the new episode where one ended. Present if and
+    only if the environment has a ``single_critic_observation_space``. Shape (N, Fc).
     """
 
 
 class VecEnv(Protocol):
     """N independent episodes of one task. Signatures and auto-reset follow Gymnasium's vector environments.
 
-    An environment that finishes is reset within the same ``step``, which returns the first observation of the new
-    episode; the last one of the old is in ``info["final_observation"]``. Every returned tensor is the caller's: a later
-    step never changes it, and what the caller writes to it changes nothing. What is random comes from generators of the
-    environment's own: global random states are neither read nor changed.
+    When an episode ends, ``step`` resets that environment and returns the first observation of the new episode; the
+    last one of the old episode is in ``info["final_observation"]``. The caller owns every returned tensor: later steps
+    do not change it, and writing to it does not affect the environment. All randomness comes from the environment's own
+    generators; global random state is neither read nor changed.
     """
 
     num_envs: int
     device: device
     reward_names: tuple[str, ...]
     outcome_names: tuple[str, ...]
-    """Ways an episode can end, each ``success:<name>``, ``failure:<name>`` or ``timeout``."""
+    """Possible outcomes of an episode: ``success:<name>``, ``failure:<name>`` or ``timeout``."""
 
     @property
     def single_observation_space(self) -> Space:
-        """What the policy sees of one environment: shape (F,), unbounded."""
+        """Space of one environment's policy observations: shape (F,), unbounded."""
 
     @property
     def single_critic_observation_space(self) -> Space | None:
-        """What the critic sees of one environment: shape (Fc,), unbounded; ``None`` = what the policy sees."""
+        """Space of one environment's critic observations: shape (Fc,), unbounded; ``None`` = it has none."""
 
     @property
     def single_action_space(self) -> Space:
-        """What one environment takes: shape (A,), bounds -1 and 1."""
+        """Space of one environment's actions: shape (A,), bounds -1 and 1."""
 
     def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
-        """Start new episodes everywhere; returns observations (N, F) and a dictionary.
+        """Start new episodes in all environments; returns observations (N, F) and a dictionary.
 
-        The dictionary holds ``critic_observations`` (N, Fc) where the environment has any, and nothing else.
-        With a seed, everything random that follows is determined by it; without, drawing goes on.
+        The dictionary holds ``critic_observations`` (N, Fc) if the environment has any, and nothing else. A seed
+        determines all random numbers from here on; without one the random sequence continues.
         """
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
-        """One control step. ``actions`` (N, A) are clamped to [-1, 1].
+        """Run one control step with ``actions`` (N, A), which are clamped to [-1, 1].
 
-        Returns observations (N, F), rewards (N,), terminated (N,) bool: the task ended it, truncated (N,) bool: time
-        ended it (never both), after the same number of steps in every episode, and the info. Raises ``RuntimeError``
-        before the first ``reset``, and ``ValueError`` for actions of another shape or not finite; nothing has happened
-        then.
+        Returns observations (N, F), rewards (N,), terminated (N,) bool, truncated (N,) bool and the info. The task
+        terminates an episode; the step limit, the same for all episodes, truncates it; never both. Raises
+        ``RuntimeError`` before the first ``reset``, and ``ValueError``, changing nothing, for actions that have a wrong
+        shape or are not finite.
         """
 
     def render(self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
-        """Draw one environment. See ``Simulator.render``."""
+        """Render one environment. See ``Simulator.render``."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of simulation and task, episode counters and random state, copied."""
+        """Copy the state of simulator and task, episode counters and random state."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue exactly where ``state_dict()`` was taken: the same actions give the same bits."""
+        """Restore a ``state_dict()`` exactly: from here on the same actions give bit-identical results."""
 
     def close(self) -> None:
-        """Free what is held. Calling it again does nothing."""
+        """Release all resources. Calling it again does nothing."""
 
 
-# --- what learns ------------------------------------------------------------------------------------------------------
+# --- learning ---------------------------------------------------------------------------------------------------------
 
 
 class Policy(Protocol):
-    """Observations in, actions out."""
+    """Maps observations to actions."""
 
     def act(self, observations: Tensor) -> Tensor:
-        """Actions (N, A) in [-1, 1] for observations (N, F). Deterministic; touches no random state."""
+        """Return actions (N, A) in [-1, 1] for observations (N, F). Deterministic; leaves random state untouched."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy the weights of an ``Algorithm.state_dict()``: all of them, or ``ValueError`` and nothing has changed."""
+        """Copy the weights of an ``Algorithm.state_dict()``. Raises ``ValueError``, changing nothing, on a mismatch."""
 
 
 @dataclass(frozen=True)
 class Iteration:
-    """What one training iteration did."""
+    """Result of one training iteration."""
 
     iterations_done: int
-    """Iterations behind us, this one included."""
+    """Iterations so far, including this one."""
     frames_done: int
-    """Environment steps behind us, all environments counted."""
+    """Environment steps so far, summed over all environments."""
     mean_return: float | None
-    """Mean return of the newest finished episodes; ``None`` before the first has finished."""
+    """Mean return of the most recent episodes; ``None`` until one has finished."""
     metrics: Metrics = field(default_factory=dict)
     """Scalars of this iteration by name (``losses/actor``, ``rewards/alive`` ...)."""
 
@@ -397,81 +402,82 @@ class Algorithm(Protocol):
 
     @property
     def iterations_done(self) -> int:
-        """Iterations behind it, those of a run that is continued included."""
+        """Iterations so far, including those before a resume."""
 
     @property
     def frames_done(self) -> int:
-        """Environment steps behind it, all environments counted."""
+        """Environment steps so far, summed over all environments."""
 
     def iterate(self) -> Iteration:
         """Collect one rollout and learn from it."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a resumed run needs: nested dictionaries, lists, tensors and plain values only.
+        """Return everything a resumed run needs: nested dictionaries, lists, tensors and plain values only.
 
-        Others read two keys: ``model``, the policy's weights by name, and ``epoch``, equal to ``iterations_done``. All
-        other keys are the learner's own; ``train_loop`` is taken, a checkpoint has ``TrainLoop``'s state there.
-        Tensors may be the learner's own: save or copy them before the next ``iterate``.
+        Other code reads two keys: ``model``, the policy's weights by name, and ``epoch``, equal to ``iterations_done``.
+        The key ``train_loop`` is reserved for ``TrainLoop``; all others are up to the learner. Tensors may be the
+        learner's own: save or copy them before the next ``iterate``.
         """
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from ``state_dict()``, which is copied.
+        """Resume from a ``state_dict()``, which is copied.
 
-        Raises ``ValueError`` naming what does not fit, and changes nothing then.
+        Raises ``ValueError``, naming the mismatch and changing nothing, if it does not fit.
         """
 
     def load_weights(self, state: Mapping[str, Any]) -> None:
-        """Begin with the networks of ``state_dict()`` of another run and everything else fresh.
+        """Load only the networks of another run's ``state_dict()``, for fine-tuning.
 
-        Only ``model`` must be there. Raises ``ValueError`` naming what does not fit, and changes nothing then.
+        ``state`` needs no key but ``model``. Raises ``ValueError``, naming the mismatch and changing nothing, if it
+        does not fit.
         """
 
     def policy(self) -> Policy:
-        """The policy as it is now; later iterations do not change it."""
+        """Return a copy of the current policy; later iterations do not change it."""
 
     def close(self) -> None:
-        """Free what is held, but not the environments: whoever made them closes them."""
+        """Release all resources except the environments, which belong to the caller."""
 
 
 class AlgorithmClass(Protocol):
-    """A class of learners, which ``train.algorithm`` may name."""
+    """A learner class, as named by ``train.algorithm``."""
 
     def __call__(self, env: VecEnv, config: Any) -> Algorithm:
-        """Make a learner of ``env``. ``config`` is the run's ``dexhand.config.schema.Config``.
+        """Create a learner for ``env``. ``config`` is the run's ``dexhand.config.schema.Config``.
 
-        A class that can train in several processes also takes ``group``, a ``ProcessGroup``.
+        A class that supports training in several processes also takes ``group``, a ``ProcessGroup``.
         """
 
     def policy_from_state(
         self, state: dict[str, Any], *, num_observations: int, num_actions: int, device: device
     ) -> Policy:
-        """The policy of ``Algorithm.state_dict()``, as a static or class method; the state is copied.
+        """Create the policy of an ``Algorithm.state_dict()``, which is copied. A static or class method.
 
-        Raises ``ValueError`` where it is for other numbers of observations F or actions A.
+        Raises ``ValueError`` if the policy has other numbers of observations F or actions A.
         """
 
 
-# --- around it --------------------------------------------------------------------------------------------------------
+# --- services ---------------------------------------------------------------------------------------------------------
 
 
 class MetricSink(Protocol):
-    """Where numbers go."""
+    """Receives metrics."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Record ``values``, finite or not, at ``step`` (environment frames). They are copied."""
+        """Record ``values``, which need not be finite, at ``step`` (environment frames). They are copied."""
 
     def close(self) -> None:
-        """Write out what is pending. Calling it again does nothing."""
+        """Flush pending values. Calling it again does nothing."""
 
 
 class Clock(Protocol):
-    """Time, as something a test can hold in its hand."""
+    """Time, behind an interface so that tests can replace it."""
 
     def monotonic(self) -> float:
-        """Seconds that only grow; for durations."""
+        """Return monotonic time in seconds, for durations."""
 
     def now(self) -> float:
-        """Seconds since 1970-01-01 UTC; for names and records."""
+        """Return seconds since 1970-01-01 UTC, for names and records."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for ``seconds``."""

@@ -1,4 +1,4 @@
-"""How a configuration key is declared."""
+"""Declaration of configuration keys."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -16,9 +16,9 @@ def option(
     above: float | None = None,
     plugin: bool = False,
 ) -> Any:
-    """A configuration key: ``low`` and ``high`` are inclusive bounds, ``above`` an exclusive lower one.
+    """Declare a configuration key. ``low`` and ``high`` are inclusive bounds, ``above`` is an exclusive lower bound.
 
-    With ``plugin`` the value is one of ``choices`` or names code of the user's own, ``path/to/file.py:Name``.
+    With ``plugin`` the value is one of ``choices`` or names user-defined code, ``path/to/file.py:Name``.
     """
     metadata = {
         "help": help,

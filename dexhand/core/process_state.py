@@ -1,4 +1,4 @@
-"""Settings that hold for the whole process, put back after a training or test that changes them."""
+"""Process-wide settings, restored after a training run or test that changes them."""
 
 import contextlib
 import random
@@ -10,9 +10,9 @@ import torch
 
 @contextlib.contextmanager
 def process_state_restored() -> Iterator[None]:
-    """Restore, after the block, torch's threads and deterministic mode and the global random generators of the CPU.
+    """Restore torch's thread count and deterministic mode and the CPU's global random generators after the block.
 
-    Also a decorator, for functions that are called from a larger program.
+    Also works as a decorator, for functions that a larger program may call.
     """
     threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()

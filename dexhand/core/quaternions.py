@@ -14,40 +14,40 @@ else:
 
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:
-    """The rotation ``right`` followed by the rotation ``left``."""
+    """Return the rotation ``right`` followed by the rotation ``left``."""
     u, s = left[..., :3], left[..., 3:]
     v, t = right[..., :3], right[..., 3:]
     return torch.cat((s * v + t * u + cross(u, v), s * t - (u * v).sum(-1, keepdim=True)), dim=-1)
 
 
 def conjugate(quat: Tensor) -> Tensor:
-    """The inverse rotation."""
+    """Return the inverse rotation."""
     return torch.cat((-quat[..., :3], quat[..., 3:]), dim=-1)
 
 
 def rotate(quat: Tensor, vector: Tensor) -> Tensor:
-    """``vector`` (..., 3) turned by ``quat``."""
+    """Rotate ``vector`` (..., 3) by ``quat``."""
     axis = quat[..., :3]
     across = 2 * cross(axis, vector)
     return vector + quat[..., 3:] * across + cross(axis, across)
 
 
 def cross(left: Tensor, right: Tensor) -> Tensor:
-    """The vector product of two (..., 3) tensors, broadcast against each other."""
+    """Return the cross product of two (..., 3) tensors, broadcast against each other."""
     left, right = torch.broadcast_tensors(left, right)
     product: Tensor = torch.linalg.cross(left, right, dim=-1)
     return product
 
 
 def from_rotation_vector(vector: Tensor) -> Tensor:
-    """The rotation about ``vector`` (..., 3) by its length in radians."""
+    """Return the rotation about ``vector`` (..., 3) by its length in radians."""
     half = vector.norm(dim=-1, keepdim=True) / 2
     # sin(half) / (2 half) without dividing by zero: torch.sinc(x) = sin(pi x) / (pi x)
     return torch.cat((vector * torch.sinc(half / torch.pi) / 2, torch.cos(half)), dim=-1)
 
 
 def to_rotation_vector(quat: Tensor) -> Tensor:
-    """The shortest rotation vector of ``quat``, shape (..., 3), radians."""
+    """Return the shortest rotation vector of ``quat``, shape (..., 3), radians."""
     quat = torch.where(quat[..., 3:] < 0, -quat, quat)
     axis = quat[..., :3]
     sine = axis.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(quat.dtype).tiny)

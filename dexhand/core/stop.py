@@ -1,4 +1,4 @@
-"""Handling SIGINT and SIGTERM: stopping a loop in good order, and whatever else a block makes of the two signals."""
+"""Handling SIGINT and SIGTERM, in particular to stop a loop cleanly."""
 
 import contextlib
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def handle_signals(handle: Callable[[int], None]) -> Iterator[None]:
     """Call ``handle`` with the number of each SIGINT and SIGTERM that arrives during the block.
 
-    The handlers from before are restored afterwards. Enter it in the main thread; Python delivers signals only there.
+    The previous handlers are restored afterwards. Enter it in the main thread, where Python delivers signals.
     """
     numbers = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.signal(number, lambda number, frame: handle(number)) for number in numbers}
@@ -27,8 +27,10 @@ def handle_signals(handle: Callable[[int], None]) -> Iterator[None]:
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM asks the loop to stop after its current step; a second one ends the
-    process at once with exit code 128 + signal number.
+    """Turns SIGINT and SIGTERM into a request to stop while the context is entered.
+
+    The first signal sets ``requested``, so that the loop stops after its current step; the second one ends the process
+    immediately with exit code 128 + signal number.
     """
 
     def __init__(self) -> None:
@@ -52,6 +54,6 @@ class StopRequest:
         if self.requested:
             os._exit(128 + number)
         self.requested = True
-        # in a thread of its own: the signal may have come in the middle of a line that is being printed
-        message = "%s: stopping in good order; once more to stop at once"
+        # in a separate thread: the signal may have interrupted a write to the console, which is not reentrant
+        message = "%s: stopping after the current step; repeat it to exit immediately"
         threading.Thread(target=log.warning, args=(message, signal.Signals(number).name)).start()

@@ -1,4 +1,4 @@
-"""``VecEnv`` made of a ``Simulator`` and a ``Task``."""
+"""``VecEnv`` that combines a ``Simulator`` and a ``Task``."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class TaskEnv:
-    """See ``VecEnv``. Everything random comes from one generator, which ``state_dict`` carries."""
+    """``VecEnv`` of a task on a simulator. One generator, saved in ``state_dict``, provides all randomness."""
 
     final_pose: ResetPose | None = None
-    """How all environments stood at the end of the last step, before those that finished began anew; copies. ``None``
-    before the first step, and where ``keep_final_pose`` is not asked for.
+    """Poses of all environments (copies) at the end of the last step, before finished ones were reset. ``None`` before
+    the first step and without ``keep_final_pose``.
     """
 
     def __init__(self, simulator: Simulator, task: Task, seed: int = 0, *, keep_final_pose: bool = False) -> None:
@@ -44,14 +44,14 @@ class TaskEnv:
         )
         self._generator = torch.Generator(device=self.device)
         self._generator.manual_seed(seed)
-        self._everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self._all_envs = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._started = False
 
     def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
         """See ``VecEnv.reset``."""
         if seed is not None:
             self._generator.manual_seed(seed)
-        self._begin_episodes(self._everyone)
+        self._start_episodes(self._all_envs)
         self._started = True
         observations = self.observe()
         return observations.policy, {} if observations.critic is None else {"critic_observations": observations.critic}
@@ -73,7 +73,7 @@ class TaskEnv:
             "outcome": self._outcome(result.success, result.failure, truncated),
             "reward_terms": result.reward_terms,
         }
-        observations = self._restart(terminated | truncated, result.observations)
+        observations = self._reset_finished(terminated | truncated, result.observations)
         if observations.critic is not None:
             info["critic_observations"] = observations.critic
         return observations.policy, result.reward_terms.sum(dim=1), terminated, truncated, info
@@ -83,30 +83,30 @@ class TaskEnv:
         expected = (self.num_envs, self.task.num_actions)
         if actions.shape != expected:
             raise ValueError(f"actions have shape {tuple(actions.shape)}, expected {expected}")
-        # on a GPU this question would make the host wait for the device in every step
+        # on a GPU this check would synchronise host and device in every step
         if self.device.type == "cpu" and not bool(torch.isfinite(actions).all()):
             bad = (~torch.isfinite(actions)).any(dim=1).nonzero().flatten().tolist()
             raise ValueError(f"actions of environments {bad[:8]} are not finite")
         return actions.clamp(-1.0, 1.0)
 
     def _outcome(self, success: Tensor, failure: Tensor, truncated: Tensor) -> Tensor:
-        """Index of the first criterion that holds, -1 where none does."""
+        """Return the index of the first criterion that holds, -1 where none does."""
         holds = torch.cat((success, failure, truncated[:, None]), dim=1)
         first = holds.to(torch.int8).argmax(dim=1)
         return torch.where(holds.any(dim=1), first, torch.full_like(first, -1))
 
-    def _restart(self, done: Tensor, before: Observations) -> Observations:
-        """Begin new episodes where ``done`` and return what is seen of every environment now."""
+    def _reset_finished(self, done: Tensor, before: Observations) -> Observations:
+        """Start new episodes where ``done``; returns the current observations of all environments."""
         if self.device.type == "cpu" and not bool(done.any()):
             return before
-        self._begin_episodes(done)
+        self._start_episodes(done)
         new, ended = self.observe(), done[:, None]
         policy = torch.where(ended, new.policy, before.policy)
         if new.critic is None or before.critic is None:
             return Observations(policy)
         return Observations(policy, torch.where(ended, new.critic, before.critic))
 
-    def _begin_episodes(self, mask: Tensor) -> None:
+    def _start_episodes(self, mask: Tensor) -> None:
         pose = self.task.reset_pose(self._generator)
         self.simulator.reset(mask, pose.dof_pos, pose.object_pose)
         self.task.reset(mask, self.simulator.state, self._generator)
@@ -134,7 +134,7 @@ class TaskEnv:
         self._started = state["started"]
 
     def observe(self) -> Observations:
-        """What policy and critic see now."""
+        """Return the current observations of policy and critic."""
         return self.task.observe(self.simulator.state)
 
     def close(self) -> None:
@@ -143,5 +143,5 @@ class TaskEnv:
 
 
 def _pose_of(state: SimState) -> ResetPose:
-    """A copy of where hand and objects are."""
+    """Copy the poses of hand and objects."""
     return ResetPose(state.dof_pos.clone(), torch.cat((state.object_pos, state.object_quat), dim=2))

@@ -1,4 +1,4 @@
-"""The training loop: iterate, report and save until there is a reason to stop."""
+"""The training loop: iterate, report metrics and save checkpoints until there is a reason to stop."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,44 +13,44 @@ from dexhand.core.stop import StopRequest
 log = logging.getLogger(__name__)
 
 RETRY_INTERVAL = 10.0
-"""Seconds after which a save that failed is tried again."""
+"""Seconds before a failed save is retried."""
 
 
-class SavesCheckpoints(Protocol):
-    """Where a training's checkpoints go; ``CheckpointStore`` is the one on disk."""
+class CheckpointWriter(Protocol):
+    """Destination of checkpoints; ``CheckpointStore`` saves them to disk."""
 
     folder: Path
 
     def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool, best: bool) -> Path:
-        """Write ``state`` as the latest checkpoint; ``numbered`` and ``best`` also keep it under a name of its own.
+        """Write ``state`` as the latest checkpoint; ``numbered`` and ``best`` also keep it under a separate name.
 
-        Raises ``OSError`` where it cannot be written; the files from before stay.
+        Raises ``OSError``, leaving existing files untouched, if it cannot be written.
         """
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a training run ended."""
+    """Outcome of a training run."""
 
     reason: str
     """``max iterations``, ``target score`` or ``stop requested``."""
     iterations_done: int
     best_return: float | None
-    """Best mean return of those saved, if any could be."""
+    """Best mean return among saved iterations; ``None`` if there is none."""
     checkpoint: Path | None
-    """The last one saved, if any could be."""
+    """Last checkpoint saved; ``None`` if there is none."""
     unsaved: str | None
-    """Why the last iteration is in no checkpoint; ``None`` where it is."""
+    """Why the last iteration could not be saved; ``None`` if it was."""
 
 
 def best_return_of(state: Mapping[str, Any]) -> float | None:
-    """The best mean return so far, from a checkpoint that a ``TrainLoop`` wrote."""
+    """Read the best mean return so far from a checkpoint that a ``TrainLoop`` wrote."""
     best: float | None = state["train_loop"]["best_return"]
     return best
 
 
 def contract_in(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What the observations and actions of a checkpoint mean; empty where it was not written by a ``TrainLoop``."""
+    """Read the meaning of observations and actions from a checkpoint; empty if no ``TrainLoop`` wrote it."""
     contract: dict[str, Any] = state.get("train_loop", {}).get("contract", {})
     return contract
 
@@ -58,16 +58,16 @@ def contract_in(state: Mapping[str, Any]) -> dict[str, Any]:
 class TrainLoop:
     """Drives an ``Algorithm``.
 
-    A checkpoint is written every ``save_frequency`` iterations (numbered), when the mean return is better than ever,
-    when ``save_interval`` seconds have passed since the last one, and at the end. Where that fails (disk full, folder
-    gone or not writable) training goes on, and saving is retried. It adds to the learner's state ``train_loop``, the
-    best mean return, and ``contract``, the meaning of observations and actions.
+    A checkpoint is written every ``save_frequency`` iterations (numbered), at a new best mean return, when
+    ``save_interval`` seconds have passed since the last one, and at the end. If saving fails (disk full, folder missing
+    or not writable), training continues and saving is retried. A checkpoint is the learner's state plus the key
+    ``train_loop``, which holds ``best_return`` and ``contract``, the meaning of observations and actions.
     """
 
     def __init__(
         self,
         algorithm: Algorithm,
-        store: SavesCheckpoints,
+        store: CheckpointWriter,
         sinks: Sequence[MetricSink],
         *,
         clock: Clock,
@@ -78,7 +78,7 @@ class TrainLoop:
         best_return: float | None = None,
         contract: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """``best_return``: the best mean return so far of the run that is continued; see ``best_return_of``."""
+        """``best_return``: the best mean return so far of a resumed run; see ``best_return_of``."""
         self.algorithm = algorithm
         self.store = store
         self.sinks = sinks
@@ -93,7 +93,7 @@ class TrainLoop:
         self._unsaved: str | None = None
 
     def run(self, stop: StopRequest) -> TrainResult:
-        """Train until done or asked to stop; the last iteration is always saved, if anything can be."""
+        """Train until done or asked to stop. The last iteration is always saved unless writing fails."""
         reason = self._reason_to_stop(None, stop)
         checkpoint = None
         while not reason:
@@ -135,16 +135,16 @@ class TrainLoop:
             is_due = last or waited >= RETRY_INTERVAL
         if not is_due:
             return None
-        mark = self.best_return
+        previous_best = self.best_return
         if best:
             self.best_return = iteration.mean_return
         path = self._save(iteration.iterations_done, numbered=numbered, best=best)
         if path is None:
-            self.best_return = mark  # the next one that beats what is on disk is the best again
+            self.best_return = previous_best  # that of the checkpoints on disk
         return path
 
     def _save(self, iterations_done: int, *, numbered: bool, best: bool) -> Path | None:
-        """Save; returns the file, or ``None`` where it could not be written."""
+        """Save a checkpoint; returns the file, or ``None`` if it could not be written."""
         self._last_try = self.clock.monotonic()
         try:
             path = self.store.save(self._state_dict(), iteration=iterations_done, numbered=numbered, best=best)

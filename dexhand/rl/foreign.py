@@ -47,7 +47,7 @@ def parse_foreign(path: Path, content: bytes, *, trust: bool, activation: str) -
     }
 
 
-def brought_up_to_date(state: dict[str, Any]) -> dict[str, Any]:
+def migrate_state(state: dict[str, Any]) -> dict[str, Any]:
     """The state of a checkpoint in which the learner, not ``TrainLoop``, wrote what observations and actions mean."""
     contract = state.get("dexhand", {}).get("contract")
     if not contract or "train_loop" not in state:

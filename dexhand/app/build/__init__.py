@@ -1,6 +1,6 @@
-"""From a validated configuration to working parts. The only place that knows every implementation by name.
+"""Builders: from a validated configuration to simulators, environments, learners, policies and sinks.
 
-Imports of implementations are lazy: a part that is not asked for need not be installed.
+The only package that names every implementation. It imports them lazily, so that unused ones need not be installed.
 """
 
 from dexhand.app.build.env import build_env, build_task_env

@@ -1,4 +1,4 @@
-"""Simulators and environments."""
+"""Builders of simulators and environments."""
 
 import copy
 import os
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dexhand.app.build.machine import backend_of, device_of
-from dexhand.app.build.plugins import make
+from dexhand.app.build.plugins import build_plugin
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, GainsConfig
 from dexhand.config.task_class import task_class
@@ -18,19 +18,21 @@ from dexhand.tasks import BaseTask
 
 
 def build_env(config: Config) -> VecEnv:
-    """The environments, seeded. Raises ``ConfigError`` where the configuration cannot be built on this machine."""
+    """Build the seeded environments. Raises ``ConfigError`` if that is impossible on this machine."""
     spec, num_envs = config.env.factory, _num_envs(config)
     if spec is None:
         return build_task_env(config)
     device, seed = device_of(config), config.train.seed
-    env: VecEnv = make("env.factory", spec, VecEnv, optional=["render"], num_envs=num_envs, device=device, seed=seed)
+    env: VecEnv = build_plugin(
+        "env.factory", spec, VecEnv, optional=["render"], num_envs=num_envs, device=device, seed=seed
+    )
     if env.num_envs != num_envs:
         raise ConfigError(f"env.factory={spec} made {env.num_envs} environments where env.numEnvs={num_envs}")
     return env
 
 
 def build_task_env(config: Config) -> TaskEnv:
-    """The environments of a task, seeded. Raises ``ConfigError``."""
+    """Build the seeded environments of a task. Raises ``ConfigError``."""
     chosen = task_class(config.task.name, config.task.module)
     try:
         simulator = build_simulator(config, _scene(config, build_hand(config), chosen))
@@ -46,24 +48,24 @@ def build_task_env(config: Config) -> TaskEnv:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     hard = config.train.hardExamples
-    draws = hard.enabled and hard.pictures and not config.train.test
-    return TaskEnv(simulator, task, seed=config.train.seed, keep_final_pose=draws)
+    keep_final_pose = hard.enabled and hard.pictures and not config.train.test
+    return TaskEnv(simulator, task, seed=config.train.seed, keep_final_pose=keep_final_pose)
 
 
 def build_simulator(config: Config, scene: Scene) -> Simulator:
-    """The simulator alone. Raises ``ConfigError``, and ``ValueError`` where the scene cannot be simulated."""
+    """Build the simulator alone. Raises ``ConfigError``, and ``ValueError`` for a scene that it cannot simulate."""
     backend = backend_of(config)
     if backend in _SIMULATORS:
         return _SIMULATORS[backend](config, scene)
     control_dt, device = config.sim.dt * config.env.controlDecimation, device_of(config)
-    own: Simulator = make(
+    simulator: Simulator = build_plugin(
         "sim.backend", backend, Simulator, scene, _num_envs(config), control_dt=control_dt, device=device
     )
-    return own
+    return simulator
 
 
 def build_hand(config: Config) -> HandSpec:
-    """The hand of ``env.hand`` with the configuration's MJCF and gains. Raises ``HandError``."""
+    """Load the hand ``env.hand`` with the configuration's MJCF and gains. Raises ``HandError``."""
     env = config.env
     hand = load_hand(env.hand)
     return replace(
@@ -76,7 +78,7 @@ def build_hand(config: Config) -> HandSpec:
 
 
 def _gains(config: GainsConfig, hand: Gains) -> Gains:
-    """The configuration's gains, those of the hand where it says null."""
+    """Merge the configuration's gains over those of the hand, which apply where the configuration has null."""
     return Gains(
         stiffness=hand.stiffness if config.stiffness is None else config.stiffness,
         damping=hand.damping if config.damping is None else config.damping,
@@ -133,14 +135,14 @@ def _isaacgym(config: Config, scene: Scene) -> Simulator:
 
 
 def _has_viewer(config: Config) -> bool:
-    """Unless it is said, tests are watched where there is a display."""
+    """Whether to open a viewer; by default in tests on a machine with a display."""
     if config.env.viewer is None:
         return config.train.test and "DISPLAY" in os.environ
     return config.env.viewer
 
 
 def _num_envs(config: Config) -> int:
-    assert config.env.numEnvs is not None  # validation has filled it in
+    assert config.env.numEnvs is not None  # set by validation
     return config.env.numEnvs
 
 
@@ -153,7 +155,7 @@ _SIMULATORS: dict[str, Callable[[Config, Scene], Simulator]] = {
 
 
 def build_drawing_simulator(config: Config, scene: Scene) -> Simulator:
-    """Build one environment that only ever draws, on the CPU: with MuJoCo, the mock's own with the mock."""
-    alone = copy.deepcopy(config)
-    alone.env.numEnvs, alone.env.device, alone.sim.mujoco.threads = 1, "cpu", 1
-    return _mock(alone, scene) if backend_of(config) == "mock" else _mujoco(alone, scene)
+    """Build a simulator of one environment for rendering only, on the CPU: MuJoCo, or the mock if that is in use."""
+    single = copy.deepcopy(config)
+    single.env.numEnvs, single.env.device, single.sim.mujoco.threads = 1, "cpu", 1
+    return _mock(single, scene) if backend_of(config) == "mock" else _mujoco(single, scene)

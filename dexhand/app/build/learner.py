@@ -1,11 +1,11 @@
-"""The learner, and who watches it."""
+"""Builders of the learner and of the tracker of its worst episodes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from dexhand.app.build.env import build_drawing_simulator
 from dexhand.app.build.machine import backend_of
-from dexhand.app.build.plugins import make
+from dexhand.app.build.plugins import build_plugin
 from dexhand.config.errors import ConfigError
 from dexhand.config.plugins import load_plugin
 from dexhand.config.schema import Config
@@ -24,9 +24,9 @@ def build_algorithm(
     group: ProcessGroup | None = None,
     hard_example_sinks: Sequence[HardExampleSink] = (),
 ) -> Algorithm:
-    """The learner; with ``train.hardExamples`` the worst episodes go to the sinks, see ``WorstEpisodesTracker``.
+    """Build the learner; with ``train.hardExamples`` a ``WorstEpisodesTracker`` reports to ``hard_example_sinks``.
 
-    ``group`` are the processes that train together, if several do. Raises ``ConfigError``.
+    ``group`` is the process group of a distributed training. Raises ``ConfigError``.
     """
     hard = config.train.hardExamples
     if not hard.enabled:
@@ -42,8 +42,8 @@ def build_algorithm(
     return WorstEpisodesTracker(learner, recorder, settings, hard_example_sinks, _pictures(config, env))
 
 
-def policy_maker(config: Config) -> Callable[..., Policy]:
-    """``AlgorithmClass.policy_from_state`` of ``train.algorithm``. Raises ``ConfigError``."""
+def policy_builder(config: Config) -> Callable[..., Policy]:
+    """Return ``AlgorithmClass.policy_from_state`` of ``train.algorithm``. Raises ``ConfigError``."""
     name = config.train.algorithm
     if name == "mock":
         from dexhand.mock.algorithm import MockAlgorithm
@@ -53,14 +53,13 @@ def policy_maker(config: Config) -> Callable[..., Policy]:
         from dexhand.rl.rl_games import RlGamesPpo
 
         return RlGamesPpo.policy_from_state
-    found = getattr(load_plugin("train.algorithm", name), "policy_from_state", None)
-    if found is None:
+    builder: Callable[..., Policy] | None = getattr(load_plugin("train.algorithm", name), "policy_from_state", None)
+    if builder is None:
         raise ConfigError(
             f"train.algorithm={name} lacks policy_from_state, so its checkpoints cannot be played. AlgorithmClass in "
             "dexhand/core/interfaces.py describes it"
         )
-    maker: Callable[..., Policy] = found
-    return maker
+    return builder
 
 
 def _learner(config: Config, env: VecEnv, group: ProcessGroup | None) -> Algorithm:
@@ -77,18 +76,18 @@ def _learner(config: Config, env: VecEnv, group: ProcessGroup | None) -> Algorit
             train.ppo,
             train.network,
             max_iterations=train.maxIterations,
-            env_kind=_kind_of(config, env),
+            env_kind=_env_kind(config, env),
             keep_sample_losses=train.hardExamples.enabled,
             group=group,
         )
-    policy_maker(config)  # raises where its checkpoints could not be played
-    together: dict[str, Any] = {} if group is None or group.size == 1 else {"group": group}
-    algorithm: Algorithm = make("train.algorithm", name, Algorithm, env, config, **together)
+    policy_builder(config)  # raises if policies could not be built from its checkpoints
+    distributed: dict[str, Any] = {} if group is None or group.size == 1 else {"group": group}
+    algorithm: Algorithm = build_plugin("train.algorithm", name, Algorithm, env, config, **distributed)
     return algorithm
 
 
-def _kind_of(config: Config, env: VecEnv) -> str:
-    """Equal where episodes of one environment can go on in the other."""
+def _env_kind(config: Config, env: VecEnv) -> str:
+    """Return a key that is equal for environments that can continue each other's episodes."""
     simulator = backend_of(config) if config.env.factory is None else "env.factory"
     return f"{simulator}:{config.subject}:{env.num_envs}"
 
@@ -98,7 +97,7 @@ def _final_pose(env: VecEnv) -> Callable[[], ResetPose] | None:
         return None
 
     def final_pose() -> ResetPose:
-        assert env.final_pose is not None  # it is asked for after a step
+        assert env.final_pose is not None  # only called after a step
         return env.final_pose
 
     return final_pose

@@ -1,4 +1,4 @@
-"""The machine: which simulator and device a configuration means here, and what is set for the whole process."""
+"""Simulator and device that a configuration selects on this machine, and process-wide settings."""
 
 import importlib.util
 import random
@@ -12,7 +12,7 @@ from dexhand.config.schema import Config
 
 
 def backend_of(config: Config) -> str:
-    """The simulator to use. Raises ``ConfigError`` where it is not installed, with the command that installs it."""
+    """Return the simulator to use. Raises ``ConfigError``, with the install command, if it is not installed."""
     backend = config.sim.backend
     if backend == "auto":
         on_gpu = config.env.device != "cpu" and _has_gpu()
@@ -28,7 +28,7 @@ INSTALL = {
     "sim.backend=mujoco_warp or mujoco, or try the back-end on a stand-in: python -m dexhand.mock.isaacgym "
     "scripts/train.py ... (docs/gpu.md)",
 }
-"""What to do where a simulator is missing."""
+"""How to install each optional simulator."""
 
 
 def is_installed(package: str) -> bool:
@@ -41,7 +41,7 @@ def _has_gpu() -> bool:
 
 
 def device_of(config: Config) -> torch.device:
-    """Where tensors live. Raises ``ConfigError`` for a device this machine or the simulator does not have."""
+    """Return the device of all tensors. Raises ``ConfigError`` if this machine or the simulator does not support it."""
     wanted = config.env.device
     backend = backend_of(config) if config.env.factory is None else "env.factory"
     if wanted == "auto":
@@ -63,7 +63,7 @@ def device_of(config: Config) -> torch.device:
 
 
 def check_machine(config: Config) -> None:
-    """Raise ``ConfigError`` where this machine lacks what the configuration asks for; builds nothing."""
+    """Raise ``ConfigError`` if this machine lacks something that the configuration needs; builds nothing."""
     load_plugins(config)
     device_of(config)
     if config.train.wandb.enabled and not config.train.test and not is_installed("wandb"):
@@ -71,7 +71,7 @@ def check_machine(config: Config) -> None:
 
 
 def set_up_process(config: Config) -> None:
-    """Everything that is set for the whole process: torch's threads and determinism, the seeds."""
+    """Apply process-wide settings: torch's thread count and determinism, and the global seeds."""
     torch.set_num_threads(config.train.torchThreads)
     torch.set_deterministic_debug_mode("error" if config.train.torchDeterministic else "default")
     torch.manual_seed(config.train.seed)

@@ -1,10 +1,9 @@
-"""Parts of the user's own: what the code that ``sim.backend``, ``env.factory``, ``train.algorithm`` and
-``train.sinks`` name makes.
+"""User-defined simulators, environments, learners and sinks, named by configuration keys.
 
 ``sim.backend`` is called as ``simulator(scene, num_envs, control_dt=..., device=...)`` and returns a ``Simulator``.
 ``env.factory`` is called as ``factory(num_envs=..., device=..., seed=...)`` and returns a ``VecEnv``.
-``train.algorithm`` is an ``AlgorithmClass``. A sink is called with the run's folder and returns a ``MetricSink``; one
-that has the method of ``HardExampleSink`` too is given the worst episodes.
+``train.algorithm`` is an ``AlgorithmClass``. Each entry of ``train.sinks`` is called with the run's folder and returns
+a ``MetricSink``; one that also implements ``HardExampleSink`` receives the worst episodes.
 """
 
 import inspect
@@ -17,7 +16,7 @@ from dexhand.config.schema import ALGORITHMS, BACKENDS, SINKS, Config
 
 
 def load_plugins(config: Config) -> None:
-    """Import all code that ``config`` names. Raises ``ConfigError``."""
+    """Import all user-defined code that ``config`` names. Raises ``ConfigError``."""
     if config.sim.backend not in BACKENDS:
         load_plugin("sim.backend", config.sim.backend)
     if config.env.factory is not None:
@@ -29,10 +28,11 @@ def load_plugins(config: Config) -> None:
             load_plugin("train.sinks", sink)
 
 
-def make(key: str, spec: str, contract: type, *args: Any, optional: Sequence[str] = (), **kwargs: Any) -> Any:
-    """Call what ``spec`` names; what it returns has the members of ``contract`` but for ``optional`` ones.
+def build_plugin(key: str, spec: str, contract: type, *args: Any, optional: Sequence[str] = (), **kwargs: Any) -> Any:
+    """Call the class or function that ``spec`` names and return the result.
 
-    Raises ``ConfigError`` where it takes other arguments or its result lacks a member.
+    Raises ``ConfigError`` if it does not accept the arguments, or if its result lacks a member of ``contract`` that is
+    not ``optional``.
     """
     plugin = load_plugin(key, spec)
     check_call(f"{key}={spec}", plugin, *args, **kwargs)
@@ -40,14 +40,14 @@ def make(key: str, spec: str, contract: type, *args: Any, optional: Sequence[str
     missing = [name for name in _members(contract) if name not in optional and not hasattr(made, name)]
     if missing:
         raise ConfigError(
-            f"{key}={spec}: what it makes, a {type(made).__name__}, lacks {', '.join(missing)}. "
+            f"{key}={spec}: the {type(made).__name__} it returns lacks {', '.join(missing)}. "
             f"{contract.__name__} in dexhand/core/interfaces.py describes them"
         )
     return made
 
 
 def check_call(where: str, plugin: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Raise ``ConfigError`` where ``plugin`` cannot be called with these arguments."""
+    """Raise ``ConfigError`` if ``plugin`` does not accept these arguments."""
     try:
         inspect.signature(plugin).bind(*args, **kwargs)
     except TypeError as error:

@@ -1,10 +1,10 @@
-"""Where metrics and reports go."""
+"""Builders of the sinks that receive metrics and reports."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from dexhand.app.build.plugins import make
+from dexhand.app.build.plugins import build_plugin
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.interfaces import MetricSink
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def build_sinks(
     config: Config, run: Run, console: Callable[[], MetricSink] | None, first_step: int | None = None
 ) -> list[MetricSink]:
-    """The sinks of a training or a test; ``console`` makes the one on the console, where there is to be one.
+    """Build the sinks of a training or a test; ``console`` builds the console sink, ``None`` = no console sink.
 
-    What TensorBoard has of ``first_step`` and later is replaced. Raises ``ConfigError`` where one cannot be made.
+    TensorBoard's existing records from ``first_step`` on are replaced. Raises ``ConfigError``.
     """
     sinks: list[MetricSink] = []
     for name in config.train.sinks:
@@ -31,18 +31,18 @@ def build_sinks(
 
             sinks.append(TensorBoardSink(run.summaries, first_step=first_step))
         else:
-            sinks.append(make("train.sinks", name, MetricSink, run.path))
+            sinks.append(build_plugin("train.sinks", name, MetricSink, run.path))
     if config.train.wandb.enabled and not config.train.test:
         sinks.append(_wandb(config, run))
     return sinks
 
 
 def hard_example_sinks(sinks: Sequence[MetricSink], run: Run) -> list[HardExampleSink]:
-    """Those of ``sinks`` that take reports of hard examples, and the run's folder of them."""
+    """Return the ``sinks`` that accept reports of hard examples, and the run's folder for them."""
     from dexhand.sinks.hard_example_folder import HardExampleFolder
 
-    takers = [sink for sink in sinks if isinstance(sink, HardExampleSink)]
-    return [*takers, HardExampleFolder(run.hard_examples)]
+    accepting = [sink for sink in sinks if isinstance(sink, HardExampleSink)]
+    return [*accepting, HardExampleFolder(run.hard_examples)]
 
 
 def _wandb(config: Config, run: Run) -> "WandbSink":

@@ -28,7 +28,7 @@ class Told:
             run=self.run,
             sinks=[self.sink],
             clock=self.clock,
-            say=self.lines.append,
+            print_line=self.lines.append,
         )
         self.number = 0
 
@@ -122,7 +122,7 @@ def test_the_run_names_what_it_plays_now(endless: Told) -> None:
 def test_memory_does_not_grow(endless: Told) -> None:
     """The newest episodes and checkpoints are kept, and all are counted."""
     for iteration in range(KEPT_CHECKPOINTS + 5):
-        endless.report._playing = endless.loaded(iteration)
+        endless.report._policy = endless.loaded(iteration)
         endless.episode(1.0)
         endless.report._finish_checkpoint()
     endless.report.close()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dexhand.app.build import build_algorithm, build_env, set_up_process
-from dexhand.app.run_folder import go_on, new_run
+from dexhand.app.run_folder import new_run, resume_run
 from dexhand.config.cli import Invocation
 from dexhand.config.compose import compose
 from dexhand.config.schema import Config
@@ -88,7 +88,7 @@ class TestBegun:
         assert str(run.path) in warning.getMessage()
         assert Workspace(Path("runs")).latest(kind) == run.path
         if kind == "train":
-            go_on(run, asked)
+            resume_run(run, asked)
             assert Workspace(Path("runs")).latest(kind) == run.path
 
 

@@ -78,9 +78,9 @@ class Told:
         self.frames.append(frames_done)
         self.stop.requested |= frames_done >= self._limits[1]
 
-    def on_episode(self, game: Episode) -> None:
+    def on_episode(self, episode: Episode) -> None:
         """Count."""
-        self.games.append(game)
+        self.games.append(episode)
         self.stop.requested |= len(self.games) >= self._limits[0]
 
     def on_reload(self, loaded: LoadedPolicy) -> None:
@@ -91,7 +91,7 @@ class Told:
 def play(num_envs: int, games: int, told: Told | None = None) -> list[Episode]:
     """Play one policy."""
     told = told or Told()
-    EvalLoop(ScriptedEnv(num_envs), loaded(1), games=games, listener=told).run(told.stop, seed=3)  # type: ignore[arg-type]
+    EvalLoop(ScriptedEnv(num_envs), loaded(1), episodes=games, listener=told).run(told.stop, seed=3)  # type: ignore[arg-type]
     return told.games
 
 
@@ -127,7 +127,7 @@ def test_no_number_of_games_plays_until_stopped() -> None:
 def test_the_seed_reaches_the_environment() -> None:
     """So that a test can be repeated."""
     env, told = ScriptedEnv(1), Told()
-    EvalLoop(env, loaded(1), games=1, listener=told).run(told.stop, seed=11)  # type: ignore[arg-type]
+    EvalLoop(env, loaded(1), episodes=1, listener=told).run(told.stop, seed=11)  # type: ignore[arg-type]
     assert env.seeds == [11]
 
 
@@ -143,7 +143,7 @@ class TestNewerPolicies:
         """What was told of six steps."""
         answers = iter([None, None, None, loaded(7)])
         told = Told(stop_after_frames=18)
-        loop = EvalLoop(env, loaded(1), games=0, listener=told, newer_policy=lambda: next(answers, None))  # type: ignore[arg-type]
+        loop = EvalLoop(env, loaded(1), episodes=0, listener=told, newer_policy=lambda: next(answers, None))  # type: ignore[arg-type]
         loop.run(told.stop)
         return told
 
