@@ -11,7 +11,7 @@ from dexhand.tasks import BaseTask, BaseTaskConfig, TaskState, buffer, failure, 
 
 @dataclass
 class CubeConfig(BaseTaskConfig):
-    """Own keys."""
+    """Keys of this task, beside those of every task."""
 
     cube_size: float = option(0.06, "edge length of the cube", unit="m", above=0)
     goal_tolerance: float = option(0.4, "a goal is reached within this angle", unit="rad", above=0)
@@ -19,42 +19,42 @@ class CubeConfig(BaseTaskConfig):
 
 @dataclass
 class CubeTaskState(TaskState):
-    """What is kept between control steps: the goal, a quaternion, and whether it was reached in this step."""
+    """Kept between control steps: the goal, a quaternion (x, y, z, w), and whether it was reached in this step."""
 
     goal: torch.Tensor = buffer(4)
     reached: torch.Tensor = buffer(dtype="bool")
 
 
 class CubeReorientation(BaseTask):
-    """The wrist rests, palm up; the fingers turn the cube."""
+    """Turn the cube with the fingers; the wrist rests, palm up."""
 
     config_class, buffers_class = CubeConfig, CubeTaskState
 
     @classmethod
     def objects(cls, config):
-        """One cube."""
+        """The cube, 50 g."""
         return (Box("cube", (config.cube_size,) * 3, mass=0.05),)
 
     def reset_pose(self, generator):
-        """The cube above the palm; positions in metres, angles in radians."""
+        """Start with the cube above the palm; positions in metres, angles in radians."""
         dof_pos = super().reset_pose(generator).dof_pos
         dof_pos[:, self.hand.dof_names.index("ARRx")] = 3.1
         cube = torch.zeros(self.num_envs, 1, 7, device=self.device)
-        cube[..., 0], cube[..., 2], cube[..., 6] = 0.09, 0.56, 1.0  # x, z, and a quaternion without a turn
+        cube[..., 0], cube[..., 2], cube[..., 6] = 0.09, 0.56, 1.0  # x, z, and w of the quaternion: no rotation
         return ResetPose(dof_pos, cube)
 
     def reset(self, mask, state, generator):
-        """A new episode has a new goal."""
+        """Draw goals for new episodes."""
         super().reset(mask, state, generator)
         self._set_goals(mask, generator)
 
     def advance(self, state, generator):
-        """A goal that is reached gives way to the next."""
+        """Replace each goal that was reached by a new one."""
         self.buffers.reached = self._angle(state) < self.config.goal_tolerance
         self._set_goals(self.buffers.reached, generator)
 
     def _set_goals(self, mask, generator):
-        drawn = torch.randn(self.num_envs, 4, generator=generator, device=self.device)  # for all, whoever needs one
+        drawn = torch.randn(self.num_envs, 4, generator=generator, device=self.device)  # for all environments
         goals = torch.nn.functional.normalize(drawn)
         self.buffers.goal = torch.where(mask[:, None], goals, self.buffers.goal)
 
@@ -63,7 +63,7 @@ class CubeReorientation(BaseTask):
 
     @observation(4)
     def rotation_left(self, state):
-        """Quaternion that turns the cube to the goal."""
+        """Rotation from the cube's orientation to the goal, a quaternion (x, y, z, w)."""
         return quaternions.multiply(self.buffers.goal, quaternions.conjugate(state.sim.object_quat[:, 0]))
 
     @observation(3, privileged=True)
@@ -73,15 +73,15 @@ class CubeReorientation(BaseTask):
 
     @reward(weight=1.0)
     def alignment(self, state):
-        """The cube is near the goal."""
+        """exp(-angle between cube and goal)."""
         return torch.exp(-self._angle(state))
 
     @reward(weight=50.0)
     def goal_reached(self, state):
-        """Once for each goal."""
+        """1 in each step in which a goal is reached."""
         return self.buffers.reached.float()
 
     @failure()
     def cube_dropped(self, state):
-        """The cube is 10 cm below the wrist."""
+        """The cube is more than 10 cm below the wrist."""
         return state.sim.object_pos[:, 0, 2] < state.hand_pos[:, 2] - 0.1
