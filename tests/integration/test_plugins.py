@@ -54,11 +54,12 @@ def test_an_environment_is_trained_continued_and_played(algorithm: list[str], mi
 
 
 def test_a_task_is_trained_continued_and_played_on_a_simulator_of_ones_own(mine: Path) -> None:
-    """It is named once; the run remembers it."""
-    trained = run(["sim.backend=my_sim.py:WeakDrives", *SMALL, "maxIter=1"], mine)
+    """A continued run remembers it; a test names the simulator it plays on."""
+    simulator = "sim.backend=my_sim.py:WeakDrives"
+    trained = run([simulator, *SMALL, "maxIter=1"], mine)
     assert trained.returncode == 0, trained.stderr
     assert "at iteration 1" in run(["resume=latest", "maxIter=2"], mine).stdout
-    played = run(["test=true", "checkpoint=latest", "testGamesNum=1", "numEnvs=1"], mine)
+    played = run([simulator, "test=true", "checkpoint=latest", "testGamesNum=1", "numEnvs=1"], mine)
     assert "1 episode:" in played.stdout, played.stderr
     mistaken = run(["sim.backend=my_sim.py:WeekDrives"], mine)
     assert mistaken.returncode == 2
