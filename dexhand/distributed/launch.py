@@ -1,4 +1,4 @@
-"""Starting several processes of one program on this machine, with ``torch.multiprocessing``."""
+"""Launching several processes of one program on this machine with ``torch.multiprocessing``."""
 
 import os
 import signal
@@ -12,21 +12,21 @@ from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, 
 from dexhand.core.stop import handle_signals
 
 GRACE = 10.0
-"""Seconds that the other processes have to end by themselves after one has failed."""
+"""Seconds that the other processes have to exit after one has failed."""
 _POLL = 0.05
 
 
 def is_launched() -> bool:
-    """Whether this process is one of several, started by ``launch`` or by ``torchrun``."""
+    """Whether ``launch`` or ``torchrun`` started this process."""
     return "WORLD_SIZE" in os.environ
 
 
 def launch(function: Callable[..., int], arguments: tuple[Any, ...], count: int, grace: float = GRACE) -> int:
     """Call ``function(*arguments)``, which returns an exit code, in ``count`` processes.
 
-    They find each other through the environment variables of ``torchrun``. Returns 0 if all of them do, else the exit
-    code of process 0, or 1. When one fails, the others have ``grace`` seconds before they are ended. SIGTERM is passed
-    on to process 0; a terminal sends SIGINT to all. Processes whose launcher is killed receive SIGINT.
+    They connect through the environment variables of ``torchrun``. Returns 0 if all processes do, else the exit code of
+    process 0, or 1. When one fails, the others are killed after ``grace`` seconds. SIGTERM is forwarded to process 0; a
+    terminal sends SIGINT to all. Processes whose launcher is killed receive SIGINT.
     """
     signals: list[int] = []
     with handle_signals(signals.append):
@@ -46,7 +46,7 @@ def launch(function: Callable[..., int], arguments: tuple[Any, ...], count: int,
 
 
 def _report(error: ProcessExitedException, count: int) -> None:
-    """Write which process died of what, unless process 0 ended by its own decision and has explained it."""
+    """Print which process failed and how, unless process 0 exited by itself and has explained why."""
     if error.signal_name is None and error.error_index == 0:
         return
     how = f"was killed by {error.signal_name}" if error.signal_name else f"ended with exit code {error.exit_code}"
@@ -56,10 +56,10 @@ def _report(error: ProcessExitedException, count: int) -> None:
 def _run_process(rank: int, function: Callable[..., int], arguments: tuple[Any, ...], count: int, port: int) -> None:
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    if sys.platform == "linux":  # works where the machine's own name has no address
+    if sys.platform == "linux":  # also works where the host name has no address
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     try:
         code = function(*arguments)
-    except KeyboardInterrupt:  # torch would take it for success
+    except KeyboardInterrupt:  # torch would treat it as success
         code = 128 + signal.SIGINT
     sys.exit(code)

@@ -1,8 +1,8 @@
-"""Processes that train together: their group, its communication, and the algorithm that process 0 leads.
+"""Process groups, and the algorithm through which process 0 leads the others.
 
-Process 0 runs the loop. What all processes do at the same time (an iteration, collecting the state) it calls through
-``DistributedAlgorithm``; the others do the same in ``run_worker``. So only one process decides when to save and when to
-stop, and a signal or a full disk in one process cannot make the others wait forever.
+Process 0 runs the training loop. Collective work (an iteration, gathering the state) goes through its
+``DistributedAlgorithm``, which the others follow in ``run_worker``. Only process 0 decides when to save and to stop, so
+a signal or a full disk in one process cannot make the others wait forever.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from dexhand.core.interfaces import Algorithm, Iteration, Policy
 from dexhand.core.stop import handle_signals
 
 TIMEOUT = 60.0
-"""Seconds that a process waits for the others before it gives up."""
+"""Seconds that a process waits for the others before giving up."""
 
 T = TypeVar("T")
 
 
 class LostProcess(RuntimeError):
-    """Another process has ended or does not answer, so that the training cannot go on."""
+    """Another process has exited or does not respond, so training cannot continue."""
 
 
 class NoSuchDevice(ValueError):
-    """The requested device does not exist; one line for the user."""
+    """The requested device does not exist. The message is one line for the user."""
 
 
 class ProcessGroup:
-    """The processes of this training, as seen from one of them; a single process communicates with nobody.
+    """The processes of a training, as seen from one of them. In a group of one, communication is a no-op.
 
-    Objects are sent pickled: the processes run one program, on machines that trust each other.
+    Objects are sent pickled: all processes run the same program, on machines that trust each other.
     """
 
     def __init__(self, device: torch.device, rank: int = 0, size: int = 1, control: Any | None = None) -> None:
-        """``control`` is the process group that objects travel in; see ``join_process_group``."""
+        """``control`` is the torch process group for sending objects; see ``join_process_group``."""
         self.device = device
         self.rank = rank
         self.size = size
@@ -54,7 +54,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def gather(self, value: T) -> list[T]:
-        """The values of all processes, by rank, in process 0; an empty list in the others."""
+        """Return the values of all processes, by rank, in process 0 and an empty list in the others."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
@@ -62,41 +62,41 @@ class ProcessGroup:
         return values if self.is_leader else []
 
     def broadcast(self, value: T) -> T:
-        """The value of process 0, in all."""
+        """Return process 0's value in all processes."""
         values = [value]
         if self.size > 1:
             dist.broadcast_object_list(values, group=self._control)
         return values[0]
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor, in place, by its mean over the processes."""
+        """Replace each tensor in place by its mean over the processes."""
         for tensor in tensors if self.size > 1 else ():
             dist.all_reduce(tensor)
             tensor /= self.size
 
     def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor, in place, by that of process 0."""
+        """Replace each tensor in place by that of process 0."""
         for tensor in tensors if self.size > 1 else ():
             dist.broadcast(tensor, 0)
 
     def largest(self, tensor: Tensor) -> Tensor:
-        """The element-wise maximum over the processes, in place."""
+        """Compute the element-wise maximum over the processes in place."""
         if self.size > 1:
             dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return tensor
 
 
 _KEPT: list[dist.ProcessGroup | None] = []
-"""Keeps groups alive until the process ends. The destructor of a gloo group holds the GIL while it waits for its
-thread, which may need the GIL to free a tensor: a deadlock now and then."""
+"""Keeps groups alive until the process exits: the destructor of a gloo group holds the GIL while it waits for its
+thread, which may need the GIL to free a tensor, an occasional deadlock."""
 
 
 @contextlib.contextmanager
 def join_process_group(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[ProcessGroup]:
-    """Join the processes that ``torchrun``'s environment variables describe; without these, a group of one.
+    """Join the process group that ``torchrun``'s environment variables describe; without these, a group of one.
 
-    On GPUs each process of a machine takes its own. Raises ``LostProcess``, also from within, when another process is
-    gone or has not answered for ``timeout`` seconds, and ``NoSuchDevice``.
+    On GPUs, each process of a machine uses its own. Raises ``LostProcess``, also from within the block, if another
+    process has exited or not responded for ``timeout`` seconds, and ``NoSuchDevice``.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     place = _device(device, size)
@@ -106,7 +106,7 @@ def join_process_group(device: str = "cpu", timeout: float = TIMEOUT) -> Iterato
     rank, limit = int(os.environ["RANK"]), datetime.timedelta(seconds=timeout)
     try:
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=limit)
-        control = dist.new_group(backend="gloo", timeout=limit)  # objects travel over the CPU
+        control = dist.new_group(backend="gloo", timeout=limit)  # objects are sent through the CPU
         _KEPT.extend((dist.group.WORLD, control))
         yield ProcessGroup(place, rank, size, control)
         dist.barrier(group=control)
@@ -114,7 +114,7 @@ def join_process_group(device: str = "cpu", timeout: float = TIMEOUT) -> Iterato
         if not _is_about_communication(error):
             raise
         raise LostProcess(
-            f"process {rank} of {size} lost another one, which is gone or gave no answer for {timeout:g} s "
+            f"process {rank} of {size} lost another one, which has exited or not responded for {timeout:g} s "
             f"({_reason(error)})"
         ) from error
     finally:
@@ -123,12 +123,12 @@ def join_process_group(device: str = "cpu", timeout: float = TIMEOUT) -> Iterato
 
 
 def _is_about_communication(error: RuntimeError) -> bool:
-    # gloo's errors have no class of their own; they begin with the file of its source that raised them
+    # gloo raises plain RuntimeErrors, whose message contains the source file
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 def _reason(error: RuntimeError) -> str:
-    """The message of the library without its source location and advice."""
+    """Return the library's message without source location and advice."""
     return re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).split(". ")[0]
 
 
@@ -136,11 +136,11 @@ def _device(name: str, processes: int) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise NoSuchDevice(f"{name!r} is no device. Give cpu, cuda or cuda:<number>") from None
+        raise NoSuchDevice(f"{name!r} is not a device. Give cpu, cuda or cuda:<number>") from None
     if device.type == "cpu":
         return device
     if device.type != "cuda":
-        raise NoSuchDevice(f"{name!r} is a device that dexhand does not use. Give cpu, cuda or cuda:<number>")
+        raise NoSuchDevice(f"{name!r} is not a supported device. Give cpu, cuda or cuda:<number>")
     number = int(os.environ.get("LOCAL_RANK", "0")) if processes > 1 else device.index or 0
     if number >= torch.cuda.device_count():
         raise NoSuchDevice(f"there is no GPU {number} for {name!r}: torch sees {torch.cuda.device_count()}. Give cpu")
@@ -149,7 +149,7 @@ def _device(name: str, processes: int) -> torch.device:
 
 
 class DistributedAlgorithm:
-    """``Algorithm`` of process 0 that makes the other processes do the same; those ``run_worker``."""
+    """``Algorithm`` for process 0 that calls each method in all processes; the others call ``run_worker``."""
 
     def __init__(self, algorithm: Algorithm, processes: ProcessGroup) -> None:
         self._algorithm = algorithm
@@ -168,47 +168,47 @@ class DistributedAlgorithm:
 
     def iterate(self) -> Iteration:
         """See ``Algorithm.iterate``."""
-        iteration: Iteration = self._everywhere("iterate")
+        iteration: Iteration = self._call_everywhere("iterate")
         return iteration
 
     def state_dict(self) -> dict[str, Any]:
         """See ``Algorithm.state_dict``."""
-        state: dict[str, Any] = self._everywhere("state_dict")
+        state: dict[str, Any] = self._call_everywhere("state_dict")
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_state_dict``."""
-        self._everywhere("load_state_dict", state)
+        self._call_everywhere("load_state_dict", state)
 
     def load_weights(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_weights``."""
-        self._everywhere("load_weights", state)
+        self._call_everywhere("load_weights", state)
 
     def policy(self) -> Policy:
         """See ``Algorithm.policy``."""
-        policy: Policy = self._everywhere("policy")
+        policy: Policy = self._call_everywhere("policy")
         return policy
 
     def close(self) -> None:
-        """See ``Algorithm.close``; the others stop following."""
+        """See ``Algorithm.close``; ends ``run_worker`` in the other processes."""
         if not self._closed:
             self._closed = True
-            self._everywhere("close")
+            self._call_everywhere("close")
 
-    def _everywhere(self, method: str, *arguments: Any) -> Any:
+    def _call_everywhere(self, method: str, *arguments: Any) -> Any:
         self._processes.broadcast((method, arguments))
         return getattr(self._algorithm, method)(*arguments)
 
 
 def run_worker(algorithm: Algorithm, processes: ProcessGroup) -> None:
-    """Do what process 0 does, until it closes its ``DistributedAlgorithm``.
+    """Execute the calls of process 0 until it closes its ``DistributedAlgorithm``.
 
-    SIGINT and SIGTERM are left to process 0: a worker that ended by itself would take the last checkpoint with it.
+    SIGINT and SIGTERM are ignored: if a worker exited by itself, process 0 could not save the last checkpoint.
     """
     with handle_signals(lambda number: None):
         method = ""
         while method != "close":
             method, arguments = processes.broadcast(("", ()))
-            # a state that does not fit is refused by all alike, and process 0 reports it
+            # all processes refuse a state that does not fit, and process 0 reports it
             with contextlib.suppress(ValueError):
                 getattr(algorithm, method)(*arguments)

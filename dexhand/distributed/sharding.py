@@ -1,4 +1,4 @@
-"""Sharding a model's arrays over several processes with torch's FSDP, and gathering them again."""
+"""Sharding a model's tensors over several processes with torch's FSDP, and gathering them."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def shard(model: nn.Module, method: str, device: torch.device, processes: int) -> None:
-    """Spread the arrays of ``model`` over all processes, in place; ``method`` is what computes its loss."""
+    """Shard the parameters of ``model`` over all processes in place; ``method`` is the name of its loss method."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
@@ -16,7 +16,7 @@ def shard(model: nn.Module, method: str, device: torch.device, processes: int) -
 
 
 def whole(value: Any) -> Any:
-    """Nested dictionaries and lists with every array whole. All processes call it; each gets everything."""
+    """Gather all sharded tensors in nested dictionaries and lists. All processes must call it; each gets the result."""
     if isinstance(value, dict):
         return {key: whole(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -25,7 +25,7 @@ def whole(value: Any) -> Any:
 
 
 def shard_like(value: Tensor, like: Any) -> Tensor:
-    """The part that a process keeps of a whole array, spread as ``like`` is. All processes call it."""
+    """Shard a full tensor as ``like`` is and return this process's part. All processes must call it."""
     if not hasattr(like, "full_tensor"):
         return value.to(like.device)
     from torch.distributed.tensor import distribute_tensor

@@ -1,6 +1,6 @@
-"""``HandSpec``: what dexhand knows of a hand, as data, read from a folder with ``spec.yaml`` and an MJCF.
+"""``HandSpec``: the description of a hand, read from a folder with ``spec.yaml`` and an MJCF.
 
-Numbers of joints and actions, the order of tensors and the sizes of observations follow from it. Nothing here needs
+It determines the numbers of joints and actions, the order of tensors and the sizes of observations. Nothing here needs
 torch or a simulator.
 """
 
@@ -17,13 +17,13 @@ from typing import Any
 import yaml
 
 HANDS = Path(__file__).parent
-"""Holds a folder for each built-in hand."""
+"""Contains one folder per built-in hand."""
 
 SPEC_FILE = "spec.yaml"
 
 
 class HandError(ValueError):
-    """A hand's ``spec.yaml`` or MJCF cannot be used. The message is one line for the user."""
+    """A hand's ``spec.yaml`` or MJCF is invalid. The message is one line for the user."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Gains:
     damping: float | None = None
     force_limit: float | None = None
     armature: float | None = None
-    """Inertia of the drive as the joint feels it, kg or kg m^2."""
+    """Reflected inertia of the drive, kg or kg m^2."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Finger:
 
     name: str
     joints: tuple[str, ...]
-    """From the palm outwards."""
+    """Joints, from the palm outwards."""
     tip: str
     """Body at the fingertip."""
     pad: str
-    """Body on the surface that grasps."""
+    """Body on the grasping surface."""
     contact: str
     """Body whose contact force is measured: the distal link."""
 
@@ -61,7 +61,7 @@ class Control:
 
     name: str
     joints: tuple[tuple[str, float], ...]
-    """Joint and factor. The position and the limits of the first joint, whose factor is 1, are the control's."""
+    """Pairs of joint and factor. The first joint, with factor 1, gives the control its position and limits."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,15 @@ class HandSpec:
     base_joints: tuple[str, ...]
     """Three slides (m), then three hinges (rad): world rotation = Rx Ry Rz."""
     fingers: tuple[Finger, ...]
-    """The thumb, or whatever opposes the others, first."""
+    """Fingers; the thumb, or whichever finger opposes the others, comes first."""
     controls: tuple[Control, ...]
-    """Finger controls, the order of the actions after the base's. A joint that no control drives stays at 0."""
+    """Finger controls, in the order of their actions, which follow the base's. Joints without a control stay at 0."""
     palm: str
-    """Body of the wrist and palm, whose pose is the hand's."""
+    """Body of wrist and palm; its pose is the pose of the hand."""
     palm_quat: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
     """Orientation of the palm at zero joints, (x, y, z, w)."""
     start_angles: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """Largest angle of a finger control at the start of a grasping episode, rad; the task's own where not listed."""
+    """Largest initial angle of a finger control in grasping tasks, rad; unlisted controls use the task's default."""
     thumb_opposition: tuple[str, float] | None = None
     """The control that turns the thumb, and its angle opposite the other fingers, rad."""
     base_translation_gains: Gains = Gains()
@@ -96,7 +96,7 @@ class HandSpec:
 
     @cached_property
     def dof_names(self) -> tuple[str, ...]:
-        """All joints, the order of axis D: base joints, then finger joints."""
+        """All joints, in the order of axis D: base joints, then finger joints."""
         return self.base_joints + self.finger_joints
 
     @property
@@ -141,7 +141,7 @@ class HandSpec:
 
     @cached_property
     def control_joints(self) -> tuple[str, ...]:
-        """For each of ``num_controls`` the joint that stands for it."""
+        """The joint that represents each control. Length ``num_controls``."""
         return self.base_joints + tuple(control.joints[0][0] for control in self.controls)
 
     @cached_property
@@ -161,7 +161,7 @@ class HandSpec:
         )
 
     def check_model(self, joints: Iterable[str], bodies: Iterable[str], driven: Iterable[str]) -> None:
-        """Raise ``HandError`` where an MJCF with these joints, bodies and driven joints is not one of this hand."""
+        """Raise ``HandError`` if an MJCF with these joints, bodies and driven joints does not match this hand."""
         model_joints, needed_bodies = set(joints), {*self.bodies, *self.contact_bodies}
         problems = {
             "lacks joints": set(self.dof_names) - model_joints,
@@ -172,7 +172,7 @@ class HandSpec:
         text = "; ".join(f"{what} {', '.join(sorted(names))}" for what, names in problems.items() if names)
         if text:
             raise HandError(
-                f"{self.asset} is not an MJCF of env.hand={self.name}: it {text}. "
+                f"{self.asset} does not match env.hand={self.name}: it {text}. "
                 f"Rename them in the MJCF, or describe this hand in a {SPEC_FILE} of its own"
             )
 
@@ -183,7 +183,7 @@ def known_hands() -> list[str]:
 
 
 def load_hand(hand: str) -> HandSpec:
-    """Read a hand: the name of a built-in one, or a folder with a ``spec.yaml``. Raises ``HandError``."""
+    """Load a hand by the name of a built-in one or by a folder with a ``spec.yaml``. Raises ``HandError``."""
     folder = HANDS / hand if hand in known_hands() else Path(hand)
     path = folder / SPEC_FILE
     if not path.is_file():
@@ -222,7 +222,7 @@ class _Section:
         return self
 
     def section(self, key: str) -> _Section:
-        """An optional mapping below."""
+        """Return a nested mapping; empty if the key is missing."""
         return _Section(self.path, f"{self._key}.{key}" if self._key else key, self.values.get(key, {}))
 
     def text(self, key: str) -> str:
@@ -323,4 +323,4 @@ def _gains(gains: _Section) -> Gains:
 def _refuse_repeated(spec: _Section, key: str, names: list[str]) -> None:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise spec.error(key, ", ".join(repeated), "given twice; each may stand here once")
+        raise spec.error(key, ", ".join(repeated), "given more than once; list each only once")

@@ -1,6 +1,6 @@
-"""What runs beside Isaac Gym, on Python 3.8: its adapter, and a stand-in of the ``isaacgym`` package.
+"""Adapter of Isaac Gym, and a stand-in for the ``isaacgym`` package.
 
-This folder is the only code for Python 3.8. It needs torch, numpy and ``isaacgym``, and imports nothing else of
-dexhand: with ``dexhand/`` on ``PYTHONPATH`` it is the package ``isaacgym_worker``. Plain data goes in
-(``scene.SceneDescription``), plain tensors come out.
+This is the only code that runs on Python 3.8. It needs torch, numpy and ``isaacgym`` and imports nothing else from
+dexhand, so that with ``dexhand/`` on ``PYTHONPATH`` it works as the package ``isaacgym_worker``. It takes plain data
+(``scene.SceneDescription``) and returns plain tensors.
 """

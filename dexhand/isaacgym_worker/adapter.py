@@ -20,22 +20,22 @@ _SPACING = 2.0
 
 
 class CannotDraw(RuntimeError):
-    """Isaac Gym has no device to draw with."""
+    """Isaac Gym has no device for rendering."""
 
 
 class IsaacGymAdapter:
     """N copies of one scene in Isaac Gym.
 
-    ``state`` holds tensors that every ``step`` refreshes in place: ``dof_pos``, ``dof_vel`` (N, D); ``body_pos``,
-    ``body_quat``, ``body_linvel``, ``body_angvel`` (N, B, 3 or 4); the same with ``object_`` (N, O, 3 or 4);
-    ``contact_force`` (N, C, 3) and ``object_contact_force`` (N, O, 3). Quaternions are x, y, z, w; positions are in the
-    environment's frame. Between two steps the caller may change joints and objects there: see ``write_back``.
+    ``state`` holds tensors that every ``step`` updates in place: ``dof_pos``, ``dof_vel`` (N, D); ``body_pos``,
+    ``body_quat``, ``body_linvel``, ``body_angvel`` (N, B, 3 or 4); the same for ``object_`` (N, O, 3 or 4);
+    ``contact_force`` (N, C, 3) and ``object_contact_force`` (N, O, 3). Quaternions are (x, y, z, w); positions are in
+    the environment's frame. Between steps the caller may change joints and objects in it; see ``write_back``.
     """
 
     def __init__(self, scene: SceneDescription, settings: SimSettings) -> None:
-        """Build everything. Raises ``ValueError`` where Isaac Gym reads another hand from the file than ``scene`` has.
+        """Build the simulation. Raises ``ValueError`` if the hand that Isaac Gym loads does not match ``scene``.
 
-        Joints and objects are where the engine puts them until the first ``write_back``.
+        Joints and objects stay at the engine's default poses until the first ``write_back``.
         """
         self._scene = scene
         self._settings = settings
@@ -50,7 +50,9 @@ class IsaacGymAdapter:
             self._sim_params(),
         )
         if self._sim is None:
-            raise RuntimeError(f"Isaac Gym could not create a simulation on {settings['device']}. Its log says why")
+            raise RuntimeError(
+                f"Isaac Gym could not create a simulation on {settings['device']}. See its log for the reason"
+            )
         self._is_open = True
         self._add_ground()
         self._envs, self._actors = self._build_envs()
@@ -76,7 +78,7 @@ class IsaacGymAdapter:
         params.physx.use_gpu = self._on_gpu
         params.physx.num_subscenes = 0
         params.physx.always_use_articulations = True
-        # the engine's default, all sub-steps, is known to give wrong contact forces
+        # the engine's default, collecting in all substeps, is known to report wrong contact forces
         params.physx.contact_collection = gymapi.CC_LAST_SUBSTEP
         for name, value in self._settings["physx"].items():
             setattr(params.physx, name, value)
@@ -90,7 +92,7 @@ class IsaacGymAdapter:
         self._gym.add_ground(self._sim, plane)
 
     def _build_envs(self) -> Tuple[List[gymapi.Env], List[List[int]]]:
-        """The environments, and the simulation-wide indices of their actors: the hand, then the boxes."""
+        """Create the environments; returns them and the simulation-wide indices of their actors: hand, then boxes."""
         assets = [self._load_hand(), *(self._make_box(box) for box in self._scene["boxes"])]
         bodies = sum(self._gym.get_asset_rigid_body_count(asset) for asset in assets)
         shapes = sum(self._gym.get_asset_rigid_shape_count(asset) for asset in assets)
@@ -112,7 +114,7 @@ class IsaacGymAdapter:
     def _load_hand(self) -> gymapi.Asset:
         options = _asset_options()
         options.fix_base_link = True
-        options.collapse_fixed_joints = False  # fingertips and fingerpads hang on fixed joints
+        options.collapse_fixed_joints = False  # fingertips and fingerpads are attached by fixed joints
         options.disable_gravity = False
         options.flip_visual_attachments = False
         options.use_mesh_materials = True
@@ -123,10 +125,10 @@ class IsaacGymAdapter:
         folder, _, name = path.rpartition("/")
         asset = self._gym.load_asset(self._sim, folder, name, options)
         if asset is None:
-            raise ValueError(f"Isaac Gym cannot read {path}. Its log says why")
+            raise ValueError(f"Isaac Gym cannot read {path}; see its log")
         found, wanted = self._gym.get_asset_dof_names(asset), [joint["name"] for joint in self._scene["joints"]]
         if sorted(found) != sorted(wanted):
-            raise ValueError(f"Isaac Gym reads {len(found)} joints from {path}, not the {len(wanted)} of it: {found}")
+            raise ValueError(f"Isaac Gym reads the joints {found} from {path}, expected {wanted}")
         return asset
 
     def _make_box(self, box: Box) -> gymapi.Asset:
@@ -160,7 +162,7 @@ class IsaacGymAdapter:
             properties["driveMode"][row] = int(gymapi.DOF_MODE_POS)
             for field in ("lower", "upper", "stiffness", "damping", "effort", "armature"):
                 properties[field][row] = joint[field]
-            # PhysX's joint friction is a coefficient without unit, not the force that an MJCF's frictionloss is
+            # PhysX's joint friction is a dimensionless coefficient, unlike an MJCF's frictionloss, which is a force
             properties["friction"][row] = 0.0
         return properties
 
@@ -179,7 +181,7 @@ class IsaacGymAdapter:
     # --- tensors ------------------------------------------------------------------------------------------------------
 
     def _find_columns(self) -> None:
-        """Find the scene's joints, bodies and objects within one environment's part of the tensors."""
+        """Find the indices of the scene's joints, bodies and objects within one environment's part of the tensors."""
         env, gym = self._envs[0], self._gym
         hand_actor = gym.find_actor_handle(env, "hand")
         names = gym.get_actor_dof_names(env, hand_actor)
@@ -207,7 +209,7 @@ class IsaacGymAdapter:
         self._object_actors = self._object_rows.to(torch.int32)
 
     def _wrap_tensors(self) -> None:
-        """Take hold of the engine's own buffers; views of them are per environment."""
+        """Wrap the engine's buffers, with views per environment."""
         gym, sim, n = self._gym, self._sim, self._settings["num_envs"]
         self._dof_buffer = gymtorch.wrap_tensor(gym.acquire_dof_state_tensor(sim))
         self._root_buffer = gymtorch.wrap_tensor(gym.acquire_actor_root_state_tensor(sim))
@@ -237,8 +239,8 @@ class IsaacGymAdapter:
         state["object_contact_force"] = zeros(len(self._object_columns), 3)
         return state
 
-    def _show(self) -> None:
-        """Copy what the engine's buffers hold into ``state``."""
+    def _update_state(self) -> None:
+        """Copy the engine's buffers into ``state``."""
         state = self.state
         state["dof_pos"].copy_(self._dofs[:, self._dof_columns, 0])
         state["dof_vel"].copy_(self._dofs[:, self._dof_columns, 1])
@@ -254,7 +256,7 @@ class IsaacGymAdapter:
     # --- running ------------------------------------------------------------------------------------------------------
 
     def step(self, dof_targets: Tensor) -> None:
-        """Simulate ``calls_per_step * dt`` seconds towards targets (N, D) within the limits, then refresh ``state``."""
+        """Simulate ``calls_per_step * dt`` seconds with targets (N, D), within the limits, and update ``state``."""
         if self._is_pending:
             self._write_pending()
         self._targets[:, self._dof_columns] = dof_targets
@@ -264,15 +266,15 @@ class IsaacGymAdapter:
             if not self._on_gpu:
                 self._gym.fetch_results(self._sim, True)
         self._refresh_tensors()
-        self._show()
+        self._update_state()
         if self._viewer is not None:
             self._fetch_for_graphics()
             self._viewer.show()
 
     def write_back(self, mask: Tensor) -> None:
-        """Put joints and objects of the environments where ``mask`` (N,) is true to where ``state`` has them.
+        """Set joints and objects of the environments where ``mask`` (N,) is true from ``state``.
 
-        The engine learns of it in the next ``step``.
+        The engine applies it in the next ``step``.
         """
         state, rows = self.state, mask[:, None, None]
         dofs = torch.stack((state["dof_pos"], state["dof_vel"]), dim=-1)
@@ -283,9 +285,9 @@ class IsaacGymAdapter:
         self._is_pending = True
 
     def _write_pending(self) -> None:
-        """Hand over all that was written back since the last step, in one call: the engine takes no second one."""
+        """Send everything written back since the last step in one call; the engine accepts only one per step."""
         envs = self._pending.nonzero().flatten()
-        # kept until the step, for the engine reads them then
+        # kept alive until the step, when the engine reads them
         self._written = self._hand_actors[envs], self._object_actors[envs].flatten()
         hands, objects = self._written
         self._gym.set_dof_state_tensor_indexed(
@@ -298,10 +300,10 @@ class IsaacGymAdapter:
         self._pending.zero_()
         self._is_pending = False
 
-    # --- pictures -----------------------------------------------------------------------------------------------------
+    # --- rendering ----------------------------------------------------------------------------------------------------
 
     def render(self, env_id: int, camera: str, width: int, height: int) -> np.ndarray:
-        """Draw one environment as the last ``step`` left it: uint8 (height, width, 3). Raises ``CannotDraw``."""
+        """Render one environment as of the last ``step``: uint8 (height, width, 3). Raises ``CannotDraw``."""
         sensor = self._camera_sensor(env_id, camera, width, height)
         self._fetch_for_graphics()
         self._gym.step_graphics(self._sim)
@@ -321,7 +323,7 @@ class IsaacGymAdapter:
             sensor = self._gym.create_camera_sensor(self._envs[env_id], properties)
             if sensor < 0:
                 raise CannotDraw(
-                    "Isaac Gym has no device to draw with: sim.isaacgym.graphicsDevice must be the index of a GPU "
+                    "Isaac Gym has no device for rendering: sim.isaacgym.graphicsDevice must be the index of a GPU "
                     "with its graphics driver installed"
                 )
             position, target = gymapi.Vec3(*camera["position"]), gymapi.Vec3(*camera["target"])
@@ -337,7 +339,7 @@ class IsaacGymAdapter:
             self._gym.fetch_results(self._sim, True)
 
     def close(self) -> None:
-        """Free everything; calling it again does nothing."""
+        """Release all resources; calling it again does nothing."""
         if not self._is_open:
             return
         self._is_open = False
@@ -347,7 +349,7 @@ class IsaacGymAdapter:
 
 
 def _asset_options() -> gymapi.AssetOptions:
-    """Bodies that move freely: by default PhysX brakes rotations and caps speeds."""
+    """Return options without PhysX's default damping and speed limits."""
     options = gymapi.AssetOptions()
     options.linear_damping = options.angular_damping = 0.0
     options.max_linear_velocity = options.max_angular_velocity = 1000.0

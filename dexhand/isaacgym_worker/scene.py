@@ -1,10 +1,10 @@
-"""What the adapter is told of a scene: plain data that JSON can hold. Metres, radians, kilograms, newtons."""
+"""Description of a scene for the adapter: plain, JSON-compatible data in metres, radians, kilograms, newtons."""
 
 from typing import Dict, List, Optional, TypedDict, Union
 
 
 class Joint(TypedDict):
-    """One joint of the hand and the servo that drives it."""
+    """One joint of the hand and its servo."""
 
     name: str
     lower: float
@@ -20,7 +20,7 @@ class Joint(TypedDict):
 
 
 class Body(TypedDict):
-    """How one body of the hand touches."""
+    """Contact properties of one body of the hand."""
 
     name: str
     friction: float
@@ -57,33 +57,33 @@ class SceneDescription(TypedDict):
     """Path of the hand's MJCF."""
     hand_position: List[float]
     joints: List[Joint]
-    """All joints of the file, the order of axis D."""
+    """All joints of the file, in the order of axis D."""
     bodies: List[Body]
     """All bodies of the file."""
     tracked_bodies: List[str]
-    """The order of axis B."""
+    """In the order of axis B."""
     contact_bodies: List[str]
-    """The order of axis C."""
+    """In the order of axis C."""
     boxes: List[Box]
-    """The order of axis O."""
+    """In the order of axis O."""
     ground_friction: float
     cameras: List[Camera]
-    """The viewer looks as the first one does."""
+    """The viewer uses the first one."""
 
 
 class SimSettings(TypedDict):
-    """How a scene is simulated."""
+    """Simulation settings."""
 
     num_envs: int
     device: str
-    """``cpu`` or ``cuda:<index>``: of PhysX and of the tensors."""
+    """Device of PhysX and of the tensors: ``cpu`` or ``cuda:<index>``."""
     graphics_device: Optional[int]
-    """Draws cameras and the viewer; ``None`` = the GPU that computes, -1 = none."""
+    """GPU that renders cameras and the viewer; ``None`` = the GPU of the simulation, -1 = none."""
     viewer: bool
     dt: float
-    """Seconds for each ``simulate`` call."""
+    """Seconds per ``simulate`` call."""
     substeps: int
     calls_per_step: int
-    """``simulate`` calls for each step."""
+    """``simulate`` calls per step."""
     physx: Dict[str, Union[int, float]]
     """Fields of ``gymapi.PhysXParams``."""

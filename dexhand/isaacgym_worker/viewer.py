@@ -1,4 +1,4 @@
-"""The window of Isaac Gym."""
+"""Isaac Gym's viewer window."""
 
 import logging
 
@@ -12,13 +12,13 @@ _QUIT, _SYNC = "quit", "toggle_sync"
 
 
 class Viewer:
-    """Shows the simulation while it runs. Esc or the window's own button closes it; V stops and resumes drawing.
+    """Shows the simulation while it runs. Esc or the window's close button closes it; V pauses and resumes drawing.
 
-    Closing it does not stop what runs.
+    Closing it does not stop the run.
     """
 
     def __init__(self, gym: gymapi.Gym, sim: gymapi.Sim, env: gymapi.Env, camera: Camera) -> None:
-        """Look at ``env`` as ``camera`` does. Raises ``RuntimeError`` where no window can be opened."""
+        """Open a window that shows ``env`` through ``camera``. Raises ``RuntimeError`` if that is impossible."""
         self._gym = gym
         self._sim = sim
         self._is_drawing = True
@@ -31,12 +31,12 @@ class Viewer:
         gym.viewer_camera_look_at(self._viewer, env, gymapi.Vec3(*camera["position"]), gymapi.Vec3(*camera["target"]))
 
     def show(self) -> None:
-        """Draw the current state, not faster than real time, and handle the keys."""
+        """Draw the current state, at most in real time, and handle key presses."""
         if not self._is_open:
             return
         pressed = {event.action for event in self._gym.query_viewer_action_events(self._viewer) if event.value > 0}
         if _QUIT in pressed or self._gym.query_viewer_has_closed(self._viewer):
-            log.info("The viewer was closed; the run goes on without it")
+            log.info("The viewer was closed; the run continues without it")
             self.close()
             return
         if _SYNC in pressed:

@@ -1,1 +1,1 @@
-"""Deterministic stand-ins for the real parts."""
+"""Deterministic mocks of every contract, and a runner for the Isaac Gym stand-in."""

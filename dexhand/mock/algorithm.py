@@ -1,4 +1,4 @@
-"""``Algorithm`` on fake data: a real optimizer, real gradients, real hard examples, in milliseconds an iteration."""
+"""``Algorithm`` on fake data, with a real optimizer, gradients and hard examples, in milliseconds per iteration."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,19 +20,19 @@ WARM_UP_STEPS = 10
 WEIGHT_DECAY = 0.01
 LARGEST_GRAD_NORM = 1.0
 HIDDEN_FRACTION = 0.1
-"""Part of the words that are hidden from the model at random, so that training depends on random numbers."""
+"""Fraction of words randomly hidden from the model, so that training depends on random numbers."""
 
 
 def learning_rate(step: int) -> float:
-    """Of the optimizer step ``step``, counted from 0: it grows for ``WARM_UP_STEPS`` and stays."""
+    """Return the learning rate of ``step``, counted from 0: linear for ``WARM_UP_STEPS``, then constant."""
     return LEARNING_RATE * min(1.0, (step + 1) / WARM_UP_STEPS)
 
 
 class MockAlgorithm:
     """One iteration is one step of AdamW on one batch of a ``MockDataset``.
 
-    Several processes divide each batch among themselves and do the same step: with whole models whose gradients they
-    average, or with ``sharded`` ones. The mean return is minus the loss; an environment step is a sample.
+    Several processes divide each batch among themselves and take the same step, either with complete models, averaging
+    gradients, or with ``sharded`` ones. The mean return is minus the loss; each sample counts as an environment step.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class MockAlgorithm:
         group: ProcessGroup | None = None,
         sharded: bool = False,
     ) -> None:
-        """``batch_size`` is that of all processes together; ``on_report`` is called in process 0.
+        """``batch_size`` is the total over all processes; ``on_report`` is called in process 0.
 
-        A report is made after every step whose number, counted from 0, is a multiple of ``report_interval``, except
-        step 0, and at the end. Raises ``ValueError``.
+        Reports are made after every step whose number, counted from 0, is a multiple of ``report_interval``, except
+        step 0, and at the end. Raises ``ValueError`` for invalid arguments.
         """
         self.group = group or ProcessGroup(torch.device("cpu"))
         if batch_size < 1 or batch_size % self.group.size:
@@ -83,7 +83,7 @@ class MockAlgorithm:
 
     @property
     def frames_done(self) -> int:
-        """See ``Algorithm``: samples."""
+        """See ``Algorithm``; counts samples."""
         return self._position
 
     def iterate(self) -> Iteration:
@@ -121,10 +121,10 @@ class MockAlgorithm:
         return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
 
     def _next_batch(self) -> tuple[MockBatch, Tensor]:
-        """The part of the next batch for this process, and which words the model may see: see ``compute_loss``."""
+        """Return this process's part of the next batch, and ``keep`` of ``MockModel.compute_loss``."""
         share = self.batch_size // self.group.size
         first = share * self.group.rank
-        # every process draws for all, so that its numbers do not depend on how many there are
+        # every process draws for all, so that the numbers do not depend on the number of processes
         keep = (torch.rand(self.batch_size, PROMPT_LENGTH, generator=self._generator) >= HIDDEN_FRACTION).float()
         batch = self.dataset.batch(self._position + first, share)
         self._position += self.batch_size
@@ -133,7 +133,7 @@ class MockAlgorithm:
         return MockBatch(keys=batch.keys, **moved), keep[first : first + share].to(device)
 
     def _track(self, step: int, batch: MockBatch, losses: Tensor) -> Metrics:
-        """Take note of the losses; the scalars of a report where one is due."""
+        """Pass the losses to the tracker; returns the scalars of a report if one is due."""
         if self.tracker is None:
             return {}
 
@@ -144,7 +144,7 @@ class MockAlgorithm:
         return {} if step == 0 or step % self.report_interval else self._report(self.tracker, step)
 
     def _report(self, tracker: HardExampleTracker, step: int) -> Metrics:
-        """Gather the reports of all processes; process 0 hands on what they say together."""
+        """Gather the reports of all processes; process 0 merges them and calls ``on_report``."""
         reports = self.group.gather(tracker.report(step))
         if not self.group.is_leader:
             return {}
@@ -153,7 +153,7 @@ class MockAlgorithm:
         return report.scalars()
 
     def state_dict(self) -> dict[str, Any]:
-        """See ``Algorithm.state_dict``: the same however many processes there are, sharded or not."""
+        """See ``Algorithm.state_dict``; independent of the number of processes and of sharding."""
         return {
             "mock_training": self._identity(),
             "epoch": self._iterations_done,
@@ -166,7 +166,7 @@ class MockAlgorithm:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Algorithm.load_state_dict``. Any number of processes can continue what any other number began."""
+        """See ``Algorithm.load_state_dict``; the number of processes may differ from before."""
         self._check(state)
         self._load_weights(state["model"])
         self._load_optimizer(state["optimizer"])
@@ -194,12 +194,12 @@ class MockAlgorithm:
         return MockModelPolicy(state["model"], device, num_actions)
 
     def close(self) -> None:
-        """See ``Algorithm.close``; what has not been reported of the hard examples is reported now."""
+        """See ``Algorithm.close``; reports the hard examples that have not been reported yet."""
         if self.tracker is not None and self.tracker.unreported_samples:
             self._report(self.tracker, self._iterations_done - 1)
 
     def _identity(self) -> dict[str, int]:
-        """What has to be the same where a training is continued."""
+        """Return the settings that must be equal in a resumed training."""
         return {"seed": self.seed, "batch_size": self.batch_size, "dataset_size": self.dataset.size}
 
     def _weights(self) -> dict[str, Tensor]:
@@ -207,7 +207,7 @@ class MockAlgorithm:
         return weights
 
     def _check(self, state: Mapping[str, Any]) -> None:
-        """Raises ``ValueError`` where something is missing or of another training."""
+        """Raise ``ValueError`` if ``state`` is incomplete or from another training."""
         for name in ("mock_training", "epoch", "position", "model", "optimizer", "schedule", "random"):
             if name not in state:
                 raise ValueError(f"there is no {name!r}: this is not the complete state of a mock training")
@@ -225,8 +225,8 @@ class MockAlgorithm:
             parameter.copy_(shard_like(weights[name], parameter))
 
     def _load_optimizer(self, state: Mapping[str, Any]) -> None:
-        """Copies: Adam goes on in the tensors it is given. Moments are spread as their parameters are; the number of
-        steps is a tensor without dimension.
+        """Load a copy, since the optimizer modifies the given tensors. Moments are sharded like their parameters; the
+        step count is a zero-dimensional tensor.
         """
         moments = {
             number: {
@@ -239,5 +239,5 @@ class MockAlgorithm:
 
 
 def _norm(tensors: Sequence[Tensor]) -> float:
-    """Euclidean norm of all values together, computed in float64."""
+    """Return the Euclidean norm over all tensors, computed in float64."""
     return math.sqrt(sum(float(whole((tensor.detach().double() ** 2).sum())) for tensor in tensors))

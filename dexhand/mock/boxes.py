@@ -10,21 +10,21 @@ from dexhand.core.interfaces import Box
 from dexhand.sim.kinematics import BodyPoses
 
 CONTACT_STIFFNESS = 1000.0
-"""Newtons per metre that a fingerpad has sunk into the ground or the skin of a box."""
+"""Contact force per penetration of a fingerpad into the ground or a box's skin, N/m."""
 
 SKIN = 0.003
-"""A box is touched this far outside its faces, metres."""
+"""Distance from a box's faces at which contact begins, metres."""
 
 
 class Boxes:
-    """The objects of N environments. Its tensors are changed in place.
+    """The objects of N environments. Its tensors are updated in place.
 
-    A free box flies exactly ballistically and keeps spinning as it does. The ground stops it dead, in the orientation
-    in which it arrives, with its lowest corner on the ground. A held box moves as one body with the hand.
+    A free box moves exactly ballistically at constant angular velocity. At the ground it stops immediately, keeping its
+    orientation, with its lowest corner on the ground. A held box moves rigidly with the hand.
     """
 
     def __init__(self, boxes: Sequence[Box], mass: Tensor, gravity: Tensor) -> None:
-        """For ``mass`` and ``gravity`` see ``set_physics``."""
+        """See ``set_physics`` for ``mass`` and ``gravity``."""
         num_envs, count = mass.shape
         device = mass.device
         self.set_physics(mass, gravity)
@@ -38,14 +38,14 @@ class Boxes:
         self.held = torch.zeros(num_envs, count, dtype=torch.bool, device=device)
         """Which boxes the hand carries. Shape (N, O)."""
         self.grip_pos = torch.zeros_like(self.pos)
-        """Where in the hand's frame a held box is. Shape (N, O, 3)."""
+        """Position of a held box in the hand's frame, metres. Shape (N, O, 3)."""
         self.grip_quat = torch.zeros_like(self.quat)
-        """How it is turned there. Shape (N, O, 4)."""
+        """Orientation of a held box in the hand's frame. Shape (N, O, 4)."""
         for index, box in enumerate(boxes):
             self.pos[:, index, 2] = box.size[2] / 2
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all tensors that determine how the boxes move on, by name, not copied."""
+        """Return all state tensors by name, not copied."""
         return {
             "object_pos": self.pos,
             "object_quat": self.quat,
@@ -63,7 +63,7 @@ class Boxes:
         self._weights = (mass[..., None] * self._gravity).float()
 
     def reset(self, mask: Tensor, pose: Tensor) -> None:
-        """Put the boxes at rest at ``pose`` (N, O, 7), not held, where ``mask`` (N,) is true."""
+        """Place the boxes at ``pose`` (N, O, 7), at rest and not held, where ``mask`` (N,) is true."""
         rows = mask[:, None, None]
         self.pos.copy_(torch.where(rows, pose[..., :3], self.pos))
         self.quat.copy_(torch.where(rows, pose[..., 3:], self.quat))
@@ -72,7 +72,7 @@ class Boxes:
         self.held.masked_fill_(mask[:, None], False)
 
     def advance(self, seconds: float, hand_base: BodyPoses) -> Tensor:
-        """Move the boxes for ``seconds``; ``hand_base`` (N, 1, ...) is the hand at their end.
+        """Move the boxes for ``seconds``; ``hand_base`` (N, 1, ...) is the hand's pose at the end.
 
         Returns which boxes rest on the ground, bool (N, O).
         """
@@ -94,27 +94,28 @@ class Boxes:
         height = pos[..., 2] + fall[..., 2]
         grounded = height <= lowest
         moving = ~grounded[..., None]
-        pos += fall * moving  # on the ground nothing slides
+        pos += fall * moving  # no sliding on the ground
         pos[..., 2] = torch.maximum(height, lowest)
         return pos, rotation, linvel * moving, self.angvel * moving, grounded
 
     def _lowest_corner(self, rotation: Tensor) -> Tensor:
-        """Distance from a box's centre down to its lowest corner, metres. Shape (N, O)."""
+        """Return the height of a box's centre above its lowest corner, metres. Shape (N, O)."""
         up = torch.zeros_like(self._half_sizes)
         up[:, 2] = 1
         return (quat.rotate(quat.conjugate(rotation), up).abs() * self._half_sizes).sum(-1)
 
     def touch(self, pads: Tensor, grounded: Tensor, hand_base: BodyPoses) -> Tensor:
-        """Let the fingerpads (N, fingers, 3), thumb first, grip and release; returns the forces on them, newtons.
+        """Compute contacts and which boxes are held; returns the forces on the pads, newtons. Shape (N, fingers, 3).
 
-        A pad in the ground, or less than ``SKIN`` outside a box, is pushed out through the nearest face by a spring;
-        the box feels the opposite, and its weight where it rests on the ground. A box that the thumb and another pad
-        touch is held: the pads that touch it share in equal parts what the springs lack to carry its weight.
+        ``pads`` (N, fingers, 3) are the pad positions, thumb first. A pad in the ground, or less than ``SKIN`` outside
+        a box, is pushed out through the nearest face by a spring; the reaction acts on the box, as does its support
+        where it rests on the ground. A box that the thumb and another pad touch is held: all touching pads equally
+        share the force that is missing to balance its weight.
         """
         from_centre = pads[:, :, None] - self.pos[:, None]
         local = quat.rotate(quat.conjugate(self.quat)[:, None], from_centre)
         depths = self._half_sizes + SKIN - local.abs()
-        # not depths.min(dim=-1): it wakes torch's threads however small the tensor
+        # not depths.min(dim=-1), which starts torch's threads even for small tensors
         face = depths.argmin(dim=-1, keepdim=True)
         depth = depths.gather(-1, face)
         normal = torch.zeros_like(local).scatter_(-1, face, torch.sign(local.gather(-1, face)))
@@ -122,7 +123,7 @@ class Boxes:
         on_boxes = -from_boxes.sum(dim=1)
         on_boxes -= self._weights * grounded[..., None]
         touching = depth[..., 0] > 0
-        self._take_hold(touching[:, 0] & touching[:, 1:].any(dim=1), hand_base)
+        self._update_held(touching[:, 0] & touching[:, 1:].any(dim=1), hand_base)
         lacking = -on_boxes - self._weights
         lacking *= self.held[..., None]
         self.contact_force.copy_(on_boxes + lacking)
@@ -131,7 +132,7 @@ class Boxes:
         forces[..., 2] += CONTACT_STIFFNESS * (-pads[..., 2]).clamp(min=0)
         return forces
 
-    def _take_hold(self, held: Tensor, hand_base: BodyPoses) -> None:
+    def _update_held(self, held: Tensor, hand_base: BodyPoses) -> None:
         newly = (held & ~self.held)[..., None]
         to_hand = quat.conjugate(hand_base.quat)
         grip_pos = quat.rotate(to_hand, self.pos - hand_base.pos)

@@ -1,12 +1,12 @@
-"""Time that a test holds in its hand."""
+"""A clock that tests control."""
 
 
 class FakeClock:
-    """``Clock`` that stands still until somebody sleeps on it or moves ``time``."""
+    """``Clock`` that advances only through ``sleep`` or by setting ``time``."""
 
     def __init__(self, time: float = 1.7e9) -> None:
         self.time = time
-        """What both ``monotonic`` and ``now`` show, seconds."""
+        """Value of both ``monotonic`` and ``now``, seconds."""
 
     def monotonic(self) -> float:
         """See ``Clock.monotonic``."""
@@ -17,5 +17,5 @@ class FakeClock:
         return self.time
 
     def sleep(self, seconds: float) -> None:
-        """Returns at once; the time has passed."""
+        """Advance ``time`` by ``seconds`` and return immediately."""
         self.time += seconds

@@ -1,4 +1,4 @@
-"""Fake training data with the structure of the real thing: pictures, tokenised prompts, masks, robot state."""
+"""Fake training data with a realistic structure: images, tokenised prompts, masks and robot states."""
 
 import math
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ STATE_SIZE = 26
 """Joints of the hand."""
 PROMPT_LENGTH = 8
 _BITS = 16
-"""A picture shows its sample's number as 4 x 4 fields."""
+"""An image encodes its sample's key in 4 x 4 fields."""
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
 class MockBatch:
-    """What a training step learns from, B samples."""
+    """One training batch of B samples."""
 
     keys: tuple[int, ...]
-    """Which samples of the dataset these are. Length B."""
+    """Keys of the samples in the dataset. Length B."""
     images: Tensor
-    """What the camera sees, uint8, RGB. Shape (B, H, W, 3)."""
+    """Camera images, uint8, RGB. Shape (B, H, W, 3)."""
     tokens: Tensor
     """The prompt, padded with ``tokenizer.PADDING``, int64. Shape (B, PROMPT_LENGTH)."""
     token_mask: Tensor
@@ -33,15 +33,15 @@ class MockBatch:
 
 
 class MockDataset:
-    """``size`` samples that come round again and again, in order, each time with another robot state.
+    """An endless, ordered repetition of ``size`` samples, each time with a different robot state.
 
-    Everything is a function of the seed and of a position in that endless row, so that nothing has to be remembered
-    but the position, and every value tells where it came from: ``key_of`` reads a sample's number off its picture. The
-    first joint of any ``n`` states in a row covers [-1, 1) evenly (a golden-ratio sequence), which ``MockLoss`` uses.
+    Everything is a function of the seed and the position in this sequence, so that the position is the only state, and
+    values can be traced back: ``key_of`` decodes a sample's key from its image. The first joint of consecutive states
+    covers [-1, 1) evenly (a golden-ratio sequence), which ``MockLoss`` relies on.
     """
 
     def __init__(self, size: int = 600, *, image_size: int = 128, seed: int = 0) -> None:
-        """``image_size``: height and width of a picture, pixels. Raises ``ValueError``."""
+        """``image_size``: height and width of an image, pixels. Raises ``ValueError`` for invalid sizes."""
         if not 1 <= size <= 2**_BITS:
             raise ValueError(f"size={size} must be between 1 and {2**_BITS}")
         if image_size < 4 or image_size % 4:
@@ -53,11 +53,11 @@ class MockDataset:
         generator = torch.Generator().manual_seed(seed)
         self._prompts = _draw_prompts(size, generator)
         self._tokens = _padded([self.tokenizer.encode(prompt) for prompt in self._prompts])
-        # where the joints of each sample stand, before they move from round to round
+        # joint positions of each sample, before the shift that changes with the position
         self._joints = torch.rand(size, STATE_SIZE, generator=generator, dtype=torch.float64)
 
     def batch(self, position: int, size: int) -> MockBatch:
-        """The ``size`` samples that begin at ``position``, on the CPU."""
+        """Return the ``size`` samples from ``position`` on, on the CPU."""
         keys = self.keys(position, size)
         tokens = self._tokens[list(keys)]
         return MockBatch(
@@ -69,11 +69,11 @@ class MockDataset:
         )
 
     def keys(self, position: int, size: int) -> tuple[int, ...]:
-        """Which samples ``batch`` shows."""
+        """Return ``MockBatch.keys`` alone."""
         return tuple(place % self.size for place in range(position, position + size))
 
     def state(self, position: int, size: int) -> Tensor:
-        """``MockBatch.state`` alone."""
+        """Return ``MockBatch.state`` alone."""
         places = torch.arange(position, position + size)
         turns = places.to(torch.float64)[:, None] * _GOLDEN_RATIO
         joints = self._joints[places % self.size] + turns
@@ -81,11 +81,11 @@ class MockDataset:
         return (joints.remainder(1.0) * 2.0 - 1.0).to(torch.float32)
 
     def prompt(self, key: int) -> str:
-        """What the prompt of a sample says."""
+        """Return the prompt of a sample as text."""
         return self._prompts[key]
 
     def key_of(self, image: Tensor) -> int:
-        """The sample that a picture (h, w, 3) of any size shows, at least 4 pixels high and wide."""
+        """Decode the key of a sample from its image (h, w, 3), rescaled to any size of at least 4 x 4 pixels."""
         height, width = image.shape[:2]
         rows = [(2 * row + 1) * height // 8 for row in range(4)]
         columns = [(2 * column + 1) * width // 8 for column in range(4)]
@@ -93,7 +93,7 @@ class MockDataset:
         return sum(1 << bit for bit, field in enumerate(fields) if field)
 
     def _images(self, keys: Tensor) -> Tensor:
-        """Each bit of the key is a field of the picture, bright or dark; green and blue tell the seed apart."""
+        """Draw images: each bit of a key is a bright or dark field; the blue channel holds the seed."""
         bits = (keys[:, None] >> torch.arange(_BITS)) & 1
         red = (40 + 175 * bits).to(torch.uint8)
         others = torch.stack((red, 255 - red, torch.full_like(red, self.seed % 256)), dim=-1).reshape(-1, 4, 4, 3)

@@ -1,4 +1,4 @@
-"""A ``VecEnv`` whose best possible return is known exactly, so that "does it learn" has an exact answer."""
+"""A ``VecEnv`` whose optimal return is known exactly, to test whether an algorithm learns."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,41 +14,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPEED = 1.0 / 4.0
-"""Metres that an action of 1 moves the point in one step, along each axis."""
+"""Distance that an action of 1 moves the point in one step along each axis, metres."""
 REACH = 1.0 / 8.0
-"""The goal is reached at this distance, metres."""
+"""Distance at which the goal counts as reached, metres."""
 FARTHEST_START = 4
-"""Steps to the goal from the farthest start, at full speed."""
+"""Steps to the goal from the farthest start at full speed."""
 ARENA = 1.5
-"""The point is lost beyond this distance, metres."""
+"""Distance beyond which the point counts as lost, metres."""
 STEP_COST = 1.0 / 4.0
-"""What a step costs."""
+"""Penalty per step."""
 
 
 class MockEnv:
     """Bring a point in the plane to the origin, as fast as possible.
 
     An action (N, 2) moves the point by ``SPEED * action`` metres. Distances are the larger of the two coordinates'
-    absolute values, d = max(|x|, |y|). Episodes begin at a d drawn uniformly from (1/8, 9/8], anywhere on that
+    absolute values, d = max(|x|, |y|). Episodes start at a d drawn uniformly from (1/8, 9/8], anywhere on that
     square. They end in success within ``REACH`` of the origin, in failure beyond ``ARENA``, and in a timeout after
-    ``max_episode_steps``. Observations (N, 3): x and y in metres, and the share of the time that is left. With
+    ``max_episode_steps``. Observations (N, 3): x and y in metres, and the fraction of time that is left. With
     ``critic`` there are critic observations (N, 2): the steps of the episode so far, and d at its start.
 
-    Reward terms: ``progress`` is the distance won in the step, where the goal counts as distance 0 when it is reached;
-    ``time`` is -1/4; ``success`` is 1 and ``failure`` -1 in the step that ends so.
+    Reward terms: ``progress`` is the decrease of the distance in the step, with distance 0 when the goal is reached;
+    ``time`` is -1/4; ``success`` is 1 and ``failure`` -1 in a step that ends in success or failure.
 
-    **The best return.** Along an episode that succeeds after T steps, progress adds up to the distance d at the start,
-    whatever the way: the return is 1 + d - T/4. In one step d falls by at most ``SPEED``, and by exactly that when the
-    policy moves each coordinate towards 0 as fast as it may; so the least possible T is T*(d) = ceil((d - 1/8) / (1/4))
-    and the best return from a start is
+    **The optimal return.** In an episode that succeeds after T steps, progress adds up to the initial distance d on any
+    path, so the return is 1 + d - T/4. One step reduces d by at most ``SPEED``, and by exactly that if the policy moves
+    each coordinate towards 0 at full speed; so the smallest T is T*(d) = ceil((d - 1/8) / (1/4)) and the optimal return
+    from a start is
 
         V(d) = 1 + d - T*(d)/4.
 
-    T* < (d - 1/8) * 4 + 1, so V(d) > 1 + 1/8 - 1/4 > 0. An episode that fails wins at most d - ARENA - 1 < 0, and one
-    that times out at most d - T/4, below 0 too for T >= 5: success is always better. Over the starts d has the mean 5/8
-    and T* is uniform on 1 ... 4 with the mean 5/2, so the expected best return is 1 + 5/8 - 5/8 = 1.
+    T* < (d - 1/8) * 4 + 1, so V(d) > 1 + 1/8 - 1/4 > 0. A failing episode returns at most d - ARENA - 1 < 0, and one
+    that times out at most d - T/4, also below 0 for T >= 5: success is always better. Over all starts d has mean 5/8
+    and T* is uniform on 1 ... 4 with mean 5/2, so the expected optimal return is 1 + 5/8 - 5/8 = 1.
 
-    All constants are powers of 2, so float32 loses no bit on the way and T* is met exactly.
+    All constants are exact in binary, so float32 adds no rounding errors and T* is attained exactly.
     """
 
     reward_names = ("progress", "time", "success", "failure")
@@ -63,7 +63,7 @@ class MockEnv:
         device: str | torch.device = "cpu",
         critic: bool = False,
     ) -> None:
-        """Raises ``ValueError`` where episodes are too short for the best return to be as stated."""
+        """Raise ``ValueError`` if episodes are too short for the optimal return stated above."""
         if max_episode_steps < 5:
             raise ValueError(f"max_episode_steps={max_episode_steps} must be at least 5")
         self.num_envs = num_envs
@@ -82,11 +82,11 @@ class MockEnv:
     # --- the optimum
 
     def optimal_return(self) -> float:
-        """The expected return of the best possible policy; for the derivation see the class."""
+        """Return the expected return of an optimal policy, as derived in the class docstring."""
         return 1.0
 
     def optimal_returns(self, first_observations: Tensor) -> Tensor:
-        """The best return from each start, V(d). ``first_observations`` (N, 3); returns (N,)."""
+        """Return the optimal return V(d) (N,) of starts with ``first_observations`` (N, 3)."""
         distance = _distance(first_observations[:, :2])
         least_steps = torch.ceil((distance - REACH) / SPEED)
         return 1.0 + distance - STEP_COST * least_steps
@@ -97,7 +97,7 @@ class MockEnv:
         """See ``VecEnv.reset``."""
         if seed is not None:
             self._generator.manual_seed(seed)
-        self._begin_episodes(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
+        self._start_episodes(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
         self._started = True
         critic = self._observe_for_critic()
         return self._observe(), {} if critic is None else {"critic_observations": critic}
@@ -122,7 +122,7 @@ class MockEnv:
             "outcome": (success * 1 + failure * 2 + truncated * 3) - 1,
             "reward_terms": terms,
         }
-        self._begin_episodes(terminated | truncated)
+        self._start_episodes(terminated | truncated)
         critic = self._observe_for_critic()
         if critic is not None:
             info["critic_observations"] = critic
@@ -131,7 +131,7 @@ class MockEnv:
     def render(
         self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480
     ) -> "NDArray[np.uint8]":
-        """The arena from above: the goal green, the point white. See ``VecEnv.render``."""
+        """See ``VecEnv.render``; shows the arena from above with a green goal and a white point."""
         if camera != "default":
             raise ValueError(f"camera={camera!r} does not exist. Cameras: default")
         y, x = np.meshgrid(np.linspace(ARENA, -ARENA, height), np.linspace(-ARENA, ARENA, width), indexing="ij")
@@ -168,20 +168,20 @@ class MockEnv:
         actions = torch.as_tensor(actions, dtype=torch.float32, device=self.device)
         if actions.shape != (self.num_envs, 2):
             raise ValueError(f"actions have shape {tuple(actions.shape)}, expected {(self.num_envs, 2)}")
-        # on a GPU this question would make the host wait for the device in every step
+        # on a GPU this check would synchronise host and device in every step
         if self.device.type == "cpu" and not bool(torch.isfinite(actions).all()):
             raise ValueError("actions are not finite")
         return actions
 
-    def _begin_episodes(self, mask: Tensor) -> None:
+    def _start_episodes(self, mask: Tensor) -> None:
         self._position = torch.where(mask[:, None], self._starts(), self._position)
         self._steps = self._steps.masked_fill(mask, 0)
         self._first_distance = torch.where(mask, _distance(self._position), self._first_distance)
 
     def _starts(self) -> Tensor:
-        """Starts for all environments, whether used or not, so that none influences the others. Shape (N, 2)."""
+        """Draw starts (N, 2) for all environments, used or not, so that environments do not influence each other."""
         numbers = torch.rand(self.num_envs, 3, generator=self._generator, device=self.device)
-        distance = REACH + FARTHEST_START * SPEED * (1.0 - numbers[:, 0])  # never REACH itself: rand is below 1
+        distance = REACH + FARTHEST_START * SPEED * (1.0 - numbers[:, 0])  # never equal to REACH, since rand is below 1
         along = (2.0 * numbers[:, 1] - 1.0) * distance
         side = torch.floor(4.0 * numbers[:, 2])
         x = torch.where(side < 2, along, torch.where(side == 2, distance, -distance))
@@ -199,5 +199,5 @@ class MockEnv:
 
 
 def _distance(position: Tensor) -> Tensor:
-    """The larger of the coordinates' absolute values, metres. (N, 2) to (N,)."""
+    """Return the larger absolute coordinate (N,) of positions (N, 2), metres."""
     return position.abs().amax(dim=1)

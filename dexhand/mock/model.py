@@ -1,4 +1,4 @@
-"""A small model that truly learns, under a loss whose values are known beforehand."""
+"""A small model that really learns, with a loss whose values are known in advance."""
 
 import math
 from collections.abc import Mapping
@@ -14,20 +14,20 @@ from dexhand.mock.tokenizer import DIRECTIONS, MockTokenizer
 
 HIDDEN_SIZE = 128
 HARD_FRACTION = 0.125
-"""Part of the samples with a high loss."""
+"""Fraction of samples with a high loss."""
 BASE_LOSSES = (0.5, 2.0)
 HIGH_LOSSES = (3.0, 10.0)
 
 
 class MockLoss:
-    """The loss of each sample, from what the sample contains alone: easy ones 0.5 to 2.0, one in eight 3.0 to 10.0.
+    """The loss of a sample as a function of its content: 0.5 to 2.0, for one sample in eight 3.0 to 10.0.
 
-    The first joint decides: above 0.75 (of -1 to 1) the sample is hard. Where in its range the joint stands says how
-    high the loss is.
+    The sample is hard if its first joint, in [-1, 1), is above 0.75. Within either range the loss grows linearly with
+    the joint position.
     """
 
     def __call__(self, state: Tensor) -> Tensor:
-        """Losses (B,) of samples with ``MockBatch.state`` (B, STATE_SIZE)."""
+        """Compute losses (B,) for ``MockBatch.state`` (B, STATE_SIZE)."""
         place = (state[:, 0] + 1.0) / 2.0  # in [0, 1)
         easy = 1.0 - HARD_FRACTION
         base = _within(BASE_LOSSES, place / easy)
@@ -37,22 +37,22 @@ class MockLoss:
 
 @dataclass(frozen=True)
 class MockPredictions:
-    """How good the predictions for a batch were; tensors of no dimension."""
+    """Quality of the predictions for a batch, as zero-dimensional tensors."""
 
     entropy: Tensor
-    """Mean cross entropy of a word, nats."""
+    """Mean cross entropy per word, nats."""
     accuracy: Tensor
-    """Part of the words that were predicted right."""
+    """Fraction of words predicted correctly."""
 
 
 class MockModel(nn.Module):
     """Predicts each word of a prompt from the word before it, the robot's state and the colour of the picture.
 
-    Four arrays with a hidden size of 128. What it learns is real: ``compute_loss`` has the gradient of the cross
-    entropy of its predictions, so an optimizer that works makes them better. What the loss amounts to is not:
-    its value is ``MockLoss``'s, known beforehand and independent of the parameters, so that a test knows which samples
-    are hard. Both hold in ``known + (entropy - entropy.detach())``, where the bracket is zero and has the gradient. It
-    is NaN where the entropy is not finite: parameters that have diverged show.
+    It has four parameter tensors with a hidden size of 128. Learning is real: ``compute_loss`` has the gradient of the
+    predictions' cross entropy, so a working optimizer improves them. The loss value is not: it comes from ``MockLoss``,
+    known in advance and independent of the parameters, so that tests know which samples are hard. The expression
+    ``known + (entropy - entropy.detach())`` combines both: its bracket is zero but has the gradient. The bracket is NaN
+    if the entropy is not finite, which reveals diverged parameters.
     """
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -66,9 +66,9 @@ class MockModel(nn.Module):
         self._loss = MockLoss()
 
     def compute_loss(self, batch: MockBatch, keep: Tensor | None = None) -> tuple[Tensor, MockPredictions]:
-        """Loss of each sample (B,), with gradient, and what the predictions were worth.
+        """Compute the loss of each sample (B,), with gradient, and the quality of the predictions.
 
-        ``keep`` (B, PROMPT_LENGTH) is 0 where the word before is hidden from the model and 1 elsewhere.
+        ``keep`` (B, PROMPT_LENGTH) is 0 for words hidden from the model and 1 for all others.
         """
         context = self.context(batch.state) + batch.images.float().mean(dim=(1, 2)) / 255.0 @ self.image_projection
         words = self.embedding[batch.tokens] * (1.0 if keep is None else keep[..., None])
@@ -82,22 +82,21 @@ class MockModel(nn.Module):
         return known + (per_sample - per_sample.detach()), predictions
 
     def context(self, state: Tensor) -> Tensor:
-        """What the robot's state (B, STATE_SIZE) means to the model (B, HIDDEN_SIZE)."""
+        """Embed robot states (B, STATE_SIZE) as (B, HIDDEN_SIZE)."""
         context: Tensor = state @ self.state_projection
         return context
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Scores of all words (..., vocabulary) after a hidden state (..., HIDDEN_SIZE)."""
+        """Compute scores of all words (..., vocabulary) from a hidden state (..., HIDDEN_SIZE)."""
         scores: Tensor = torch.tanh(hidden) @ self.head
         return scores
 
 
 class MockModelPolicy:
-    """``Policy`` of a ``MockModel``: which way it would say to move, as numbers.
+    """``Policy`` of a ``MockModel``.
 
-    Observations are robot states (N, STATE_SIZE): of longer ones it sees the beginning, shorter ones are filled with 0.
-    The actions, one for each of ``tokenizer.DIRECTIONS`` in turn, are the hyperbolic tangents of the scores of that
-    word after ``move``.
+    Observations are robot states, truncated or zero-padded to (N, STATE_SIZE). Actions are the hyperbolic tangents of
+    the scores of the words ``tokenizer.DIRECTIONS``, repeated cyclically, after the word ``move``.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], device: torch.device, num_actions: int = len(DIRECTIONS)) -> None:
@@ -123,13 +122,13 @@ class MockModelPolicy:
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Copy ``weights`` into ``model``: all of them, or ``ValueError`` and nothing has changed."""
+    """Copy ``weights`` into ``model``. Raises ``ValueError``, changing nothing, if they do not fit."""
     check_weights(model, weights)
     model.load_state_dict(weights)
 
 
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Raises ``ValueError`` naming the first parameter that is missing, unknown or of another shape."""
+    """Raise ``ValueError`` naming the first parameter that is missing, unknown or has a wrong shape."""
     expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     for name in sorted({*expected, *weights}):
         if name not in weights:

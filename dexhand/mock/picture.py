@@ -1,4 +1,4 @@
-"""Pictures of sticks and boxes over a checkered ground, drawn with numpy alone."""
+"""Images of sticks and boxes on a checkered ground, drawn with numpy."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ JOINT_RADIUS = 0.008
 TILE = 0.1
 """Edge of a ground tile, metres."""
 NEAREST = 0.02
-"""What reaches closer to the camera than this many metres is not drawn."""
+"""Shapes that come closer to the camera than this are not drawn, metres."""
 
 Colour = tuple[float, ...]
 Coverage = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -25,24 +25,24 @@ _FACES = tuple((axis, side) for axis in range(3) for side in (-1.0, 1.0))
 
 
 class Picture:
-    """Collects shapes in world coordinates and paints them from far to near."""
+    """Collects shapes in world coordinates and paints them from back to front."""
 
     def __init__(self, camera: Camera, width: int, height: int) -> None:
         self._size = (width, height)
         self._eye = np.array(camera.position)
-        # pixels per unit of sideways/forward
+        # focal length in pixels
         self._focal = height / 2 / math.tan(math.radians(camera.fovy) / 2)
         self._axes = _view_axes(np.array(camera.target) - self._eye)
         self._shapes: list[tuple[float, Callable[[np.ndarray], None]]] = []
 
     def bone(self, start: np.ndarray, end: np.ndarray) -> None:
-        """A stick between two points, with a ball at its end."""
+        """Add a stick between two points with a ball at its end."""
         self._segment(start, end, BONE_RADIUS, BONE)
-        # a hair nearer, so that the ball lies on the stick
+        # slightly nearer, so that the ball covers the stick
         self._segment(end, end, JOINT_RADIUS, JOINT, lift=1e-3)
 
     def box(self, centre: np.ndarray, quat: np.ndarray, size: Sequence[float], rgba: Colour) -> None:
-        """A box with its six faces, each shaded by its direction."""
+        """Add a box, whose faces are shaded by their direction."""
         axes = _rotation_matrix(quat) * (np.array(size) / 2)
         for axis, side in _FACES:
             across, along = axes[:, (axis + 1) % 3], axes[:, (axis + 2) % 3]
@@ -52,7 +52,7 @@ class Picture:
             self._polygon(corners, tuple(255 * c * (0.75 + 0.25 * upwards) for c in rgba[:3]))
 
     def draw(self) -> np.ndarray:
-        """The picture, uint8 (height, width, 3)."""
+        """Return the image, uint8 (height, width, 3)."""
         image = self._background()
         for _, paint in sorted(self._shapes, key=lambda shape: -shape[0]):
             paint(image)
@@ -64,7 +64,7 @@ class Picture:
         right, up, forward = self._axes
         sideways, upwards = (columns - width / 2) / self._focal, (height / 2 - rows) / self._focal
         rays = sideways[..., None] * right + upwards[..., None] * up + forward
-        # rays that do not go down meet the ground nowhere
+        # rays that do not point down never hit the ground
         reach = self._eye[2] / np.where(rays[..., 2] < -1e-6, -rays[..., 2], np.inf)
         tiles = np.floor((self._eye[:2] + reach[..., None] * rays[..., :2]) / TILE).astype(np.int64).sum(axis=-1)
         image: np.ndarray = np.array(GROUND, dtype=np.uint8)[tiles % 2]
@@ -72,7 +72,7 @@ class Picture:
         return image
 
     def _project(self, points: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Pixel coordinates (P, 2) and depths (P,), metres."""
+        """Return pixel coordinates (P, 2) and depths (P,), metres."""
         seen = (np.array(points) - self._eye) @ self._axes.T
         depth = seen[:, 2]
         offset = seen[:, :2] * [1, -1] * self._focal / np.maximum(depth, NEAREST)[:, None]
@@ -111,7 +111,7 @@ class Picture:
         margin: float = 0.0,
         lift: float = 0.0,
     ) -> None:
-        """Paint, in its turn, the pixels that ``covers`` says yes to, near the points."""
+        """Queue painting of the pixels near ``points`` for which ``covers`` is true."""
         if depth.min() < NEAREST:
             return
         low = np.clip(np.floor(points.min(axis=0) - margin), 0, self._size).astype(int)
@@ -125,7 +125,7 @@ class Picture:
 
 
 def _view_axes(forward: np.ndarray) -> np.ndarray:
-    """Right, up and forward of a camera, one a row, with the world's z upwards in the picture."""
+    """Return the camera's right, up and forward axes as rows; the world's z points up in the image."""
     forward = forward / np.linalg.norm(forward)
     right = np.cross(forward, (0.0, 0.0, 1.0))
     if np.linalg.norm(right) < 1e-6:

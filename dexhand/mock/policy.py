@@ -1,4 +1,4 @@
-"""A ``Policy`` of two tensors."""
+"""A linear ``Policy``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,16 +19,16 @@ class MockPolicy:
 
     @classmethod
     def optimal(cls) -> "MockPolicy":
-        """A policy that nothing betters on ``MockEnv``: both coordinates straight to 0, as fast as they may."""
+        """Create an optimal policy for ``MockEnv``, which moves both coordinates to 0 at full speed."""
         return cls(torch.tensor([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]) / SPEED, torch.zeros(2))
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "MockPolicy":
-        """The policy of a state with the tensors ``weight`` and ``bias`` under ``model``."""
+        """Create a policy from a state with the tensors ``weight`` and ``bias`` under ``model``."""
         return cls(state["model"]["weight"], state["model"]["bias"])
 
     def state_dict(self) -> dict[str, Any]:
-        """What ``load_state_dict`` takes."""
+        """Return a state for ``load_state_dict``."""
         return {"model": {"weight": self.weight.clone(), "bias": self.bias.clone()}}
 
     def act(self, observations: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A ``Simulator`` without physics: exact, deterministic, fast, on any device torch has."""
+"""A ``Simulator`` without dynamics: exact, deterministic and fast on any torch device."""
 
 import math
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ class MockSimulator:
     """``Simulator`` of the hand's kinematics, without dynamics.
 
     Joints follow their clamped targets as a first-order lag. Boxes fall, rest on the ground and are carried while the
-    thumb and another fingerpad touch them; see ``Boxes``. Contact is felt by fingerpads alone and reported on their
-    distal links. Masses of boxes and gravity can be varied; servo gains and friction have no effect.
+    thumb and another fingerpad touch them; see ``Boxes``. Only fingerpads make contact, reported for their distal
+    links. Box masses and gravity can be varied; servo gains and friction have no effect.
     """
 
     time_constant = 0.03
-    """Seconds in which a joint covers all but 1/e of the way to its target."""
+    """Time constant with which joints approach their targets, seconds."""
 
     def __init__(
         self,
@@ -36,9 +36,9 @@ class MockSimulator:
         substeps: int = 1,
         device: str | torch.device = "cpu",
     ) -> None:
-        """Compute contacts ``substeps`` times in a control step; the motion is exact for any number.
+        """``substeps`` is how often a control step computes contacts; the motion is exact for any number.
 
-        Raises ``ValueError`` where the hand's MJCF cannot be used, or lacks a body of the scene.
+        Raises ``ValueError`` if the hand's MJCF is invalid or lacks a body of the scene.
         """
         hand = scene.hand
         self.scene = scene
@@ -95,7 +95,7 @@ class MockSimulator:
         self._boxes.set_physics(self._physics.precise("object_mass"), self._physics.precise("gravity"))
 
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
-        """See ``Simulator.render``; needs nothing but numpy. Raises ``ValueError`` for an unknown camera."""
+        """See ``Simulator.render``; draws with numpy only."""
         pos = self._hand_poses().pos[env_id].cpu().numpy()
         picture = Picture(self._camera(camera), width, height)
         for parent, body in self._bones:
@@ -108,19 +108,19 @@ class MockSimulator:
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``Simulator.state_dict``."""
-        return {name: tensor.clone() for name, tensor in self._memory().items()} | self._physics.state_dict()
+        return {name: tensor.clone() for name, tensor in self._saved_tensors().items()} | self._physics.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See ``Simulator.load_state_dict``."""
-        for name, tensor in self._memory().items():
+        for name, tensor in self._saved_tensors().items():
             tensor.copy_(state[name])
         self._physics.load_state_dict(state)
         self._write_physics()
 
     def close(self) -> None:
-        """See ``Simulator.close``; nothing is held."""
+        """See ``Simulator.close``; there is nothing to release."""
 
-    def _memory(self) -> dict[str, Tensor]:
+    def _saved_tensors(self) -> dict[str, Tensor]:
         return {**vars(self.state), **self._boxes.tensors()}
 
     def _new_state(self) -> SimState:
@@ -170,7 +170,7 @@ class MockSimulator:
         return torch.tensor(indices, dtype=torch.long, device=self.device)
 
     def _pads_of_contact_bodies(self) -> tuple[Tensor, Tensor]:
-        """For each contact body the number of its pad, and 1 where it has one, 0 where it feels nothing."""
+        """Return each contact body's pad index, and 1 where it has a pad, else 0."""
         self._indices(self.scene.contact_bodies)
         distal_links = self.scene.hand.contact_bodies
         is_distal = [body in distal_links for body in self.scene.contact_bodies]

@@ -8,29 +8,29 @@ from torch import Generator, Tensor
 from dexhand.core.interfaces import Observations, ResetPose, SimState, Simulator, StepResult
 
 WITHIN = 0.02
-"""Success: every controlled joint is this close to 0, m or rad."""
+"""Success: every controlled joint is within this distance of 0, m or rad."""
 TOO_FAR = 0.6
-"""Failure: a controlled joint is farther than this share of its range from 0."""
+"""Failure: a controlled joint is farther from 0 than this fraction of its smaller limit."""
 
 
 class MockTask:
-    """Move the first joints, those of the base, to 0 by changes of their targets.
+    """Move the first joints, which belong to the base, to 0 by changing their targets.
 
-    Actions (N, A) change the targets of the first A joints by up to 0.05 m or rad a step, the other joints stay.
-    Episodes begin with these joints within +-0.4 m or rad, the others as near to 0 as their limits allow; objects lie
-    in a row out of the way. The policy sees positions, measured with noise drawn in every step, and targets of the
-    joints (N, 2 A); the critic sees true positions, targets and velocities (N, 3 A).
+    Actions (N, A) change the targets of the first A joints by up to 0.05 m or rad per step; the other joints stay.
+    Episodes start with these joints within +-0.4 m or rad and the others as close to 0 as their limits allow; objects
+    lie in a row out of the way. The policy observes joint positions, with noise drawn in every step, and targets
+    (N, 2 A); the critic observes true positions, targets and velocities (N, 3 A).
     """
 
     change = 0.05
     noise = 1e-3
-    """Largest error of a measured position, m or rad."""
+    """Largest error of an observed position, m or rad."""
     reward_names = ("distance", "success")
     success_names = ("at_zero",)
     failure_names = ("too_far",)
 
     def __init__(self, simulator: Simulator, num_actions: int = 2, max_episode_steps: int = 20) -> None:
-        """Takes sizes and limits from ``simulator``; it is not kept."""
+        """Read sizes and limits from ``simulator``, without keeping a reference."""
         self.num_actions = num_actions
         self.num_observations = 2 * num_actions
         self.num_critic_observations = 3 * num_actions
@@ -85,7 +85,7 @@ class MockTask:
         self._errors = torch.where(mask[:, None], self.noise * self._uniform(generator), self._errors)
 
     def _uniform(self, generator: Generator) -> Tensor:
-        """Random numbers (N, A) between -1 and 1."""
+        """Draw uniform random numbers (N, A) between -1 and 1."""
         return 2.0 * torch.rand(self._errors.shape, generator=generator, device=generator.device) - 1.0
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -99,6 +99,6 @@ class MockTask:
 
 
 def _row_of_objects(simulator: Simulator) -> Tensor:
-    """Poses (N, O, 7) on the ground, 1 m beside the hand and 0.5 m apart."""
+    """Return object poses (N, O, 7) on the ground, 1 m beside the hand and 0.5 m apart."""
     poses = [[0.5 * i, 1.0, box.size[2] / 2, 0.0, 0.0, 0.0, 1.0] for i, box in enumerate(simulator.scene.objects)]
     return torch.tensor(poses, device=simulator.device).reshape(1, -1, 7).repeat(simulator.num_envs, 1, 1)

@@ -1,4 +1,4 @@
-"""Words of action descriptions as numbers, and back."""
+"""A tokenizer for the words of action descriptions."""
 
 from collections.abc import Iterable
 
@@ -17,23 +17,23 @@ _NUMBERS = {word: number for number, word in enumerate(_WORDS)}
 
 
 class MockTokenizer:
-    """One token a word of a small fixed vocabulary: ``move right 10cm and move forward 5cm`` is seven tokens."""
+    """One token per word of a small fixed vocabulary: ``move right 10cm and move forward 5cm`` has seven tokens."""
 
     vocabulary_size = len(_WORDS)
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of ``text``, the same every time; a word that is not in the vocabulary becomes ``UNKNOWN``."""
+        """Convert ``text`` to tokens, deterministically; words outside the vocabulary become ``UNKNOWN``."""
         return [_NUMBERS.get(word, UNKNOWN) for word in text.split()]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of ``tokens``, padding left out: what ``encode`` was given, if it knew all the words.
+        """Convert ``tokens`` to text without padding; the inverse of ``encode`` for known words.
 
-        Raises ``ValueError`` for a number that is no token.
+        Raises ``ValueError`` for an invalid token.
         """
         words = []
         for token in tokens:
             if not 0 <= token < len(_WORDS):
-                raise ValueError(f"{token} is no token. Tokens are 0 to {len(_WORDS) - 1}")
+                raise ValueError(f"{token} is not a token. Tokens are 0 to {len(_WORDS) - 1}")
             if token != PADDING:
                 words.append(_WORDS[token])
         return " ".join(words)

@@ -1,8 +1,8 @@
 """The rl_games adapter.
 
-rl_games's example networks call ``torch.compile`` when they are imported, and with them everything else of it. That
-loads torch's compiler, which nothing here uses, in about two seconds; ``TORCH_COMPILE_DISABLE`` does not prevent it. So
-rl_games is imported here, before any module of this package needs it, with ``torch.compile`` set aside meanwhile.
+Importing any part of rl_games imports its example networks, which call ``torch.compile``. That loads torch's compiler,
+which is not used here and takes about two seconds; ``TORCH_COMPILE_DISABLE`` does not prevent it. This package
+therefore imports rl_games first, with ``torch.compile`` temporarily replaced.
 """
 
 from collections.abc import Iterator

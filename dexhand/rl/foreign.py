@@ -1,6 +1,6 @@
-"""Checkpoints that rl_games itself wrote, for testing and fine-tuning, and those of older versions of this package.
+"""Reading checkpoints written by rl_games itself, for testing and fine-tuning, or by older versions of dexhand.
 
-rl_games's are pickles. Since torch 2.10 ``weights_only=True`` keeps a pickle from running code; before it did not
+Those of rl_games are pickles. ``weights_only=True`` reliably prevents a pickle from running code only since torch 2.10
 (CVE-2025-32434, CVE-2026-24747).
 """
 
@@ -19,21 +19,21 @@ from dexhand.checkpoints.store import CheckpointError
 from dexhand.rl.network import NetworkSpec
 
 SAFE_SINCE = (2, 10)
-"""The first torch whose ``weights_only=True`` is known to run no code of the file."""
+"""The first torch version whose ``weights_only=True`` is known to run no code from the file."""
 
 _COMPILED = "_orig_mod."
 _ACTOR_LAYER = re.compile(r"a2c_network\.actor_mlp\.(\d+)\.weight")
 
 
 class UntrustedCheckpointError(CheckpointError):
-    """Reading the file could run code that it contains."""
+    """Reading the file could run code hidden in it."""
 
 
 def parse_foreign(path: Path, content: bytes, *, trust: bool, activation: str) -> dict[str, Any]:
-    """The parts of an ``Algorithm.state_dict()`` that a file of rl_games has: model, iterations, frames, network sizes.
+    """Extract model, iterations, frames and network sizes from an rl_games file, as in an ``Algorithm.state_dict()``.
 
-    ``activation`` is what the file does not tell. With ``trust`` the file may run code while it is read. Raises
-    ``CheckpointError`` for what is not rl_games's, ``UntrustedCheckpointError`` where trust is needed.
+    ``activation`` is not stored in the file. With ``trust`` the file may run code while it is read. Raises
+    ``CheckpointError`` if it is not an rl_games checkpoint, ``UntrustedCheckpointError`` if trust is required.
     """
     state = _unpickle(path, content, trust)
     if not (isinstance(state, dict) and isinstance(state.get("model"), Mapping)):
@@ -48,11 +48,11 @@ def parse_foreign(path: Path, content: bytes, *, trust: bool, activation: str) -
 
 
 def migrate_state(state: dict[str, Any]) -> dict[str, Any]:
-    """The state of a checkpoint in which the learner, not ``TrainLoop``, wrote what observations and actions mean."""
+    """Move the contract of an old checkpoint, which the learner stored, to where ``TrainLoop`` stores it."""
     contract = state.get("dexhand", {}).get("contract")
     if not contract or "train_loop" not in state:
         return state
-    contract = {"env.hand": "dexhand021_right", **contract}  # there was one hand
+    contract = {"env.hand": "dexhand021_right", **contract}  # the only hand at that time
     return {**state, "train_loop": {**state["train_loop"], "contract": contract}}
 
 
@@ -68,7 +68,7 @@ def _unpickle(path: Path, content: bytes, trust: bool) -> Any:
     try:
         with _numbers_allowed():
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=not trust)
-    except Exception as error:  # whatever a pickle can do wrong
+    except Exception as error:  # unpickling may raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise CheckpointError(
             path,
@@ -79,23 +79,23 @@ def _unpickle(path: Path, content: bytes, trust: bool) -> Any:
 
 @contextlib.contextmanager
 def _numbers_allowed() -> Iterator[None]:
-    """rl_games's scores are numpy numbers."""
+    """Allow unpickling numpy scalars, which rl_games uses for scores."""
     kinds: list[Any] = [np.dtype, *(type(np.dtype(name)) for name in ("float32", "float64", "int64", "bool"))]
     with torch.serialization.safe_globals([*_scalar_makers(), *kinds]):
         yield
 
 
 def _scalar_makers() -> "list[tuple[Any, str]]":
-    """The function that unpickles a numpy number, under its names in numpy 1 and 2."""
+    """Return the function that unpickles a numpy scalar, under its names in numpy 1 and 2."""
     scalar = np.float64(0).__reduce__()[0]
     return [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
 
 
 def _spec(path: Path, weights: Mapping[str, Tensor], activation: str) -> NetworkSpec:
-    """The network's sizes, read off its tensors."""
+    """Infer the network's sizes from its tensors."""
     layers = sorted((int(match[1]), name) for name in weights for match in [_ACTOR_LAYER.fullmatch(name)] if match)
     if not layers or "a2c_network.mu.weight" not in weights:
-        raise CheckpointError(path, "its network is not a continuous actor-critic with layers of plain neurons")
+        raise CheckpointError(path, "its network is not a continuous actor-critic MLP")
     return NetworkSpec(
         num_observations=weights[layers[0][1]].shape[1],
         num_actions=weights["a2c_network.mu.weight"].shape[0],

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """All that the network's shape depends on; a checkpoint carries it."""
+    """Architecture of the network, as saved in checkpoints."""
 
     num_observations: int
     num_actions: int
@@ -31,16 +31,16 @@ class NetworkSpec:
     normalize_value: bool = True
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Convert to plain values."""
         return {**asdict(self), "units": list(self.units)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "NetworkSpec":
-        """The inverse of ``to_dict``."""
+        """Create from the result of ``to_dict``."""
         return cls(**{**values, "units": tuple(values["units"])})
 
     def model_params(self) -> dict[str, Any]:
-        """``params`` of rl_games's model builder."""
+        """Return ``params`` for rl_games's model builder."""
         return {
             "model": {"name": "continuous_a2c_logstd"},
             "network": {
@@ -66,13 +66,13 @@ class NetworkSpec:
         }
 
     def central_value_params(self) -> dict[str, Any]:
-        """``network`` of rl_games's ``central_value_config``: layers like the policy's."""
+        """Return rl_games's ``central_value_config`` for a network with the policy's layers."""
         network = self.model_params()["network"]
         return {"network": {"name": network["name"], "separate": False, "central_value": True, "mlp": network["mlp"]}}
 
 
 def build_network(spec: NetworkSpec) -> nn.Module:
-    """An untrained network."""
+    """Build an untrained network."""
     with quiet():
         network: nn.Module = (
             ModelBuilder()
@@ -92,8 +92,8 @@ def build_network(spec: NetworkSpec) -> nn.Module:
 
 
 def network_of(spec: NetworkSpec, weights: Mapping[str, torch.Tensor], device: torch.device) -> nn.Module:
-    """A network that holds ``weights``. Raises ``ValueError`` where they do not fit; touches no random state."""
-    # building takes ten times as long as copying, because rl_games compiles its normalisers
+    """Build a network with ``weights``. Raises ``ValueError`` if they do not fit; leaves random state untouched."""
+    # copying is ten times faster than building, because rl_games compiles its normalisers
     network = copy.deepcopy(_empty_network(spec))
     check_weights(network, weights)
     network.load_state_dict(weights)
@@ -102,7 +102,7 @@ def network_of(spec: NetworkSpec, weights: Mapping[str, torch.Tensor], device: t
 
 @functools.lru_cache(maxsize=8)
 def _empty_network(spec: NetworkSpec) -> nn.Module:
-    """To be copied, never to be used; built without drawing random numbers."""
+    """Build a template for copying, without drawing random numbers."""
     with torch.device("meta"):
         network = build_network(spec)
     return network.to_empty(device="cpu")
@@ -125,16 +125,16 @@ def check_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
 
 
 class _OneThreadMuted:
-    """Standard output to which one thread's text is kept back; what others print goes through."""
+    """Wraps standard output and buffers what one thread prints; other threads print as usual."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._thread = threading.get_ident()
-        self.kept_back: list[str] = []
+        self.buffered: list[str] = []
 
     def write(self, text: str) -> int:
         if threading.get_ident() == self._thread:
-            self.kept_back.append(text)
+            self.buffered.append(text)
             return len(text)
         return int(self._stream.write(text))
 
@@ -154,5 +154,5 @@ def quiet() -> Iterator[None]:
             with contextlib.redirect_stdout(muted):
                 yield
         finally:
-            for line in "".join(muted.kept_back).splitlines():
+            for line in "".join(muted.buffered).splitlines():
                 log.debug("rl_games: %s", line)

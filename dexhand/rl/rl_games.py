@@ -1,8 +1,8 @@
 """``Algorithm`` on rl_games's PPO, one ``train_epoch`` at a time. The only file that drives the agent.
 
-Read for rl_games 1.6.5. Its own ``train`` loop, ``Runner``, writer and saving are not used; the public attributes of
-the agent that stand in for them here are ``obs``, ``frame``, ``dones``, ``current_*``, ``game_*``, ``last_lr`` and
-``entropy_coef``.
+Written against rl_games 1.6.5. Its ``train`` loop, ``Runner``, writer and saving are not used; this file maintains the
+agent's public attributes ``obs``, ``frame``, ``dones``, ``current_*``, ``game_*``, ``last_lr`` and ``entropy_coef``
+instead.
 """
 
 import copy
@@ -30,30 +30,30 @@ from dexhand.rl.sample_losses import sample_losses
 log = logging.getLogger(__name__)
 
 _RUNNING = ("dones", "current_rewards", "current_shaped_rewards", "current_lengths")
-"""Tensors the agent carries from one rollout to the next, beside its observations."""
+"""Tensors that the agent carries from one rollout to the next, in addition to observations."""
 _OBSERVATIONS = {"obs": "obs", "critic_observations": "states"}
-"""The agent's observations: their names in a checkpoint, and rl_games's. The second are there with a central value."""
+"""Observation groups: names in a checkpoint and in rl_games. The second exists only with a central value."""
 _CENTRAL_WEIGHTS, _CENTRAL_OPTIMIZER = "assymetric_vf_nets", "assymetric_vf_optimizer"
-"""rl_games's names for the central value's part of a state."""
+"""rl_games's keys for the central value's part of a state."""
 _CENTRAL = ("lr", "epoch_num", "frame")
-"""What rl_games leaves out of it."""
+"""Attributes of the central value that rl_games's state lacks."""
 _CENTRAL_SETTINGS = (
     *("minibatch_size", "mini_epochs", "learning_rate", "lr_schedule", "clip_value", "e_clip"),
     *("normalize_input", "grad_norm", "truncate_grads"),
 )
-"""What a central value is trained with, as the policy is."""
+"""Settings that the central value shares with the policy."""
 _METERS = ("game_rewards", "game_shaped_rewards", "game_lengths")
 
 
 class RlGamesPpo:
     """PPO on a ``VecEnv``.
 
-    ``env_kind`` says what the environment is, so that a checkpoint's episodes go on only in an environment of its kind.
-    Where the environment has critic observations, rl_games's central value network estimates values from these alone,
-    with layers and settings like the policy's; its learning rate follows ``lr_schedule`` unless that is adaptive.
+    A checkpoint's episodes continue only in environments of the same ``env_kind``. If the environment has critic
+    observations, rl_games's central value network estimates values from these alone, with the policy's layers and
+    settings; its learning rate follows ``lr_schedule`` unless that is adaptive.
 
-    Each process of a ``group`` plays environments of its own, and all make the same gradient steps: rl_games averages
-    gradients, and the observations and returns of process 0 are what all normalise by.
+    Each process of a ``group`` has its own environments, and all take the same gradient steps: rl_games averages
+    gradients, and all processes normalise by the observation and return statistics of process 0.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class RlGamesPpo:
         self._keep_sample_losses = keep_sample_losses
         self._sample_losses = torch.empty(0, env.num_envs, device=env.device)
         self._rollout_env = _RolloutEnv(env)
-        # A2CBase's constructor makes folders and opens a writer; both are thrown away
+        # A2CBase's constructor creates folders and a writer, neither of which is used
         with tempfile.TemporaryDirectory() as folder, quiet():
             self._agent = A2CAgent("dexhand", self._params(ppo, max_iterations, folder))
             self._agent.writer.close()
             self._agent.init_tensors()
         self._agent.obs = None
-        # set afterwards: its constructor would join processes by itself, and on NVIDIA GPUs only
+        # multi_gpu is set below: A2CBase's constructor would join processes by itself, and on NVIDIA GPUs only
         self._central: Any | None = self._agent.central_value_net if self._agent.has_central_value else None
         self._scalars = _LatestScalars()
         if self._central is not None:
@@ -99,7 +99,7 @@ class RlGamesPpo:
             self._group.broadcast_tensors(part.model.state_dict().values())
 
     def _parts(self) -> list[Any]:
-        """What has a network, a dataset and gradients of its own."""
+        """Return the objects with their own network, dataset and gradients."""
         return [self._agent] if self._central is None else [self._agent, self._central]
 
     def _params(self, ppo: PpoConfig, max_iterations: int, folder: str) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class RlGamesPpo:
 
     @property
     def sample_losses(self) -> Tensor:
-        """See ``SampledAlgorithm``; empty without ``keep_sample_losses``."""
+        """See ``AlgorithmWithSampleLosses``; empty without ``keep_sample_losses``."""
         return self._sample_losses
 
     def iterate(self) -> Iteration:
@@ -194,7 +194,7 @@ class RlGamesPpo:
         return Iteration(self.iterations_done, self.frames_done, metrics.get("episodes/return"), metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """See ``Algorithm.state_dict``: what rl_games's own player reads, and beside it what it leaves out."""
+        """See ``Algorithm.state_dict``: everything rl_games's own player reads, and what rl_games does not save."""
         agent, central = self._agent, self._central
         if agent.obs is None:
             agent.obs = agent.env_reset()
@@ -223,7 +223,7 @@ class RlGamesPpo:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_state_dict``.
 
-        Episodes under way go on only in an environment of the same kind and number; elsewhere they start anew.
+        Episodes in progress continue only in environments of the same kind and number; others start new episodes.
         """
         agent, central, ours = self._agent, self._central, state["dexhand"]
         self._check_networks(state)
@@ -233,28 +233,28 @@ class RlGamesPpo:
             state = {**fresh, **state}
             for name, value in ours.get("central_value", {}).items():
                 setattr(central, name, value)
-        # Adam goes on in the very tensors that it is given
+        # the optimizer would modify the given tensors
         optimizers = {name: copy.deepcopy(state[name]) for name in ("optimizer", _CENTRAL_OPTIMIZER) if name in state}
         agent.set_full_state_weights({**state, **optimizers})
         agent.last_lr, agent.entropy_coef = ours["learning_rate"], ours["entropy_coef"]
         agent.update_lr(agent.last_lr)
         for name in _METERS:
             _load_meter(getattr(agent, name), ours["meters"][name])
-        everyones = [ours, *ours.get("others", [])]
-        if same_kind and len(everyones) == self._group.size:
-            self._load_episodes(everyones[self._group.rank])
+        all_processes = [ours, *ours.get("others", [])]
+        if same_kind and len(all_processes) == self._group.size:
+            self._load_episodes(all_processes[self._group.rank])
         else:
             log.warning(
-                "Episodes begin anew: the checkpoint's are of %s in %d processes, these environments are %s in %d "
+                "Episodes start over: the checkpoint's are of %s in %d processes, these environments are %s in %d "
                 "(simulator:task:number of environments)",
-                *(ours["env_kind"], len(everyones), self.env_kind, self._group.size),
+                *(ours["env_kind"], len(all_processes), self.env_kind, self._group.size),
             )
             agent.obs = agent.env_reset()
             if self._group.is_leader:
                 _set_random_state(ours["random"])
 
     def _load_episodes(self, own: Mapping[str, Any]) -> None:
-        """Go on with the episodes and random numbers of a process."""
+        """Restore the episodes and random state of one process."""
         agent = self._agent
         self.env.load_state_dict(own["env"])
         running = own["running"]
@@ -272,11 +272,11 @@ class RlGamesPpo:
             self._central.load_state_dict(state[_CENTRAL_WEIGHTS])
 
     def _check_networks(self, state: Mapping[str, Any]) -> None:
-        """Raise ``ValueError`` where a network of ``state`` does not fit."""
+        """Raise ``ValueError`` if a network of ``state`` does not fit."""
         check_weights(self._agent.model, state["model"])
         if not self._has_value_of(state):
             log.warning(
-                "The value estimate begins anew: the checkpoint was trained %s critic observations, these environments "
+                "The value estimate starts over: the checkpoint was trained %s critic observations, these environments "
                 "have %s",
                 *(("without", "some") if self._central is not None else ("with", "none")),
             )
@@ -310,14 +310,14 @@ class RlGamesPpo:
 
 
 class _LatestScalars(dict[str, float]):
-    """What rl_games's central value writes its loss to, in place of TensorBoard."""
+    """Receives the loss of rl_games's central value in place of a TensorBoard writer."""
 
     def add_scalar(self, name: str, value: float, step: int) -> None:
         self[name] = value
 
 
 class _RolloutEnv(IVecEnv):  # type: ignore[misc]
-    """A ``VecEnv`` as rl_games wants it, counting on the way what rl_games does not."""
+    """Adapts a ``VecEnv`` to rl_games and collects metrics that rl_games does not."""
 
     def __init__(self, env: VecEnv) -> None:
         self._env = env
@@ -348,31 +348,29 @@ class _RolloutEnv(IVecEnv):  # type: ignore[misc]
         return _observations(observations, info), rewards, done, {"time_outs": truncated}
 
     def pop_metrics(self) -> Metrics:
-        """Means per step of each reward term and the share of each way to end, since the last call."""
+        """Return each reward term's mean per step and each outcome's fraction of episodes since the last call."""
         terms = (self._terms / max(self._steps, 1)).tolist()
-        _, *endings = self._outcomes.tolist()
+        _, *outcomes = self._outcomes.tolist()
         metrics = {f"rewards/{name}": value for name, value in zip(self._env.reward_names, terms)}
         metrics["rewards/total"] = sum(terms)
-        metrics["episodes/finished"] = float(sum(endings))
-        if sum(endings):
+        metrics["episodes/finished"] = float(sum(outcomes))
+        if sum(outcomes):
             metrics.update(
-                {f"episodes/{name}": count / sum(endings) for name, count in zip(self._env.outcome_names, endings)}
+                {f"episodes/{name}": count / sum(outcomes) for name, count in zip(self._env.outcome_names, outcomes)}
             )
         self._clear()
         return metrics
 
 
 def _observations(policy: Tensor, info: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The observations of policy and critic under rl_games's names."""
+    """Return the observation groups under rl_games's names."""
     critic = info.get("critic_observations")
     return {"obs": policy} if critic is None else {"obs": policy, "states": critic}
 
 
-def _means(everyones: Sequence[Metrics]) -> Metrics:
-    """Of each metric, over the processes that have it; what counts episodes is summed."""
-    values = {
-        name: [metrics[name] for metrics in everyones if name in metrics] for every in everyones for name in every
-    }
+def _means(gathered: Sequence[Metrics]) -> Metrics:
+    """Average each metric over the processes that have it, but sum the number of finished episodes."""
+    values = {name: [metrics[name] for metrics in gathered if name in metrics] for every in gathered for name in every}
     means = {name: sum(found) / len(found) for name, found in values.items()}
     return {**means, "episodes/finished": sum(values["episodes/finished"])}
 
@@ -391,7 +389,7 @@ def _load_meter(meter: Any, state: Mapping[str, Any]) -> None:
 
 
 def _random_state() -> dict[str, Any]:
-    """Of every generator a process has; a task of the user's own may use any."""
+    """Return the state of all global generators, any of which a user-defined task may use."""
     numpy = np.random.get_state(legacy=False)
     assert isinstance(numpy, dict)
     key = torch.from_numpy(numpy["state"]["key"].astype(np.int64))

@@ -1,4 +1,4 @@
-"""The PPO loss of each sample of a rollout, after the update."""
+"""The PPO loss of each sample in a rollout, after the update."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 @torch.no_grad()
 def sample_losses(agent: Any) -> Tensor:
-    """The loss of each sample that ``agent`` (rl_games's ``A2CAgent``, right after ``train_epoch``) holds, (H, N).
+    """Compute the loss of each sample held by ``agent`` (rl_games's ``A2CAgent`` after ``train_epoch``), shape (H, N).
 
-    It is what PPO minimises the mean of, without the terms that do not judge a sample (entropy, bounds)::
+    This is the loss whose mean PPO minimises, without the entropy and bounds terms, which do not rate a sample::
 
         max(-A r, -A clip(r, 1 - e, 1 + e)) + critic_coef / 2 * max((V - R)^2, (V_old + clip(V - V_old, -e, e) - R)^2)
 
@@ -19,13 +19,13 @@ def sample_losses(agent: Any) -> Tensor:
     probability now and when it was taken, the clip range e = ``e_clip``, the value V now, V_old at the time and the
     return R (normalised, if ``normalize_value``); without ``clip_value`` the second part is (V - R)^2. Schulman et al.,
     "Proximal Policy Optimization Algorithms", 2017, equations 7 and 9. V is the central value's where there is one.
-    Costs one forward pass, changes nothing.
+    Costs one forward pass and has no side effects.
     """
     critic = agent.central_value_net if agent.has_central_value else agent
     for part in (agent, critic):
-        part.model.eval()  # the normalisers shall not learn from the samples a second time
+        part.model.eval()  # so that the normalisers do not count the samples twice
     losses = torch.cat([_losses(agent, critic, *minibatches) for minibatches in zip(agent.dataset, critic.dataset)])
-    return losses.view(-1, agent.horizon_length).t()  # rl_games puts all steps of one environment together
+    return losses.view(-1, agent.horizon_length).t()  # rl_games stores all steps of one environment contiguously
 
 
 def _losses(agent: Any, critic: Any, minibatch: Any, critics: Any) -> Tensor:

@@ -1,1 +1,1 @@
-"""Simulators: one file each behind ``core.interfaces.Simulator``."""
+"""Implementations of ``dexhand.core.interfaces.Simulator`` and what they share."""

@@ -1,4 +1,4 @@
-"""Choosing how MuJoCo draws on a machine that may have no display."""
+"""Selection of MuJoCo's OpenGL backend, also for machines without a display."""
 
 import ctypes
 import os
@@ -19,7 +19,7 @@ def _loads(*libraries: str) -> bool:
 def choose_gl_backend() -> None:
     """Set ``MUJOCO_GL``, which MuJoCo reads once when it is imported: EGL, else OSMesa, else a display, else nothing.
 
-    A value that the user has set stays, and so does the choice of a program that imported MuJoCo before.
+    Leaves a value set by the user alone, and does nothing if MuJoCo has already been imported.
     """
     if "MUJOCO_GL" in os.environ or "mujoco" in sys.modules or not sys.platform.startswith("linux"):
         return

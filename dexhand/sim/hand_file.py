@@ -1,4 +1,4 @@
-"""A hand's MJCF, read without MuJoCo: for simulators that run where MuJoCo is not installed."""
+"""Reading a hand's MJCF without MuJoCo, for simulators that do not use it."""
 
 import math
 import xml.etree.ElementTree as ET
@@ -16,15 +16,16 @@ _Defaults = dict[str, dict[str, _Attributes]]
 
 @dataclass(frozen=True)
 class Joint:
-    """One joint and the position servo that drives it."""
+    """One joint and its position servo."""
 
     name: str
     axis: Vec3
     """Unit vector in the body's frame."""
     is_slide: bool
     lower: float
-    """Metres or radians, as ``upper``."""
+    """Lower limit, m or rad."""
     upper: float
+    """Upper limit, m or rad."""
     damping: float = 0.0
     """N s/m or N m s/rad."""
     armature: float = 0.0
@@ -34,14 +35,14 @@ class Joint:
     stiffness: float = 0.0
     """The servo's position gain, N/m or N m/rad."""
     servo_damping: float = 0.0
-    """The servo's velocity gain, on top of the joint's own damping."""
+    """The servo's velocity gain, in addition to the joint's passive damping, N s/m or N m s/rad."""
     force_limit: float = math.inf
     """N or N m."""
 
 
 @dataclass(frozen=True)
 class Body:
-    """One ``body`` element: it hangs on its parent by at most one joint."""
+    """One ``body`` element, attached to its parent by at most one joint."""
 
     name: str
     parent: int
@@ -58,8 +59,7 @@ class Body:
 def read_hand(hand: HandSpec) -> tuple[Body, ...]:
     """Read all bodies of the first tree in the hand's MJCF, parents before children.
 
-    Raises ``ValueError`` for a file that is no MJCF, lacks something of the hand, or uses elements that this reader
-    does not know.
+    Raises ``ValueError`` if the file is not an MJCF, does not match the hand, or uses unsupported elements.
     """
     try:
         root = ET.parse(hand.asset).getroot()
@@ -74,13 +74,13 @@ def read_hand(hand: HandSpec) -> tuple[Body, ...]:
 
 
 class _Reader:
-    """One file."""
+    """Reader of one MJCF."""
 
     def __init__(self, root: ET.Element, path: Path) -> None:
         self._root = root
         self._path = path
         compiler = root.find("compiler")
-        # the format's own default is degrees
+        # the format defaults to degrees
         in_degrees = compiler is None or compiler.get("angle", "degree") == "degree"
         self._radian = math.pi / 180 if in_degrees else 1.0
         self._defaults: _Defaults = {"": {}}
@@ -105,18 +105,18 @@ class _Reader:
             self._collect_defaults(child, child.get("class", ""), merged)
 
     def _resolved(self, element: ET.Element, childclass: str) -> _Attributes:
-        """The element's attributes over those of its default class."""
+        """Merge the element's attributes over those of its default class."""
         defaults = self._defaults.get(element.get("class", childclass), self._defaults[""])
         return {**defaults.get(element.tag, {}), **element.attrib}
 
     def _add(self, tree: list[Body], element: ET.Element, parent: int, childclass: str) -> None:
         childclass = element.get("childclass", childclass)
         name = element.get("name", "")
-        odd = {"euler", "axisangle", "xyaxes", "zaxis"} & set(element.attrib)
+        unsupported = {"euler", "axisangle", "xyaxes", "zaxis"} & set(element.attrib)
         joints = element.findall("joint")
-        if odd or len(joints) > 1:
-            what = f"is oriented by {odd.pop()}, not quat" if odd else "has more than one joint"
-            raise ValueError(f"{self._path}: body {name} {what}; this simulator cannot read that")
+        if unsupported or len(joints) > 1:
+            what = f"is oriented by {unsupported.pop()}, not quat" if unsupported else "has more than one joint"
+            raise ValueError(f"{self._path}: body {name} {what}; which this simulator does not support")
         tree.append(
             Body(
                 name=name,
@@ -176,7 +176,7 @@ def _vector(text: str) -> Vec3:
 
 
 def _quaternion(text: str) -> Quat:
-    """MJCF's w x y z as x, y, z, w of unit length."""
+    """Convert MJCF's w x y z to a unit quaternion (x, y, z, w)."""
     w, x, y, z = _numbers(text)
     norm = math.sqrt(w * w + x * x + y * y + z * z)
     return x / norm, y / norm, z / norm, w / norm

@@ -1,4 +1,4 @@
-"""Isaac Gym Preview 4 (PhysX) as a ``Simulator``: the scene as data for the adapter, and poses right after a reset."""
+"""Isaac Gym Preview 4 (PhysX) as a ``Simulator``: describes the scene to the adapter and computes poses at resets."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,17 +18,17 @@ from dexhand.sim.kinematics import HandKinematics
 from dexhand.sim.physics import Physics
 
 _FRAME_TOLERANCE = 1e-3
-"""How far a body may be from where the hand's file puts it, metres and quaternion components."""
+"""Largest deviation of a body's pose from the hand's MJCF, metres and 1 - |cos| of half the angle."""
 _NO_LIMIT = float(np.finfo(np.float32).max)
-"""PhysX has no infinite effort."""
+"""Largest effort limit; PhysX does not accept infinity."""
 
 
 class IsaacGymSimulator:
     """``Simulator`` on Isaac Gym.
 
-    Two deviations from the contract come from the engine. It sets no state before its next step, so that a picture
-    drawn right after ``reset`` still shows the old pose. And its contact caches cannot be read: on the real engine a
-    loaded ``state_dict`` goes on from the same state, but not with the same bits.
+    The engine causes two deviations from the contract. It applies a new state only in its next step, so an image
+    rendered right after ``reset`` still shows the old pose. And its contact caches cannot be read, so a loaded
+    ``state_dict`` continues from the same state but not bit-identically.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class IsaacGymSimulator:
     ) -> None:
         """Build the scene. A control step is ``control_decimation`` calls of ``simulate``, ``sim.dt`` each.
 
-        Raises ``ValueError`` where the hand's MJCF cannot be used.
+        Raises ``ValueError`` if the hand's MJCF is invalid.
         """
         if num_envs < 2:
             raise ValueError(f"env.numEnvs={num_envs}: Isaac Gym can crash with a single environment. Use 2 or more")
@@ -79,13 +79,13 @@ class IsaacGymSimulator:
         )
 
     def step(self, dof_targets: Tensor) -> None:
-        """See ``Simulator.step``. Raises ``RuntimeError`` where the engine has built another hand than the file's."""
+        """See ``Simulator.step``. Raises ``RuntimeError`` if the engine's hand differs from the MJCF."""
         self._adapter.step(dof_targets.clamp(self.dof_limits[:, 0], self.dof_limits[:, 1]))
         if not self._frames_checked:
             self._check_frames()
 
     def _check_frames(self) -> None:
-        """Bodies must be where the hand's file puts them: same frames, same joint order, the environment's origin."""
+        """Raise ``RuntimeError`` if body poses differ from the MJCF's: frames, joint order, environment origin."""
         poses = self._kinematics.poses(self.state.dof_pos, self.state.dof_vel).select(self._kinematic_bodies)
         apart = (poses.pos - self.state.body_pos).abs().amax(dim=(0, 2))
         turned = 1 - (poses.quat * self.state.body_quat).sum(-1).abs().amin(dim=0)
@@ -98,7 +98,7 @@ class IsaacGymSimulator:
         self._frames_checked = True
 
     def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
-        """See ``Simulator.reset``. The engine learns of it in the next ``step``; ``state`` shows it at once."""
+        """See ``Simulator.reset``. ``state`` changes immediately, the engine's state in the next ``step``."""
         state, rows = self.state, mask[:, None]
         state.dof_pos.copy_(torch.where(rows, dof_pos, state.dof_pos))
         state.dof_vel.masked_fill_(rows, 0.0)
@@ -126,7 +126,7 @@ class IsaacGymSimulator:
         self._physics.update(mask, values)
 
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
-        """See ``Simulator.render``; after ``reset`` the old pose, until the next ``step``."""
+        """See ``Simulator.render``; shows the old pose between ``reset`` and the next ``step``."""
         known = [each.name for each in self.scene.cameras]
         if camera not in known:
             raise ValueError(f"camera={camera!r} is not in the scene. Cameras: {', '.join(known)}")
@@ -136,7 +136,7 @@ class IsaacGymSimulator:
             raise RenderingUnavailable(str(error)) from None
 
     def state_dict(self) -> dict[str, Tensor]:
-        """See ``Simulator.state_dict``; all that the engine lets one read."""
+        """See ``Simulator.state_dict``; everything that the engine exposes."""
         return {name: tensor.clone() for name, tensor in vars(self.state).items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -157,7 +157,7 @@ class IsaacGymSimulator:
 
 
 def _physx_params(physx: PhysxConfig, num_envs: int) -> dict[str, int | float]:
-    """Attributes of ``gymapi.PhysXParams`` with their values."""
+    """Return attributes of ``gymapi.PhysXParams`` with their values."""
     params: dict[str, int | float] = asdict(physx)
     del params["substeps"]
     params["max_gpu_contact_pairs"] = params.pop("gpu_contact_pairs_per_env") * num_envs
@@ -165,7 +165,7 @@ def _physx_params(physx: PhysxConfig, num_envs: int) -> dict[str, int | float]:
 
 
 def describe(scene: Scene) -> SceneDescription:
-    """Return the scene as the adapter wants it. Raises ``ValueError`` where the hand's file cannot be read."""
+    """Describe the scene for the adapter. Raises ``ValueError`` if the hand's MJCF is invalid."""
     hand = scene.hand
     tree = read_hand(hand)
     joints = {body.joint.name: body.joint for body in tree if body.joint}
@@ -207,7 +207,7 @@ def describe(scene: Scene) -> SceneDescription:
 
 
 def _describe_joint(joint: Joint, gains: Gains) -> JointDescription:
-    """Return a drive that stands for MuJoCo's servo, with the gains over those of the file, and the joint's damping."""
+    """Describe a drive that combines the servo, with ``gains`` over those of the MJCF, and the joint's damping."""
     servo_damping = joint.servo_damping if gains.damping is None else gains.damping
     return {
         "name": joint.name,
@@ -221,7 +221,7 @@ def _describe_joint(joint: Joint, gains: Gains) -> JointDescription:
 
 
 def _filter(body: str, distal_links: tuple[str, ...]) -> int:
-    """Distal links collide with each other, the other parts of the hand with none of it."""
+    """Return a filter with which distal links collide with each other but other hand bodies with none of the hand."""
     if body in distal_links:
         return 1 << distal_links.index(body)
     return (1 << len(distal_links)) - 1

@@ -13,7 +13,7 @@ from dexhand.sim.hand_file import Body, read_hand
 
 @dataclass(frozen=True)
 class BodyPoses:
-    """Where bodies are and how they move, in the environment's frame; the order of axis B is the caller's."""
+    """Poses and velocities of B bodies in the environment's frame."""
 
     pos: Tensor
     """Origins, metres. Shape (N, B, 3)."""
@@ -25,7 +25,7 @@ class BodyPoses:
     """Angular velocities, rad/s. Shape (N, B, 3)."""
 
     def select(self, bodies: Tensor) -> "BodyPoses":
-        """The bodies of these indices."""
+        """Select bodies by index."""
         return BodyPoses(self.pos[:, bodies], self.quat[:, bodies], self.linvel[:, bodies], self.angvel[:, bodies])
 
 
@@ -46,7 +46,7 @@ class HandKinematics:
         self._pos = torch.tensor([body.pos for body in tree], device=device)
         self._pos[0] += torch.tensor(tuple(root_position), device=device)
         self._quat = torch.tensor([body.quat for body in tree], device=device)
-        # a body without a joint has no axis: whichever joint it reads, it does not move
+        # a body without a joint has a zero axis, so the joint index it reads has no effect
         axes = torch.tensor([body.joint.axis if body.joint else (0.0, 0.0, 0.0) for body in tree], device=device)
         slides = torch.tensor([bool(body.joint and body.joint.is_slide) for body in tree], device=device)[:, None]
         self._hinge_axes = torch.where(slides, torch.zeros_like(axes), axes)
@@ -57,13 +57,13 @@ class HandKinematics:
         self._levels = [_Level.of(depth, tree, device) for depth in range(1, 1 + max(body.depth for body in tree))]
 
     def index(self, body: str) -> int:
-        """Place of a body in the arrays of ``poses``. Raises ``ValueError`` for a name the hand does not have."""
+        """Return the index of a body in the arrays of ``poses``. Raises ``ValueError`` for an unknown name."""
         if body not in self.names:
             raise ValueError(f"The hand has no body {body!r}. Known: {', '.join(self.names)}")
         return self.names.index(body)
 
     def bones_below(self, body: str) -> list[tuple[int, int]]:
-        """Indices of parent and child for ``body`` and everything that hangs on it."""
+        """Return the (parent, child) index pairs of the subtree below ``body``."""
         inside = {self.index(body)}
         bones = []
         for child, parent in enumerate(self._parents):
@@ -73,7 +73,7 @@ class HandKinematics:
         return bones
 
     def poses(self, dof_pos: Tensor, dof_vel: Tensor) -> BodyPoses:
-        """Poses and velocities of all bodies of the hand for joints (N, D), in the order of ``names``."""
+        """Compute poses and velocities of all bodies, in the order of ``names``, for joints (N, D)."""
         position = dof_pos[:, self._dofs, None]
         velocity = dof_vel[:, self._dofs, None]
         local_quat = quat.multiply(self._quat, quat.from_rotation_vector(self._hinge_axes * position))
@@ -83,17 +83,17 @@ class HandKinematics:
             parent = rotation[:, level.parents]
             rotation[:, level.bodies] = quat.multiply(parent, local_quat[:, level.bodies])
             pos[:, level.bodies] = pos[:, level.parents] + quat.rotate(parent, local_pos[:, level.bodies])
-        # slides and hinges of one body never meet, so the body's own orientation turns either axis into the world
+        # a body has at most one joint, so its orientation maps that joint's axis to the world frame
         turning = quat.rotate(rotation, self._hinge_axes * velocity)
         sliding = quat.rotate(rotation, self._slide_axes * velocity)
-        # each hinge above a body, at its own origin q, turns the body's origin p: sum of w x (p - q)
+        # each ancestor hinge, at its origin q, moves the body's origin p: sum of w x (p - q)
         angvel = self._lineage @ turning
         linvel = self._lineage @ (sliding - quat.cross(turning, pos)) + quat.cross(angvel, pos)
         return BodyPoses(pos, rotation, linvel, angvel)
 
 
 def _lineage(parents: Sequence[int]) -> Tensor:
-    """1 where the column's body is the row's or above it, else 0. Shape (B, B); a parent comes before its children."""
+    """Return (B, B): 1 where the column's body is the row's or an ancestor of it, else 0. Parents precede children."""
     lineage = torch.eye(len(parents))
     for body, parent in enumerate(parents[1:], 1):
         lineage[body] += lineage[parent]

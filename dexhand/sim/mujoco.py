@@ -1,8 +1,8 @@
 """MuJoCo on the CPU: all environments stepped in C++ on a thread pool.
 
-Read for MuJoCo 4.0. ``mujoco.batch`` rather than ``mujoco.rollout``: its rows hold the whole state, the solver's warm
-start included, and it can bring poses and velocities up to date after the last step, where ``rollout`` returns sensors
-that lag one step behind the state.
+Written against MuJoCo 4.0. It uses ``mujoco.batch`` instead of ``mujoco.rollout`` because a batch keeps the complete
+state, including the solver's warm start, and can update poses and velocities after the last step, whereas the sensors
+of ``rollout`` lag one step behind the state.
 """
 
 import os
@@ -31,7 +31,7 @@ class MujocoSimulator:
     def __init__(self, scene: Scene, num_envs: int, sim: SimConfig, control_decimation: int) -> None:
         """Compile the scene. A control step is ``control_decimation`` times ``sim.dt``.
 
-        Raises ``ValueError`` where the hand's MJCF cannot be used.
+        Raises ``ValueError`` if the hand's MJCF is invalid.
         """
         self.scene = scene
         self.num_envs = num_envs
@@ -40,13 +40,13 @@ class MujocoSimulator:
         self.model = compile_scene(scene, sim)
         self._steps_per_control = mujoco_substeps(sim) * control_decimation
         self.control_dt = self.model.opt.timestep * self._steps_per_control
-        # the persistent batch goes on from the velocity stage instead of computing it twice
+        # a persistent batch continues from the velocity stage instead of recomputing it
         self._batch = Batch(self.model, num_envs, nthread=sim.mujoco.threads or os.cpu_count() or 1, persistent=True)
         self._pictures = MujocoPictures(self.model, scene)
         self._qpos = torch.from_numpy(self._batch.bind("qpos"))
         self._qvel = torch.from_numpy(self._batch.bind("qvel"))
         self._ctrl = torch.from_numpy(self._batch.bind("ctrl"))
-        # a read-only array, which torch warns of: nothing here writes to it
+        # torch warns about read-only arrays; nothing here writes to this one
         sensors = self._batch.bind("sensordata").view()
         sensors.flags.writeable = True
         self._state_map = MujocoState(self.model, scene, num_envs, self.device, torch.from_numpy(sensors))
@@ -60,7 +60,7 @@ class MujocoSimulator:
         return torch.from_numpy(self._batch.expand(field))
 
     def _update_motion(self) -> None:
-        """Update all of ``state`` but the contact forces."""
+        """Update all of ``state`` except contact forces."""
         self._state_map.update_motion(self._qpos, self._qvel)
 
     @property
@@ -93,7 +93,7 @@ class MujocoSimulator:
         self._physics.update(mask, values)
         ids = mask.nonzero().flatten().numpy()
         self._write_physics(values.keys(), ids)
-        # the next step goes on from this stage
+        # the next step continues from this stage
         self._batch.forward(ids, stage=_VELOCITY_STAGE)
 
     def _write_physics(self, names: Collection[str], ids: np.ndarray | None = None) -> None:
@@ -107,19 +107,19 @@ class MujocoSimulator:
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``Simulator.state_dict``."""
-        return {name: tensor.clone() for name, tensor in self._memory().items()} | self._physics.state_dict()
+        return {name: tensor.clone() for name, tensor in self._saved_tensors().items()} | self._physics.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See ``Simulator.load_state_dict``."""
-        memory = self._memory()
-        check_saved(state, memory, self.num_envs)
+        tensors = self._saved_tensors()
+        check_saved(state, tensors, self.num_envs)
         self._write_physics(self._physics.load_state_dict(state))
-        memory["integration_state"].copy_(state["integration_state"])
+        tensors["integration_state"].copy_(state["integration_state"])
         self._batch.forward(stage=_VELOCITY_STAGE)
         self._update_motion()
-        memory["contacts"].copy_(state["contacts"])
+        tensors["contacts"].copy_(state["contacts"])
 
-    def _memory(self) -> dict[str, Tensor]:
+    def _saved_tensors(self) -> dict[str, Tensor]:
         return {"integration_state": torch.from_numpy(self._batch.state), "contacts": self._state_map.contacts}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""``Simulator.physics`` of a scene that ``compile_scene`` has compiled, for MuJoCo on either device."""
+"""``Simulator.physics`` for both MuJoCo back-ends."""
 
 from collections.abc import Callable, Iterable
 
@@ -13,17 +13,17 @@ from dexhand.sim.mujoco_state import MujocoState
 from dexhand.sim.physics import Physics
 
 CHANGES_INERTIA = frozenset({"object_mass", "hand_mass", "armature"})
-"""Parameters that MuJoCo derives constants from: after writing them, ``set_const`` must run."""
+"""Parameters that MuJoCo derives constants from; ``set_const`` must be called after writing them."""
 
 _SLIDING = 0
-"""The column of ``geom_friction``; then torsional and rolling friction."""
+"""Column of ``geom_friction`` with sliding friction, before torsional and rolling friction."""
 
 
 class MujocoPhysics(Physics):
-    """All parameters of ``PHYSICS``, and how they are written into the fields of a model.
+    """Supports all parameters of ``PHYSICS`` and writes them into the fields of a model.
 
-    ``expand`` gives a field of the model its own values for each environment, (N, ...), and returns them. It is called
-    when a parameter is first written, so that fields which nobody varies stay shared.
+    ``expand`` gives a model field separate values for each environment and returns them, (N, ...). It is called when a
+    parameter is first written, so that fields that are never varied stay shared.
     """
 
     def __init__(
@@ -32,14 +32,14 @@ class MujocoPhysics(Physics):
         scene: Scene,
         num_envs: int,
         device: torch.device,
-        shown: MujocoState,
+        state_map: MujocoState,
         expand: Callable[[str], Tensor],
     ) -> None:
         self._device = device
         self._expand = expand
         self._fields: dict[str, Tensor] = {}
-        self._dofs = shown.qvel_columns
-        self._dof_of_actuator = shown.dof_of_actuator
+        self._dofs = state_map.qvel_columns
+        self._dof_of_actuator = state_map.dof_of_actuator
         hand = [body for body in range(model.nbody) if model.body(body).name.startswith(HAND_PREFIX)]
         self._hand = self._ids(hand)
         self._hand_geoms = self._ids(geom for geom in range(model.ngeom) if model.geom_bodyid[geom] in hand)
@@ -75,7 +75,7 @@ class MujocoPhysics(Physics):
         }
 
     def write(self, names: Iterable[str]) -> None:
-        """Write the present values of these parameters into the model, for every environment."""
+        """Write the current values of these parameters into the model, for all environments."""
         for name in names:
             self._write(name, self.precise(name))
 
@@ -105,7 +105,7 @@ class MujocoPhysics(Physics):
                 self._set("opt.gravity", (), value)
 
     def _scale_bodies(self, bodies: Tensor, factor: Tensor) -> None:
-        """Masses and inertias as multiples (N, bodies) of the compiled ones."""
+        """Scale masses and inertias of ``bodies`` to multiples (N, bodies) of the compiled ones."""
         self._set("body_mass", (bodies,), self._mass[bodies] * factor)
         self._set("body_inertia", (bodies,), self._inertia[bodies] * factor[..., None])
 

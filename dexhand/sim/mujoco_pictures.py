@@ -1,4 +1,4 @@
-"""Pictures of a compiled scene without a display."""
+"""Off-screen rendering of a compiled scene."""
 
 import os
 from typing import ClassVar
@@ -14,10 +14,10 @@ import mujoco  # noqa: E402  (MUJOCO_GL must be set first)
 
 
 class MujocoPictures:
-    """Draws one environment at a time; keeps a renderer for each size of picture."""
+    """Renders one environment at a time; keeps one renderer per image size."""
 
     _failure: ClassVar[str | None] = None
-    """Why nothing can be drawn in this process. GLFW aborts it at the second attempt, so there is none."""
+    """Why rendering failed in this process; it is not retried, as GLFW aborts the process at a second attempt."""
 
     def __init__(self, model: mujoco.MjModel, scene: Scene) -> None:
         self._model = model
@@ -25,7 +25,7 @@ class MujocoPictures:
         self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
 
     def draw(self, data: mujoco.MjData, camera: str, width: int, height: int) -> np.ndarray:
-        """See ``Simulator.render``; ``data`` holds joint positions, the rest of it is computed."""
+        """See ``Simulator.render``; only the positions in ``data`` are used, the rest is recomputed."""
         if camera not in self._cameras:
             raise ValueError(f"camera={camera!r} is not in the scene. Cameras: {', '.join(self._cameras)}")
         renderer = self._renderer(width, height)
@@ -42,14 +42,14 @@ class MujocoPictures:
                 raise RenderingUnavailable(MujocoPictures._failure)
             try:
                 self._renderers[width, height] = mujoco.Renderer(self._model, height, width)
-            except Exception as error:  # each GL platform fails in its own way
+            except Exception as error:  # GL platforms raise different exceptions
                 gl = os.environ.get("MUJOCO_GL", "glfw")
                 MujocoPictures._failure = f"MuJoCo cannot draw with MUJOCO_GL={gl}: {error}. {INSTALL_HINT}"
                 raise RenderingUnavailable(MujocoPictures._failure) from error
         return self._renderers[width, height]
 
     def close(self) -> None:
-        """Free the renderers."""
+        """Release the renderers."""
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()

@@ -1,4 +1,4 @@
-"""A ``Scene`` as a compiled MuJoCo model. Shared by every back-end that runs MJCF."""
+"""Compiling a ``Scene`` to a MuJoCo model, for both MuJoCo back-ends."""
 
 import logging
 from pathlib import Path
@@ -31,25 +31,25 @@ BODY_SENSORS = (
     (mujoco.mjtSensor.mjSENS_FRAMELINVEL, 3),
     (mujoco.mjtSensor.mjSENS_FRAMEANGVEL, 3),
 )
-"""Sensors of each tracked body, with their sizes, in the order in which ``compile_scene`` lays them out."""
+"""Sensors of each tracked body with their sizes, in the layout order of ``compile_scene``."""
 
-# data = force, reduce = net force, one slot: the sum of all contacts of a body, in world axes
+# data = force, reduce = net force, one slot: the sum over all contacts of a body, in world axes
 _NET_FORCE = [1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3, 1]
 
 
 def compile_scene(scene: Scene, sim: SimConfig) -> mujoco.MjModel:
     """Build the model of one environment.
 
-    Its sensors are, in this order: for each kind of ``BODY_SENSORS`` all tracked bodies, then all objects; then the
-    net contact force of all contact bodies and of all objects. MuJoCo reports the force a body exerts on the others,
-    the opposite of ``SimState``.
+    Sensor layout: for each kind of ``BODY_SENSORS`` all tracked bodies, then all objects; finally the net contact
+    forces of all contact bodies, then of all objects. MuJoCo reports the force that a body exerts on others, the
+    opposite of ``SimState``.
 
-    Raises ``ValueError`` where the hand's MJCF cannot be used, naming what it lacks.
+    Raises ``ValueError``, naming the problem, if the hand's MJCF is invalid.
     """
     spec = mujoco.MjSpec()
     spec.modelname = "dexhand"
     hand_spec = _load_hand(scene.hand)
-    for each in (spec, hand_spec):  # the same in both, or MuJoCo warns that they differ
+    for each in (spec, hand_spec):  # MuJoCo warns if the two differ
         _set_options(each, sim)
     _add_surroundings(spec, scene)
     for joints, gains in scene.hand.joint_groups:
@@ -76,10 +76,10 @@ def _set_options(spec: mujoco.MjSpec, sim: SimConfig) -> None:
     spec.option.ls_iterations = sim.mujoco.ls_iterations
     spec.option.tolerance = sim.mujoco.tolerance
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    # pyramids, MuJoCo's default, make a contact softer the larger its friction is: 40 times at the pads' friction of 3,
-    # where a grip of 1 N sinks 9 mm into the box and slips off it
+    # with MuJoCo's default, pyramidal cones, contacts get softer with friction: 40 times at the pads' friction of 3,
+    # where a grip of 1 N sinks 9 mm into the box and slips off
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    spec.njmax = spec.nconmax = -1  # as many as there are
+    spec.njmax = spec.nconmax = -1  # unlimited
 
 
 def _load_hand(hand: HandSpec) -> mujoco.MjSpec:
@@ -92,22 +92,22 @@ def _load_hand(hand: HandSpec) -> mujoco.MjSpec:
         bodies=(body.name for body in spec.bodies),
         driven=(actuator.target for actuator in spec.actuators),
     )
-    # a hand's own sensors would be evaluated in every step and read by nobody
+    # sensors in the hand's MJCF would be evaluated in every step without being used
     for sensor in list(spec.sensors):
         spec.delete(sensor)
     for key in list(spec.keys):
         spec.delete(key)
-    _leave_out_missing_pictures(spec, hand.asset)
+    _drop_missing_visual_meshes(spec, hand.asset)
     return spec
 
 
-def _leave_out_missing_pictures(spec: mujoco.MjSpec, path: Path) -> None:
-    """Drop visual meshes whose file is missing: physics is the same without them."""
+def _drop_missing_visual_meshes(spec: mujoco.MjSpec, path: Path) -> None:
+    """Drop visual meshes whose file is missing, which does not affect the physics."""
     folder = path.parent / (spec.meshdir or ".")
     missing = {mesh.name: mesh.file for mesh in spec.meshes if mesh.file and not (folder / mesh.file).exists()}
     users = [geom for geom in spec.geoms if geom.meshname in missing]
     colliding = {geom.meshname for geom in users if geom.contype or geom.conaffinity}
-    dropped = sorted(set(missing) - colliding)  # compilation names a colliding one
+    dropped = sorted(set(missing) - colliding)  # compilation reports missing colliding ones
     for geom in users:
         if geom.meshname in dropped:
             spec.delete(geom)

@@ -1,4 +1,4 @@
-"""``SimState`` of a scene that ``compile_scene`` has compiled, for MuJoCo on either device."""
+"""``SimState`` for both MuJoCo back-ends."""
 
 from collections.abc import Mapping
 
@@ -12,10 +12,10 @@ from dexhand.sim.mujoco_scene import BODY_SENSORS, HAND_PREFIX
 
 
 class MujocoState:
-    """Fills a ``SimState`` from MuJoCo's arrays, and knows the columns of joints and objects in them.
+    """Fills a ``SimState`` from MuJoCo's arrays, given the columns of joints and objects in them.
 
-    Poses and velocities of ``state`` are views of ``sensors`` (N, nsensordata), MuJoCo's own memory, where that is
-    float32, else of a float32 copy.
+    Poses and velocities of ``state`` are views of MuJoCo's own array ``sensors`` (N, nsensordata) if that is float32,
+    else of a float32 copy.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class MujocoState:
         self.qvel_columns = self._indices([int(joint.dofadr[0]) for joint in joints])
         dof_of_joint = {joint.id: dof for dof, joint in enumerate(joints)}
         self.dof_of_actuator = self._indices([dof_of_joint[joint] for joint in model.actuator_trnid[:, 0].tolist()])
-        """For each actuator the joint it drives, an index into axis D."""
+        """Index into axis D of the joint that each actuator drives. Shape (nu,)."""
         free = [int(model.joint(box.name).qposadr[0]) for box in scene.objects]
         self.object_qpos_columns = self._indices([column for start in free for column in range(start, start + 7)])
         self._xyzw = self._indices([1, 2, 3, 0])
@@ -45,7 +45,7 @@ class MujocoState:
         return torch.tensor(numbers, dtype=torch.int64, device=self._device)
 
     def _views(self) -> SimState:
-        """State tensors as windows of the readings, in ``compile_scene``'s layout."""
+        """Create the state tensors as views of the readings, in the layout of ``compile_scene``."""
         num_bodies, num_objects = len(self._scene.bodies), len(self._scene.objects)
         start = 0
 
@@ -81,7 +81,7 @@ class MujocoState:
         )
 
     def update_motion(self, qpos: Tensor, qvel: Tensor) -> None:
-        """Update all of ``state`` but the contact forces from ``qpos`` (N, nq) and ``qvel`` (N, nv)."""
+        """Update all of ``state`` except contact forces from ``qpos`` (N, nq) and ``qvel`` (N, nv)."""
         start, state = self._contact_start, self.state
         if self._readings is not self._sensors:
             self._readings[:, :start] = self._sensors[:, :start]
@@ -92,20 +92,20 @@ class MujocoState:
 
     def update_contacts(self) -> None:
         """Update the contact forces of ``state``."""
-        # MuJoCo: force of the body on others; ours: of the others on the body
+        # MuJoCo reports forces of the body on others, SimState those of others on the body
         self.contacts.copy_(self._sensors[:, self._contact_start :].neg())
 
     def ctrl(self, dof_targets: Tensor) -> Tensor:
-        """Actuator controls (N, nu) for joint targets (N, D), clamped to the joint limits."""
+        """Compute actuator controls (N, nu) for joint targets (N, D), clamped to the joint limits."""
         return dof_targets.clamp(self.dof_limits[:, 0], self.dof_limits[:, 1])[:, self.dof_of_actuator]
 
     def object_qpos(self, object_pose: Tensor) -> Tensor:
-        """Object poses (N, O, 7) in MuJoCo's order w x y z, flat: (N, 7 x O)."""
+        """Convert object poses (N, O, 7) to MuJoCo's order w x y z, flattened to (N, 7 x O)."""
         return torch.cat((object_pose[..., :3], object_pose[..., 3:][..., self.wxyz]), dim=-1).flatten(1)
 
 
 def check_saved(saved: Mapping[str, Tensor], expected: Mapping[str, Tensor], num_envs: int) -> None:
-    """Raise ``ValueError`` where a saved state is not one of this scene and number of environments."""
+    """Raise ``ValueError`` if a saved state is from another simulator, scene or number of environments."""
     for name, tensor in expected.items():
         shape: tuple[int, ...] = tuple(saved[name].shape) if name in saved else ()
         if shape != tuple(tensor.shape):

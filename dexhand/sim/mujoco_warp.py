@@ -1,6 +1,6 @@
-"""MuJoCo Warp: the scene of the MuJoCo back-end on an NVIDIA GPU, or slowly on Warp's CPU device.
+"""MuJoCo Warp: the scene of the MuJoCo back-end on an NVIDIA GPU or, slowly, on Warp's CPU device.
 
-Read for MuJoCo Warp 4.0 and Warp 1.19.
+Written against MuJoCo Warp 4.0 and Warp 1.19.
 """
 
 import logging
@@ -22,7 +22,7 @@ from dexhand.sim.physics import rows_of
 import mujoco  # isort: skip  (after mujoco_scene, which chooses the GL library)
 import warp as wp  # isort: skip
 
-wp.config.log_level = wp.LOG_ERROR  # which kernels it compiles and which devices it has is not news
+wp.config.log_level = wp.LOG_ERROR  # hides messages about compiled kernels and devices
 
 import mujoco_warp as mjw  # noqa: E402  (after its log level is set)
 
@@ -32,17 +32,17 @@ _CONTACTS_DROPPED = (
     mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD | mjw.OverflowType.CONTACT_MATCH
 )
 _ROWS_DROPPED = mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ
-"""Overflows that make the physics wrong; others say no more than that the solver used all its iterations."""
+"""Overflows that make the physics wrong; the others only mean that the solver used all its iterations."""
 
 _DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "actuator_acc0")
-"""What ``set_const`` computes from masses and armatures, as far as this model has it."""
+"""Fields of this model that ``set_const`` computes from masses and armatures."""
 
 
 class MujocoWarpSimulator:
     """``Simulator`` on MuJoCo Warp.
 
-    A control step and a refresh are recorded once as graphs and replayed. Everything is float32. Without
-    ``sim.mujoco_warp.deterministic`` the order of additions on a GPU, and so the last bits, differ between runs.
+    A control step and a state update are recorded once as graphs and then replayed. Everything is float32. Without
+    ``sim.mujoco_warp.deterministic`` the summation order on a GPU, and therefore the last bits, differ between runs.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class MujocoWarpSimulator:
     ) -> None:
         """Compile the scene and the kernels. A control step is ``control_decimation`` times ``sim.dt``.
 
-        Raises ``ValueError`` where the hand's MJCF cannot be used.
+        Raises ``ValueError`` if the hand's MJCF is invalid.
         """
         self.scene = scene
         self.num_envs = num_envs
@@ -84,7 +84,7 @@ class MujocoWarpSimulator:
         self._derived: dict[str, Tensor] = {}
         self._compiled: dict[str, Tensor] = {}
         self._has_warned = False
-        log.info("MuJoCo Warp loads its kernels; the first time on a machine it compiles them, about a minute")
+        log.info("Loading the kernels of MuJoCo Warp; compiling them the first time takes about a minute")
         with self._on_torch_stream():  # compiles the kernels
             self._compute_step()
         self._record()
@@ -96,7 +96,7 @@ class MujocoWarpSimulator:
 
     @contextmanager
     def _on_torch_stream(self) -> Iterator[None]:
-        """Warp's work joins torch's queue, so that neither ever waits for the other."""
+        """Run Warp on torch's CUDA stream, so that no synchronisation is needed."""
         device = wp.device_from_torch(self.device)
         if not device.is_cuda:
             with wp.ScopedDevice(device):
@@ -106,7 +106,7 @@ class MujocoWarpSimulator:
             yield
 
     def _record(self) -> None:
-        """Record what is computed, without computing it."""
+        """Record the graphs without executing them."""
         self._step_graph = self._capture(self._compute_step)
         self._motion_graph = self._capture(self._compute_motion)
         if self._derived:
@@ -116,7 +116,7 @@ class MujocoWarpSimulator:
     def _capture(self, compute: Callable[[], None]) -> wp.Graph:
         with wp.ScopedDevice(wp.device_from_torch(self.device)):
             wp.synchronize_device()
-            # on a stream of Warp's own: torch's default one cannot be recorded
+            # on Warp's own stream, since torch's default stream cannot be captured
             with wp.ScopedCapture() as capture:
                 compute()
         return capture.graph
@@ -131,7 +131,7 @@ class MujocoWarpSimulator:
         self._compute_motion()
 
     def _compute_motion(self) -> None:
-        """Poses, velocities and their sensors for the present positions; contact sensors keep their values."""
+        """Compute poses, velocities and their sensors for the current positions; contact sensors keep their values."""
         mjw.kinematics(self._model, self._data)
         mjw.com_pos(self._model, self._data)
         mjw.com_vel(self._model, self._data)
@@ -139,14 +139,14 @@ class MujocoWarpSimulator:
         mjw.sensor_vel(self._model, self._data)
 
     def _update_motion(self) -> None:
-        """Update all of ``state`` but the contact forces."""
+        """Update all of ``state`` except contact forces."""
         self._replay(self._motion_graph)
         self._state_map.update_motion(self._qpos, self._qvel)
 
-    # --- physics of its own for each environment ----------------------------------------------------------------------
+    # --- physics per environment --------------------------------------------------------------------------------------
 
     def _expand(self, field: str) -> Tensor:
-        """Give a field of the model a row for each environment."""
+        """Replace a model field by one with a row for each environment."""
         owner, name = (self._model.opt, field[4:]) if field.startswith("opt.") else (self._model, field)
         shared = getattr(owner, name)
         row: Tensor = wp.to_torch(shared)
@@ -160,7 +160,7 @@ class MujocoWarpSimulator:
         is_inertia = not CHANGES_INERTIA.isdisjoint(names)
         if is_inertia and not self._derived:
             self._expand_constants()
-        if not self._is_recorded:  # the graphs still read what all environments shared
+        if not self._is_recorded:  # the graphs still refer to the shared fields
             self._record()
         if is_inertia:
             self._update_constants(mask)
@@ -177,10 +177,10 @@ class MujocoWarpSimulator:
         mjw.set_const(self._model, self._data)
 
     def _update_constants(self, mask: Tensor) -> None:
-        """Let the constants that follow from masses and armatures do so where ``mask`` is true."""
+        """Recompute the constants derived from masses and armatures where ``mask`` is true."""
         before = {name: tensor.clone() for name, tensor in self._derived.items()}
         self._replay(self._constants_graph)
-        # computed in single precision, the constants of the scene would not be quite those that were compiled
+        # in single precision they differ slightly from the compiled ones, which unchanged environments keep
         initial = self._physics.is_initial(CHANGES_INERTIA)
         for name, tensor in self._derived.items():
             after = torch.where(rows_of(initial, tensor), self._compiled[name], tensor)
@@ -215,12 +215,12 @@ class MujocoWarpSimulator:
         self._update_motion()
 
     def _clear(self, mask: Tensor) -> None:
-        """Leave nothing of the past where ``mask`` is true."""
+        """Zero velocities, warm start and contacts where ``mask`` is true."""
         for tensor in (self._qvel, self._warm_start, self._state_map.contacts):
             tensor.masked_fill_(mask[:, None], 0.0)
 
     def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
-        """See ``Simulator.randomize``. Waits for the GPU only where a parameter is varied for the first time."""
+        """See ``Simulator.randomize``. Waits for the GPU only when a parameter is varied for the first time."""
         self._physics.update(mask, values)
         self._write_physics(values.keys(), mask)
 
@@ -231,19 +231,19 @@ class MujocoWarpSimulator:
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``Simulator.state_dict``."""
-        return {name: tensor.clone() for name, tensor in self._memory().items()} | self._physics.state_dict()
+        return {name: tensor.clone() for name, tensor in self._saved_tensors().items()} | self._physics.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See ``Simulator.load_state_dict``."""
-        memory = self._memory()
-        check_saved(state, memory, self.num_envs)
-        everywhere = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
-        self._write_physics(self._physics.load_state_dict(state), everywhere)
-        for name, tensor in memory.items():
+        tensors = self._saved_tensors()
+        check_saved(state, tensors, self.num_envs)
+        all_envs = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self._write_physics(self._physics.load_state_dict(state), all_envs)
+        for name, tensor in tensors.items():
             tensor.copy_(state[name])
         self._update_motion()
 
-    def _memory(self) -> dict[str, Tensor]:
+    def _saved_tensors(self) -> dict[str, Tensor]:
         return {
             "qpos": self._qpos,
             "qvel": self._qvel,
@@ -257,10 +257,10 @@ class MujocoWarpSimulator:
         self._pictures.close()
 
     def _warn_of_overflow(self) -> None:
-        """Say once that contacts were ignored.
+        """Warn once if contacts were ignored.
 
-        MuJoCo Warp never takes an overflow bit back, so the copy to the host need not be waited for: on a GPU the
-        warning may come some steps late, and no step waits.
+        MuJoCo Warp never clears overflow bits, so there is no need to wait for the copy to the host: on a GPU the
+        warning may come a few steps late, but no step is delayed.
         """
         dropped = self._overflow & int(_CONTACTS_DROPPED | _ROWS_DROPPED)
         self._overflow_seen.copy_(dropped.amax(), non_blocking=True)

@@ -1,4 +1,4 @@
-"""Physical parameters that differ between environments: what every simulator does with them alike."""
+"""Storage and validation of physical parameters per environment, shared by all simulators."""
 
 from collections.abc import Collection, Mapping
 
@@ -6,51 +6,51 @@ import torch
 from torch import Tensor
 
 _SAVED_AS = "physics."
-"""Stands before the parameters' names in a saved state."""
+"""Prefix of parameter names in a saved state."""
 
 
 class Physics:
-    """The parameters of ``dexhand.core.interfaces.PHYSICS`` that one simulator varies, and their present values."""
+    """Current values of the ``dexhand.core.interfaces.PHYSICS`` parameters that a simulator supports."""
 
     def __init__(self, nominal: Mapping[str, Tensor], num_envs: int, device: torch.device) -> None:
-        """``nominal`` holds the values of the scene in double precision, without the axis N."""
+        """``nominal`` holds the scene's values in double precision, without axis N."""
         self._nominal = {name: value.to(device).expand(num_envs, *value.shape) for name, value in nominal.items()}
         self._initial = {name: value.float() for name, value in self._nominal.items()}
         self.values: dict[str, Tensor] = dict(self._initial)
         """See ``Simulator.physics``."""
 
     def update(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
-        """Take over the rows of ``mask`` (N,); see ``Simulator.randomize`` for the errors."""
+        """Set the values where ``mask`` (N,) is true. Raises as ``Simulator.randomize`` does."""
         self._check(mask, values)
         for name, value in values.items():
             self.values[name] = torch.where(rows_of(mask, value), value.float(), self.values[name])
 
     def precise(self, name: str) -> Tensor:
-        """The present values (N, ...) in double precision: exactly the scene's wherever they are not varied."""
+        """Return the current values (N, ...) in double precision, exactly the scene's where they are not varied."""
         return torch.where(self.values[name] == self._initial[name], self._nominal[name], self.values[name].double())
 
     def is_initial(self, names: Collection[str]) -> Tensor:
-        """In which environments none of these parameters is varied, bool (N,)."""
+        """Return in which environments none of these parameters is varied, bool (N,)."""
         same = [self.values[name] == self._initial[name] for name in names]
         return torch.stack([each.reshape(len(each), -1).all(dim=1) for each in same]).all(dim=0)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Copies of the parameters that ``update`` has touched; empty before."""
-        return {_SAVED_AS + name: self.values[name].clone() for name in self._touched()}
+        """Copy the parameters that have been updated."""
+        return {_SAVED_AS + name: self.values[name].clone() for name in self._updated()}
 
     def load_state_dict(self, saved: Mapping[str, Tensor]) -> Collection[str]:
-        """Take over the parameters in ``saved``, the scene's values for others; returns which may have changed."""
+        """Load the parameters in ``saved``, the scene's values for all others; returns which may have changed."""
         values = {
             name: saved[_SAVED_AS + name].to(initial, copy=True)
             for name, initial in self._initial.items()
             if _SAVED_AS + name in saved
         }
         self._check_shapes(values)
-        changed = values.keys() | self._touched()
+        changed = values.keys() | self._updated()
         self.values.update({**self._initial, **values})
         return changed
 
-    def _touched(self) -> set[str]:
+    def _updated(self) -> set[str]:
         return {name for name, value in self.values.items() if value is not self._initial[name]}
 
     def _check(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
@@ -59,7 +59,7 @@ class Physics:
                 known = ", ".join(self.values) or "nothing"
                 raise ValueError(f"physics {name!r} cannot be varied on this simulator, which varies: {known}")
         self._check_shapes(values)
-        # on a GPU this question would make the host wait for the device
+        # on a GPU this check would synchronise host and device
         if mask.device.type == "cpu":
             for name, value in values.items():
                 _check_range(name, value[mask])
@@ -72,7 +72,7 @@ class Physics:
 
 
 def rows_of(mask: Tensor, value: Tensor) -> Tensor:
-    """``mask`` (N,) with the further axes of ``value`` (N, ...), to be broadcast along them."""
+    """Reshape ``mask`` (N,) to broadcast against ``value`` (N, ...)."""
     return mask.reshape(-1, *(1,) * (value.dim() - 1))
 
 

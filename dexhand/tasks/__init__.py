@@ -1,6 +1,6 @@
-"""Tasks: what is asked of the hand. A task of your own begins with ``from dexhand.tasks import ...``.
+"""The built-in tasks, and everything needed to write your own: ``from dexhand.tasks import ...``.
 
-Importing this package does not import torch: the configuration is made from what the tasks declare.
+Importing this package does not import torch, since the configuration is built from the tasks' declarations.
 """
 
 from dexhand.core.option import option
@@ -29,4 +29,4 @@ __all__ = [
 ]
 
 TASKS: dict[str, type[BaseTask]] = {task.__name__: task for task in (BaseTask, BlindGrasping, BoxGrasping)}
-"""Our tasks by name; ``task.module`` names others."""
+"""The built-in tasks by name; ``task.module`` selects others."""

@@ -1,4 +1,4 @@
-"""From actions to joint targets: a few controls (base joints, finger controls) drive all joints."""
+"""Mapping from actions to joint targets, via controls (base joints and finger controls) that drive all joints."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ else:
 
 
 class ActionMap:
-    """Moves control targets by actions and distributes them over the joints. C = ``hand.num_controls``.
+    """Computes control targets from actions and joint targets from control targets. C = ``hand.num_controls``.
 
-    ``position``: the action is a pose between the limits, approached no faster than the velocity limits.
-    ``position_delta``: the action is the change itself, 1 = as fast as the limits allow.
+    Mode ``position``: actions are poses, scaled to the joint limits and approached within the velocity limits.
+    Mode ``position_delta``: actions are changes of the targets, where 1 is the velocity limit.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ActionMap:
     ) -> None:
         """``dof_limits`` (D, 2), m or rad; ``max_velocity`` (C,), m/s or rad/s, of the controls.
 
-        ``base`` and ``fingers``: which controls the policy has.
+        ``base`` and ``fingers`` select the controls that the policy commands.
         """
         self.mode = mode
         self.num_controls = hand.num_controls
@@ -42,16 +42,16 @@ class ActionMap:
         self.num_actions = self.controlled.stop - self.controlled.start
         first = [hand.dof_names.index(name) for name in hand.control_joints]
         self.control_dofs = torch.tensor(first, device=dof_limits.device)
-        """Index of the joint that stands for each control. Shape (C,)."""
+        """Index of the joint that represents each control. Shape (C,)."""
         self.lower, self.upper = dof_limits[self.control_dofs].unbind(1)
         self.max_change = max_velocity * control_dt
         self.coupling = torch.tensor(hand.coupling, device=dof_limits.device)
         """Joint positions per unit of each control. Shape (C, D)."""
 
     def compute_targets(self, targets: Tensor, scripted: Tensor, actions: Tensor) -> Tensor:
-        """New control targets (N, C) from the previous ones (N, C) and actions (N, A).
+        """Compute new control targets (N, C) from the previous ones (N, C) and actions (N, A).
 
-        Controls that the policy does not have follow ``scripted`` (N, C).
+        Controls that the policy does not command follow ``scripted`` (N, C).
         """
         part = self.controlled
         lower, upper, change = self.lower[part], self.upper[part], self.max_change[part]
@@ -65,9 +65,9 @@ class ActionMap:
         return wanted.clamp(nearest, farthest).clamp(self.lower, self.upper)
 
     def joints(self, targets: Tensor) -> Tensor:
-        """Joint targets (N, D) of control targets (N, C)."""
+        """Convert control targets (N, C) to joint targets (N, D)."""
         return targets @ self.coupling
 
     def controls(self, dof_pos: Tensor) -> Tensor:
-        """Controls (N, C) of joint positions (N, D) that respect the couplings."""
+        """Convert joint positions (N, D), assumed to satisfy the couplings, to controls (N, C)."""
         return dof_pos[:, self.control_dofs]

@@ -1,4 +1,4 @@
-"""What the grasping tasks share: a box on the ground, contact of fingers with it, and success by holding it up."""
+"""Base of the grasping tasks: a box on the ground, finger contact with it, and success by holding it up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ else:
     torch = lazy_module("torch")
 
 BOX_SPREAD = 0.02
-"""An episode begins with the box at most this far from the middle, along x and along y, metres."""
+"""Largest initial distance of the box from the centre along x and along y, metres."""
 
 POLICY_KEYS = [
     "base_dof_pos",
@@ -47,7 +47,7 @@ class BoxConfig:
     """The cube to be grasped."""
 
     size: float = option(0.05, "edge length", unit="m", above=0)
-    mass: float = option(0.1, "how heavy it is", unit="kg", above=0)
+    mass: float = option(0.1, "mass of the cube", unit="kg", above=0)
     friction: float = option(1.0, "sliding friction coefficient", low=0)
     height: float = option(0.027, "height of the centre when an episode begins", unit="m", above=0)
     yaw_range: float = option(0.0, "largest turn about the vertical when an episode begins", unit="rad", low=0)
@@ -55,7 +55,7 @@ class BoxConfig:
 
 @dataclass
 class GraspingTaskConfig(BaseTaskConfig):
-    """What BlindGrasping and BoxGrasping share."""
+    """Keys that BlindGrasping and BoxGrasping share."""
 
     episodeLength: int = option(500, "an episode times out after episodeLength - 1 control steps", low=2)
     box: BoxConfig = option(BoxConfig, "the cube")
@@ -68,12 +68,12 @@ class GraspingTaskConfig(BaseTaskConfig):
 
 @dataclass
 class GraspTaskState(TaskState):
-    """Adds what holding the box needs."""
+    """Adds the state needed to judge how the box is held."""
 
     box_start: Tensor = buffer(3)
-    """Where the box stood when the episode began, metres. Shape (N, 3)."""
+    """Position of the box at the start of the episode, metres. Shape (N, 3)."""
     holding_steps: Tensor = buffer(dtype="int64")
-    """Control steps for which the box has been held up without a break. Shape (N,)."""
+    """Control steps for which the box has been held up without interruption. Shape (N,)."""
 
 
 class GraspState(HandState):
@@ -108,7 +108,7 @@ class GraspState(HandState):
 
     @cached_property
     def box_drift(self) -> Tensor:
-        """Distance of the box from where the episode began, metres. Shape (N,)."""
+        """Distance of the box from its start, metres. Shape (N,)."""
         return _length(self.box_pos - self.buffers.box_start)
 
     @cached_property
@@ -138,23 +138,23 @@ class GraspState(HandState):
 
     @cached_property
     def box_contact(self) -> Tensor:
-        """Which fingers touch the box: in contact, near it, and something presses on the box, bool. Shape (N, K)."""
+        """Which fingers touch the box: in contact and near it while the box feels a force, bool. Shape (N, K)."""
         pressed = _length(self.sim.object_contact_force[:, 0]) > self.contact_threshold
         return self.in_contact & (self.pad_to_box < self.contact_distance) & pressed[:, None]
 
     @property
     def thumb_contact(self) -> Tensor:
-        """The thumb touches the box, bool. Shape (N,)."""
+        """Whether the thumb touches the box, bool. Shape (N,)."""
         return self.box_contact[:, 0]
 
     @cached_property
     def other_fingers_contact(self) -> Tensor:
-        """Another finger touches the box, bool. Shape (N,)."""
+        """Whether another finger touches the box, bool. Shape (N,)."""
         return self.box_contact[:, 1:].any(dim=1)
 
     @cached_property
     def grasping(self) -> Tensor:
-        """Thumb and another finger touch the box, bool. Shape (N,)."""
+        """Whether the thumb and another finger touch the box, bool. Shape (N,)."""
         return self.thumb_contact & self.other_fingers_contact
 
     @cached_property
@@ -164,18 +164,18 @@ class GraspState(HandState):
 
 
 class GraspingTask(BaseTask):
-    """A box to be held up: the base of BlindGrasping and BoxGrasping."""
+    """Grasp a box and hold it up; the base of BlindGrasping and BoxGrasping."""
 
     config: GraspingTaskConfig
     config_class: ClassVar[type[BaseTaskConfig]] = GraspingTaskConfig
     buffers: GraspTaskState
     buffers_class: ClassVar[type[TaskState]] = GraspTaskState
     contact_distance_factor = 1.0
-    """A pad touches the box at most this factor times half the box's space diagonal from its centre."""
+    """Largest distance of a touching pad from the box's centre, as a factor of half the box's space diagonal."""
 
     @classmethod
     def objects(cls, config: GraspingTaskConfig) -> tuple[Box, ...]:  # type: ignore[override]
-        """One cube."""
+        """Return one cube."""
         edge = config.box.size
         return (Box("box", (edge, edge, edge), config.box.mass, config.box.friction),)
 
@@ -232,12 +232,12 @@ class GraspingTask(BaseTask):
     # --- rewards and criteria
 
     def object_height(self, state: GraspState) -> Tensor:  # type: ignore[override]
-        """See ``lifted_share``."""
-        return self.lifted_share(state)
+        """See ``lift_progress``."""
+        return self.lift_progress(state)
 
     @success()
     def grasp_lift_success(self, state: GraspState) -> Tensor:
-        """Held up for ``contact_duration_threshold``."""
+        """The box was held up for ``contact_duration_threshold``."""
         return state.buffers.holding_steps >= self.control_steps(self.config.contact_duration_threshold)
 
     @failure()
@@ -245,19 +245,19 @@ class GraspingTask(BaseTask):
         """The box's centre is further from the wrist than ``max_box_distance``."""
         return _length(state.hand_pos - state.box_pos) > self.config.max_box_distance
 
-    def lifted_share(self, state: GraspState) -> Tensor:
-        """0 where the box begins, 1 at ``success_height_threshold``. Shape (N,)."""
+    def lift_progress(self, state: GraspState) -> Tensor:
+        """Scale the box's height: 0 at its start, 1 at ``success_height_threshold``. Shape (N,)."""
         start, top = self.config.box.height, self.config.success_height_threshold
         return ((state.box_pos[:, 2] - start) / (top - start)).clamp(0.0, 1.0)
 
-    def held_share(self, state: GraspState) -> Tensor:
-        """Share of the time for which the box must be held up. Shape (N,)."""
+    def hold_progress(self, state: GraspState) -> Tensor:
+        """Return the holding time as a fraction of ``contact_duration_threshold``. Shape (N,)."""
         return (state.holding_time / self.config.contact_duration_threshold).clamp(0.0, 1.0)
 
     # --- episodes
 
     def advance(self, state: GraspState, generator: Generator) -> None:  # type: ignore[override]
-        """Count the steps for which the box is held up: high enough, in enough fingers."""
+        """Count the steps for which the box is held up: high enough, by enough fingers."""
         config = self.config
         held = (state.box_pos[:, 2] > config.success_height_threshold) & (
             state.box_contact.sum(dim=1) >= config.min_fingers_for_grasp
@@ -270,12 +270,12 @@ class GraspingTask(BaseTask):
         self.buffers.box_start = torch.where(mask[:, None], state.object_pos[:, 0], self.buffers.box_start)
 
     def reset_pose(self, generator: Generator) -> ResetPose:
-        """All joints at 0, the box somewhere under the wrist."""
+        """Start with all joints at 0 and a random box pose under the wrist."""
         pose = super().reset_pose(generator)
         return ResetPose(pose.dof_pos, self.draw_box_pose(generator))
 
     def draw_box_pose(self, generator: Generator) -> Tensor:
-        """Box poses (N, 1, 7): uniform in a square of +-2 cm, turned by up to ``box.yaw_range``."""
+        """Draw box poses (N, 1, 7), uniform within +-2 cm along x and y and +-``box.yaw_range`` of yaw."""
         position = self.uniform(generator, 3) * BOX_SPREAD
         position[:, 2] = self.config.box.height
         turn = torch.zeros_like(position)
@@ -283,11 +283,11 @@ class GraspingTask(BaseTask):
         return torch.cat((position, quaternions.from_rotation_vector(turn)), dim=1)[:, None]
 
     def uniform(self, generator: Generator, size: int) -> Tensor:
-        """Random numbers (N, size) between -1 and 1."""
+        """Draw uniform random numbers (N, size) between -1 and 1."""
         return torch.rand(self.num_envs, size, generator=generator, device=self.device) * 2.0 - 1.0
 
     def control_steps(self, seconds: float) -> int:
-        """Whole control steps in a time."""
+        """Convert a duration to whole control steps."""
         return round(seconds / self.control_dt)
 
 

@@ -1,4 +1,4 @@
-"""What terms look at: the simulator's state and the task's buffers, with names."""
+"""The input of terms: the simulator's state and the task's buffers under descriptive names."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ else:
 AnyTaskState = TypeVar("AnyTaskState", bound="TaskState")
 
 _TOUCH_FORCE = 0.1
-"""contact_stability counts a body as touching above this force, newtons; fixed, unlike contact_binary's threshold."""
+"""Force above which contact_stability counts a body as touching, newtons; contact_binary has its own threshold."""
 
 _OLD_NAMES = {"scripted_targets": "rule_targets"}
-"""Buffers that older checkpoints call something else."""
+"""Names of buffers in older checkpoints."""
 
 
 def buffer(size: int | Callable[[HandSpec], int] | None = None, dtype: str = "float32") -> Tensor:
-    """A field of ``TaskState``: a tensor (N, size), or (N,) without a size, which may depend on the hand."""
+    """Declare a field of ``TaskState``: a tensor (N, size), or (N,) without ``size``, which may depend on the hand."""
     declared: Tensor = field(metadata={"size": size, "dtype": dtype})
     return declared
 
@@ -39,19 +39,19 @@ _NUM_CONTROLS, _NUM_FINGERS = attrgetter("num_controls"), attrgetter("num_finger
 
 @dataclass
 class TaskState:
-    """What a task keeps from one control step to the next. Tasks that keep more add fields.
+    """The state of a task between control steps. Subclasses add fields.
 
     C = number of controls, D = number of joints, K = number of fingers.
     """
 
     actions: Tensor = buffer(_NUM_CONTROLS)
-    """The action just executed; 0 where the policy has no control. Shape (N, C)."""
+    """The action just executed; 0 for controls that the policy does not command. Shape (N, C)."""
     targets: Tensor = buffer(_NUM_CONTROLS)
     """Control targets, m or rad. Shape (N, C)."""
     scripted_targets: Tensor = buffer(_NUM_CONTROLS)
-    """Control targets that the task itself sets next, for what the policy does not control. Shape (N, C)."""
+    """Next targets of controls that the policy does not command, set by the task. Shape (N, C)."""
     steps: Tensor = buffer(dtype="int64")
-    """Control steps of the episode so far. Shape (N,)."""
+    """Control steps since the start of the episode. Shape (N,)."""
     contact_steps: Tensor = buffer(_NUM_FINGERS)
     """Control steps of unbroken contact. Shape (N, K)."""
     finger_vel: Tensor = buffer(lambda hand: len(hand.finger_joints))
@@ -65,7 +65,7 @@ class TaskState:
 
     @classmethod
     def zeros(cls: type[AnyTaskState], hand: HandSpec, num_envs: int, device: torch.device) -> AnyTaskState:
-        """The buffers of hands at rest that touch nothing."""
+        """Create the buffers of hands at rest without contact."""
         tensors = {}
         for entry in fields(cls):
             size = entry.metadata["size"]
@@ -81,17 +81,17 @@ class TaskState:
             value[mask] = 0
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors by name."""
+        """Return the tensors by name."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     def load(self, values: Mapping[str, Tensor]) -> None:
-        """Copy ``values`` in; also those of older checkpoints."""
+        """Copy ``values`` into the buffers; accepts the names of older checkpoints."""
         for name, tensor in self.tensors().items():
             tensor.copy_(values[name if name in values else _OLD_NAMES[name]])
 
 
 class HandState:
-    """One moment of all environments. Quantities are computed when first asked for, once.
+    """The state of all environments after one control step. Derived quantities are computed once, on first use.
 
     D = number of joints, K = number of fingers.
     """
@@ -182,22 +182,22 @@ class HandState:
 
     @cached_property
     def contact_magnitude(self) -> Tensor:
-        """Net contact force of each contact body, N. Shape (N, K)."""
+        """Magnitude of the net contact force on each contact body, N. Shape (N, K)."""
         magnitude: Tensor = torch.linalg.vector_norm(self.sim.contact_force, dim=2)
         return magnitude
 
     @cached_property
     def in_contact(self) -> Tensor:
-        """Force above the task's threshold, bool. Shape (N, K)."""
+        """Whether the contact force exceeds the task's threshold, bool. Shape (N, K)."""
         return self.contact_magnitude > self.contact_threshold
 
     @cached_property
     def touching(self) -> Tensor:
-        """Force above 0.1 N, bool. Shape (N, K)."""
+        """Whether the contact force exceeds 0.1 N, bool. Shape (N, K)."""
         return self.contact_magnitude > _TOUCH_FORCE
 
     def store(self) -> None:
-        """Copy what the next control step compares itself with into the buffers."""
+        """Copy the velocities and contacts that the next control step is compared with into the buffers."""
         self.buffers.finger_vel.copy_(self.finger_vel)
         self.buffers.hand_linvel.copy_(self.hand_linvel)
         self.buffers.hand_angvel.copy_(self.hand_angvel)

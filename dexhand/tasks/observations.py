@@ -1,4 +1,4 @@
-"""Observations every task offers: base joints, fingers, wrist, contact, and what the policy did."""
+"""Observation terms of every task: base joints, fingers, wrist, contact and previous actions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _finger_poses(hand: HandSpec) -> int:
 
 
 class HandObservations:
-    """Observation terms of the hand. "Active" finger joints are the first of each control, in the order of actions."""
+    """Observation terms of the hand. "Active" finger joints are the first joint of each control, in action order."""
 
     hand: HandSpec
     action_map: ActionMap
@@ -100,14 +100,14 @@ class HandObservations:
 
     @observation(7)
     def hand_pose_arr_aligned(self, state: HandState) -> Tensor:
-        """Position of the wrist, and its quaternion relative to that at zero joints."""
+        """Position of the wrist, and its quaternion relative to the one at zero joint positions."""
         return torch.cat((state.hand_pos, quaternions.multiply(state.hand_quat, self._palm_inverse)), dim=1)
 
     # --- contact
 
     @observation(lambda hand: 3 * hand.num_fingers)
     def contact_forces(self, state: HandState) -> Tensor:
-        """Net contact force of each contact body, N."""
+        """Net contact force on each contact body, N."""
         return state.sim.contact_force.flatten(1)
 
     @observation(_FINGERS)
@@ -122,7 +122,7 @@ class HandObservations:
 
     @observation(_FINGERS)
     def contact_duration(self, state: HandState) -> Tensor:
-        """Seconds of unbroken contact."""
+        """Duration of unbroken contact, s."""
         return state.buffers.contact_steps * self.control_dt
 
     # --- actions
@@ -139,7 +139,7 @@ class HandObservations:
 
     @observation(_CONTROLS)
     def active_rule_targets(self, state: HandState) -> Tensor:
-        """Control targets that the task itself sets next."""
+        """Next targets of controls that the policy does not command, set by the task."""
         return state.buffers.scripted_targets
 
     # --- tips and pads
@@ -168,7 +168,7 @@ class HandObservations:
 
     @observation(1)
     def episode_time(self, state: HandState) -> Tensor:
-        """Seconds since the episode began."""
+        """Time since the start of the episode, s."""
         return (state.buffers.steps * self.control_dt).float()[:, None]
 
     @property

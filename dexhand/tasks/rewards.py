@@ -1,7 +1,7 @@
-"""Reward terms every task offers.
+"""Reward terms of every task.
 
-"Acceleration" is the change of a velocity from one control step to the next, not divided by time. It is 0 in the first
-step of an episode, as are changes of contact.
+"Acceleration" is the change of a velocity between control steps, not divided by time. Accelerations and changes of
+contact are 0 in the first step of an episode.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class HandRewards:
 
     @reward()
     def height_safety(self, state: HandState) -> Tensor:
-        """Fingertips keep off the ground.
+        """Fingertips stay away from the ground.
 
         1 - exp(-20 (z - 0.02)) in [0, 1]; z = height of the lowest fingertip, m.
         """
@@ -58,7 +58,7 @@ class HandRewards:
 
     @reward()
     def hand_angular_velocity(self, state: HandState) -> Tensor:
-        """Slowly turning hand.
+        """Slow rotation of the hand.
 
         exp(-0.2 |w|); w = angular velocity of the wrist, rad/s.
         """
@@ -66,9 +66,9 @@ class HandRewards:
 
     @reward()
     def joint_limit(self, state: HandState) -> Tensor:
-        """Finger joints keep off their limits.
+        """Finger joints stay away from their limits.
 
-        1 - mean over finger joints of how deep each is in the outer fifth of its range on either side.
+        1 - mean over finger joints of max(0, |p| - 0.8), where p is the position scaled to [-1, 1] between the limits.
         """
         middle, half_range = self._finger_ranges
         position = ((state.finger_pos - middle) / half_range).abs()  # 0 in the middle, 1 at a limit
@@ -99,7 +99,7 @@ class HandRewards:
 
     @reward()
     def hand_angular_acceleration(self, state: HandState) -> Tensor:
-        """Steadily turning hand.
+        """Steady rotation of the hand.
 
         exp(-0.5 |change of the wrist's angular velocity|).
         """
@@ -110,7 +110,7 @@ class HandRewards:
     def contact_stability(self, state: HandState) -> Tensor:
         """Contacts do not flicker.
 
-        exp(-number of contact bodies that began or ceased to touch something).
+        exp(-number of contact bodies that gained or lost contact).
         """
         changed = (state.touching != state.buffers.touching).sum(1)
         return torch.exp(-changed.float()).masked_fill(_first_step(state), 1.0)

@@ -6,8 +6,8 @@
             '''Height of the wrist, m.'''
             return state.hand_pos[:, 2]
 
-The method's name is the term's name, the first line of its docstring the term's help. Terms are inherited, and a task
-that overrides a method keeps its declaration. The keys of the configuration follow from it; see ``config_class_of``.
+A term is named after its method, and the first line of the docstring is its help text. Terms are inherited; a task that
+overrides the method of a term keeps the declaration. Configuration keys follow from terms; see ``config_class_of``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dexhand.core.option import option
 from dexhand.hands.spec import HandSpec
 
 Size = int | Callable[[HandSpec], int]
-"""A number, or what gives it for a hand."""
+"""A number, or a function that computes it for a hand."""
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -40,16 +40,16 @@ class Observation(Term):
 
     size: Size
     privileged: bool
-    """For the critic alone: a real hand could not sense it."""
+    """Whether only the critic may use it, because a real hand could not sense it."""
 
     def size_for(self, hand: HandSpec) -> int:
-        """Numbers per environment."""
+        """Return the size for ``hand``, in numbers per environment."""
         return self.size(hand) if callable(self.size) else self.size
 
 
 @dataclass(frozen=True)
 class Reward(Term):
-    """A method that returns raw values (N,) in every step."""
+    """A method that returns unweighted values (N,) in every step."""
 
     weight: float
 
@@ -61,21 +61,21 @@ class Ending(Term):
 
 @dataclass(frozen=True)
 class Success(Term):
-    """A method that returns where the episode ends in success, bool (N,)."""
+    """A method that returns which episodes end in success, bool (N,)."""
 
 
 @dataclass(frozen=True)
 class Failure(Term):
-    """A method that returns where the episode ends in failure, bool (N,)."""
+    """A method that returns which episodes end in failure, bool (N,)."""
 
 
 def observation(size: Size, *, privileged: bool = False) -> Callable[[Method], Method]:
-    """Declare an observation of ``size`` numbers; a privileged one is for the critic alone."""
+    """Declare an observation of ``size`` numbers; only the critic may use a ``privileged`` one."""
     return lambda method: _declared(method, Observation(_help_of(method), size, privileged))
 
 
 def reward(weight: float = 0.0) -> Callable[[Method], Method]:
-    """Declare a reward term with its default weight; 0 = not counted."""
+    """Declare a reward term with its default weight; 0 disables it."""
     return lambda method: _declared(method, Reward(_help_of(method), weight))
 
 
@@ -105,7 +105,7 @@ Kind = TypeVar("Kind", bound=Term)
 
 
 def terms_of(task: type, kind: type[Kind]) -> dict[str, Kind]:
-    """The terms of one kind that a task declares or inherits, by name; inherited ones first."""
+    """Return the terms of one kind that a task declares or inherits, by name; inherited ones first."""
     return {name: term for name, term in _all_terms(task).items() if isinstance(term, kind)}
 
 
@@ -125,10 +125,10 @@ def _all_terms(task: type) -> dict[str, Term]:
 
 
 def config_class_of(task: type) -> type:
-    """The dataclass of a task's section of the configuration: its own keys, and those that follow from its terms.
+    """Create the dataclass of a task's configuration section.
 
-    ``task.config_class`` holds the own keys; ``reward_weights`` has a field for each reward term, and the lists of
-    observations and criteria may name those that there are.
+    It extends ``task.config_class``: ``reward_weights`` has a field for each reward term, and the lists of observations
+    and criteria accept the names of the task's terms.
     """
     return _config_class_of(task)
 

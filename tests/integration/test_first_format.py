@@ -19,7 +19,7 @@ def test_a_run_of_the_first_version_is_continued_and_played(tmp_path: Path) -> N
     before = load_checkpoint(folder / "nn" / "latest.pth")
     continued = run([f"resume={folder}", "maxIter=3"], tmp_path)
     assert continued.returncode == 0, continued.stderr
-    assert "Episodes begin anew" not in continued.stdout
+    assert "Episodes start over" not in continued.stdout
     after = load_checkpoint(folder / "nn" / "latest.pth")
     assert (before["epoch"], after["epoch"]) == (2, 3)
     steps = "dexhand", "env", "task", "steps"

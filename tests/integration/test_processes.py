@@ -52,7 +52,7 @@ def test_they_go_on_bit_for_bit_and_one_goes_on_where_two_were(trained: Path) ->
     assert differences(expected, state_of(trained)) == []
     done = run([*WORDS, "maxIter=5", "checkpoint=latest"], trained)
     assert done.returncode == 0, done.stderr
-    assert "Episodes begin anew: the checkpoint's are of mock:BaseTask:4 in 2 processes" in done.stdout
+    assert "Episodes start over: the checkpoint's are of mock:BaseTask:4 in 2 processes" in done.stdout
     assert state_of(trained)["frame"] == (4 * 2 + 1) * 4 * 8
 
 

@@ -21,9 +21,9 @@ Step = tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]
 class DrawsWhenNeeded(MockEnv):
     """Sound: draws starts only where an episode ended."""
 
-    def _begin_episodes(self, mask: Tensor) -> None:
+    def _start_episodes(self, mask: Tensor) -> None:
         if bool(mask.any()):
-            super()._begin_episodes(mask)
+            super()._start_episodes(mask)
 
 
 class InPlace(MockEnv):
@@ -80,10 +80,10 @@ class NoSeed(MockEnv):
 class BreaksLater(MockEnv):
     """An attribute that is not there is asked for when the first episode ends."""
 
-    def _begin_episodes(self, mask: Tensor) -> None:
+    def _start_episodes(self, mask: Tensor) -> None:
         if bool(mask.any()):
             self.num_episodes += 1  # type: ignore[attr-defined]
-        super()._begin_episodes(mask)
+        super()._start_episodes(mask)
 
 
 @found_by("it_can_be_made_reset_and_stepped")
@@ -333,8 +333,8 @@ class OneStepTooMany(MockEnv):
 class LaterEpisodesAreShorter(MockEnv):
     """The counter begins at 1 after an episode ended."""
 
-    def _begin_episodes(self, mask: Tensor) -> None:
-        super()._begin_episodes(mask)
+    def _start_episodes(self, mask: Tensor) -> None:
+        super()._start_episodes(mask)
         self._steps = self._steps + mask.long()
 
 
@@ -342,8 +342,8 @@ class LaterEpisodesAreShorter(MockEnv):
 class OneClockForAll(MockEnv):
     """An episode that ends puts everybody's counter to 0."""
 
-    def _begin_episodes(self, mask: Tensor) -> None:
-        super()._begin_episodes(mask)
+    def _start_episodes(self, mask: Tensor) -> None:
+        super()._start_episodes(mask)
         self._steps = torch.where(mask.any(), torch.zeros_like(self._steps), self._steps)
 
 
@@ -378,7 +378,7 @@ class ResetsInAStepOfItsOwn(MockEnv):
 class NeverResets(MockEnv):
     """The counter is put back, the point stays where it is."""
 
-    def _begin_episodes(self, mask: Tensor) -> None:
+    def _start_episodes(self, mask: Tensor) -> None:
         self._steps = self._steps.masked_fill(mask, 0)
 
 
@@ -429,9 +429,9 @@ class OnlyFinalObservations(Spoiled):
 class ResetsEverybody(MockEnv):
     """Where one episode ends, all begin anew; it shows in no flag."""
 
-    def _begin_episodes(self, mask: Tensor) -> None:
+    def _start_episodes(self, mask: Tensor) -> None:
         steps = self._steps
-        super()._begin_episodes(mask | mask.any())
+        super()._start_episodes(mask | mask.any())
         self._steps = steps.masked_fill(mask, 0)
 
     def step(self, actions: Tensor) -> Step:
@@ -445,9 +445,9 @@ class ResetsEverybody(MockEnv):
 class ResetsTheNeighbour(ResetsEverybody):
     """And the one that ended."""
 
-    def _begin_episodes(self, mask: Tensor) -> None:
+    def _start_episodes(self, mask: Tensor) -> None:
         steps = self._steps
-        MockEnv._begin_episodes(self, mask | mask.roll(1))
+        MockEnv._start_episodes(self, mask | mask.roll(1))
         self._steps = steps.masked_fill(mask, 0)
 
 
@@ -599,8 +599,8 @@ class RepeatsItsEpisodes(MockEnv):
         self.first = None
         return super().reset(seed)
 
-    def _begin_episodes(self, mask: Tensor) -> None:
-        super()._begin_episodes(mask)
+    def _start_episodes(self, mask: Tensor) -> None:
+        super()._start_episodes(mask)
         self.first = self._position if self.first is None else self.first
         self._position = torch.where(mask[:, None], self.first, self._position)
 

@@ -358,7 +358,7 @@ class ResumesItselfOnly(MockSimulator):
         return dict(self._saved)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        super().load_state_dict(getattr(self, "_saved", self._memory()))
+        super().load_state_dict(getattr(self, "_saved", self._saved_tensors()))
 
 
 @found_by("load_state_dict_shows_the_saved_state")
@@ -378,7 +378,7 @@ class LoadsLate(MockSimulator):
 @found_by("state_dict_is_a_copy", "saving_changes_nothing")
 class LendsItsState(MockSimulator):
     def state_dict(self) -> dict[str, Tensor]:
-        return self._memory()
+        return self._saved_tensors()
 
 
 @found_by("state_dict_is_a_copy")

@@ -1,1 +1,1 @@
-"""BaseTask: move about without touching the ground."""
+"""BaseTask: keep moving without touching the ground."""

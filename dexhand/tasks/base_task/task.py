@@ -1,4 +1,4 @@
-"""BaseTask: move about without touching the ground. Every other task builds on it."""
+"""BaseTask: keep moving without touching the ground. The base class of all other tasks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CRITIC_SEES = "what the critic sees, in this order; empty = what the policy sees
 
 @dataclass
 class BaseTaskConfig:
-    """Keys of every task, beside ``reward_weights``; see ``dexhand.tasks.terms.config_class_of``."""
+    """Keys of every task except ``reward_weights``; see ``dexhand.tasks.terms.config_class_of``."""
 
     name: str = option("BaseTask", "the task")
     module: str | None = option(
@@ -74,10 +74,10 @@ class BaseTaskConfig:
     reward_weights: Any = option({}, "weight of each reward term")
 
     privileged_observations: ClassVar[frozenset[str]] = frozenset()
-    """Observation keys for the critic alone."""
+    """Observation keys that only the critic may use."""
 
     def check(self) -> None:
-        """Raise ``ValueError`` where keys do not fit together. A task may check more."""
+        """Raise ``ValueError`` for inconsistent keys. Tasks may extend it."""
         for key in self.policy_observation_keys:
             if key in self.privileged_observations:
                 raise ValueError(
@@ -94,13 +94,13 @@ class BaseTaskConfig:
 
 
 class BaseTask(HandObservations, HandRewards):
-    """``Task`` on tensors alone. A task built on it declares terms, buffers and objects."""
+    """``Task`` built from declared terms. Derived tasks add terms, buffers and objects."""
 
     config: BaseTaskConfig
     config_class: ClassVar[type[BaseTaskConfig]] = BaseTaskConfig
-    """The task's own keys."""
+    """Configuration keys that the task declares itself."""
     buffers_class: ClassVar[type[TaskState]] = TaskState
-    """What the task keeps from one control step to the next."""
+    """State that the task keeps between control steps."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class BaseTask(HandObservations, HandRewards):
         control_dt: float,
         dof_limits: Tensor,
     ) -> None:
-        """``config`` is made of ``config_class_of(type(self))``; ``dof_limits`` (D, 2), m or rad."""
+        """``config`` is an instance of ``config_class_of(type(self))``; ``dof_limits`` (D, 2), m or rad."""
         self.config = config
         self.hand = hand
         self.num_envs = num_envs
@@ -136,15 +136,15 @@ class BaseTask(HandObservations, HandRewards):
         self.failure_names = tuple(config.active_failure_criteria or terms_of(type(self), Failure))
         self._weigh_rewards()
 
-    # --- what a task built on this one may override ---
+    # --- hooks for derived tasks ---
 
     @classmethod
     def objects(cls, config: BaseTaskConfig) -> tuple[Box, ...]:
-        """The objects of the scene."""
+        """Return the objects of the scene."""
         return ()
 
     def hand_state(self, state: SimState) -> HandState:
-        """What terms look at."""
+        """Wrap the simulator's state and the buffers for the terms."""
         return HandState(
             state,
             self.buffers,
@@ -154,14 +154,14 @@ class BaseTask(HandObservations, HandRewards):
         )
 
     def advance(self, state: HandState, generator: Generator) -> None:
-        """Move timers, stages and goals on by one control step, before terms are computed."""
+        """Advance timers, stages and goals by one control step, before terms are computed."""
 
     def scripted_targets(self, targets: Tensor) -> Tensor:
-        """Where controls (N, C) that the policy does not have go next: they stay."""
+        """Return the next targets (N, C) of controls that the policy does not command; by default they stay."""
         return targets
 
     def reset_pose(self, generator: Generator) -> ResetPose:
-        """All joints at 0, or as near as their limits allow."""
+        """Start with all joints at 0, or as close to it as their limits allow."""
         lower, upper = self.dof_limits.unbind(1)
         return ResetPose(
             dof_pos=torch.zeros(self.num_envs, len(lower), device=self.device).clamp(lower, upper),
@@ -172,7 +172,7 @@ class BaseTask(HandObservations, HandRewards):
 
     @reward()
     def object_height(self, state: HandState) -> Tensor:
-        """The object goes up; always 0 in a task without one."""
+        """Height of the object; always 0 in a task without one."""
         return torch.zeros_like(state.lowest_fingertip)
 
     termination_success = Ending("bonus when the episode ends in success")
@@ -219,7 +219,7 @@ class BaseTask(HandObservations, HandRewards):
         return self._observations(self.hand_state(state))
 
     def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
-        """See ``Task.reset``: targets are where the joints are, so nothing jumps."""
+        """See ``Task.reset``; targets start at the joint positions, so that nothing jumps."""
         self.buffers.clear(mask)
         pose = self.action_map.controls(state.dof_pos)
         self.buffers.targets = torch.where(mask[:, None], pose, self.buffers.targets)
@@ -233,10 +233,10 @@ class BaseTask(HandObservations, HandRewards):
         """See ``Task.load_state_dict``."""
         self.buffers.load(state)
 
-    # --- putting the terms together ---
+    # --- assembling the terms ---
 
     def check_terms(self, state: SimState) -> None:
-        """Compute every term once; raise ``ValueError`` for one whose shape is not as declared."""
+        """Compute every term once and raise ``ValueError`` for a shape other than declared."""
         hand_state = self.hand_state(state)
         for name in dict.fromkeys([*self.config.policy_observation_keys, *self.config.critic_observation_keys]):
             self._check(f"observation {name}", getattr(self, name)(hand_state), self._size_of([name]))
@@ -286,7 +286,7 @@ class BaseTask(HandObservations, HandRewards):
 
 
 def _max_velocity(config: BaseTaskConfig, hand: HandSpec) -> list[float]:
-    """Velocity limits of the controls, m/s and rad/s."""
+    """Return the velocity limits of all controls, m/s and rad/s."""
     return (
         [config.max_base_linear_velocity] * 3
         + [config.max_base_angular_velocity] * 3

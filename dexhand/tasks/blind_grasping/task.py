@@ -22,21 +22,21 @@ else:
     torch = lazy_module("torch")
 
 BASE_SPREAD = [0.2] * 3 + [pi / 4] * 3
-"""An episode begins with each base joint at most this far from 0, m and rad."""
+"""Largest initial displacement of each base joint from 0, m and rad."""
 MOST_CLOSED = pi / 6
-"""Largest angle of a finger control when an episode begins, rad, where the hand's ``start_angles`` have none."""
+"""Largest initial angle of finger controls that the hand's ``start_angles`` do not list, rad."""
 
 
 @dataclass
 class BlindGraspingBoxConfig(BoxConfig):
-    """The cube lies on the ground, turned by any angle."""
+    """A cube on the ground, turned by any angle about the vertical."""
 
     yaw_range: float = option(3.14159265, "largest turn about the vertical when an episode begins", unit="rad", low=0)
 
 
 @dataclass
 class BlindGraspingConfig(GraspingTaskConfig):
-    """Own keys of BlindGrasping."""
+    """Keys of BlindGrasping."""
 
     max_base_linear_velocity: float = option(0.1, "limit of the wrist's targets", unit="m/s", above=0)
     max_base_angular_velocity: float = option(0.5, "limit of the wrist's targets", unit="rad/s", above=0)
@@ -63,19 +63,19 @@ class BlindGraspTaskState(GraspTaskState):
     stage: Tensor = buffer(dtype="int64")
     """1 pre-grasp, 2 grasp, 3 lift. Shape (N,)."""
     stage_steps: Tensor = buffer(dtype="int64")
-    """Control steps in this stage. Shape (N,)."""
+    """Control steps since the stage started. Shape (N,)."""
     pinch_steps: Tensor = buffer(dtype="int64")
-    """Control steps for which thumb and another finger have felt contact without a break. Shape (N,)."""
+    """Control steps of unbroken contact of the thumb and another finger. Shape (N,)."""
     grasp_began: Tensor = buffer(dtype="bool")
-    """Stage 2 began in this step. Shape (N,)."""
+    """Whether stage 2 started in this step. Shape (N,)."""
     lift_began: Tensor = buffer(dtype="bool")
-    """Stage 3 began in this step. Shape (N,)."""
+    """Whether stage 3 started in this step. Shape (N,)."""
 
 
 class BlindGrasping(GraspingTask):
-    """1. Bring the open hand around the box without moving it. 2. Close. 3. Lift and hold.
+    """Three stages: 1. move the open hand around the box without disturbing it; 2. close it; 3. lift and hold.
 
-    Stage 1 lasts ``stage1_duration``. Stage 2 ends when thumb and another finger have felt contact for
+    Stage 1 lasts ``stage1_duration``. Stage 2 ends once the thumb and another finger have been in contact for
     ``stage2_contact_success_threshold``, at the latest after ``stage2_duration``. Stage 3 ends with the episode. Timers
     count whole control steps.
     """
@@ -89,7 +89,7 @@ class BlindGrasping(GraspingTask):
     # --- episodes
 
     def reset_pose(self, generator: Generator) -> ResetPose:
-        """Wrist within +-0.2 m and +-45 degrees, fingers partly closed; limits and couplings are kept."""
+        """Draw wrist poses within +-0.2 m and +-45 degrees and partly closed fingers, within limits and couplings."""
         box = self.draw_box_pose(generator)
         spread, closed = self._start_ranges
         base = self.uniform(generator, len(spread)) * spread
@@ -99,17 +99,17 @@ class BlindGrasping(GraspingTask):
 
     @cached_property
     def _start_ranges(self) -> tuple[Tensor, Tensor]:
-        """Of the base joints and of the finger controls."""
+        """Return the ranges of base joints, m and rad, and of finger controls, rad."""
         closed = [self.hand.start_angles.get(control.name, MOST_CLOSED) for control in self.hand.controls]
         return torch.tensor(BASE_SPREAD, device=self.device), torch.tensor(closed, device=self.device)
 
     def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
-        """Every episode starts in stage 1."""
+        """See ``Task.reset``; every episode starts in stage 1."""
         super().reset(mask, state, generator)
         self.buffers.stage.masked_fill_(mask, 1)
 
     def advance(self, state: GraspState, generator: Generator) -> None:  # type: ignore[override]
-        """Move timers and stages on."""
+        """See ``BaseTask.advance``."""
         super().advance(state, generator)
         buffers, config = self.buffers, self.config
         buffers.stage_steps += 1
@@ -138,7 +138,7 @@ class BlindGrasping(GraspingTask):
 
     @observation(1)
     def stage_progress(self, state: GraspState) -> Tensor:
-        """Share of the stage's longest duration that is over; 1 in stage 3."""
+        """Elapsed fraction of the stage's longest duration; 1 in stage 3."""
         elapsed = self.buffers.stage_steps * self.control_dt
         progress = (elapsed / self._longest[self.buffers.stage.clamp(1, 2) - 1]).clamp(max=1.0)
         return progress.masked_fill(self.buffers.stage == 3, 1.0)[:, None]
@@ -149,7 +149,7 @@ class BlindGrasping(GraspingTask):
 
     @observation(3)
     def stage_one_hot(self, state: GraspState) -> Tensor:
-        """1 in the place of the current stage, else 0."""
+        """One-hot encoding of the current stage."""
         return (self.buffers.stage[:, None] == self._stages).float()
 
     @cached_property
@@ -169,7 +169,7 @@ class BlindGrasping(GraspingTask):
     # --- criteria
 
     def pregrasp_reached(self, state: GraspState) -> Tensor:
-        """Three pads at the box's height, around it, and the box not disturbed. Shape (N,)."""
+        """Whether three pads are at the box's height and around it, and the box is undisturbed. Shape (N,)."""
         config = self.config
         return (
             (state.pad_height_above_box[:, :3] <= config.height_tolerance).all(dim=1)
@@ -180,7 +180,7 @@ class BlindGrasping(GraspingTask):
 
     @failure()
     def stage1_pregrasp_failed(self, state: GraspState) -> Tensor:
-        """Stage 1 ends and the hand is not around an undisturbed box."""
+        """Stage 1 ends while the hand is not around an undisturbed box."""
         return self.buffers.grasp_began & ~self.pregrasp_reached(state)
 
     @failure()
@@ -193,7 +193,7 @@ class BlindGrasping(GraspingTask):
         """No grasp in stage 3."""
         return (self.buffers.stage == 3) & ~state.grasping
 
-    # --- rewards; a term of another stage than the current one is 0
+    # --- rewards; terms of stages other than the current one are 0
 
     def _in_stage(self, stage: int, value: Tensor) -> Tensor:
         return value * (self.buffers.stage == stage)
@@ -226,7 +226,7 @@ class BlindGrasping(GraspingTask):
 
     @cached_property
     def _thumb_opposition(self) -> tuple[int, float]:
-        """Column of the joint that turns the thumb, and its angle opposite the fingers, rad."""
+        """Return the column of the joint that turns the thumb, and its angle opposite the fingers, rad."""
         if self.hand.thumb_opposition is None:
             raise ValueError(
                 f"task.reward_weights.s1_thumb_rotation={self.config.reward_weights.s1_thumb_rotation}: "
@@ -248,7 +248,7 @@ class BlindGrasping(GraspingTask):
 
     @reward()
     def s2_grasp_achievement(self, state: GraspState) -> Tensor:
-        """Both do."""
+        """Thumb and another finger touch the box."""
         return self._in_stage(2, state.grasping.float())
 
     @reward()
@@ -259,13 +259,13 @@ class BlindGrasping(GraspingTask):
 
     @reward()
     def s2_base_stability(self, state: GraspState) -> Tensor:
-        """A wrist at rest."""
+        """The wrist is at rest."""
         return self._in_stage(2, torch.exp(-3.0 * torch.linalg.vector_norm(state.base_vel, dim=1)))
 
     @reward()
     def s3_object_height(self, state: GraspState) -> Tensor:
-        """The box goes up."""
-        return self._in_stage(3, self.lifted_share(state))
+        """Height of the box above its start."""
+        return self._in_stage(3, self.lift_progress(state))
 
     @reward()
     def s3_grasp_maintenance(self, state: GraspState) -> Tensor:
@@ -275,19 +275,19 @@ class BlindGrasping(GraspingTask):
     @reward()
     def s3_grasp_duration(self, state: GraspState) -> Tensor:
         """Time the box has been held up."""
-        return self._in_stage(3, self.held_share(state))
+        return self._in_stage(3, self.hold_progress(state))
 
     @reward()
     def s1_completion(self, state: GraspState) -> Tensor:
-        """Once, when stage 1 ends well."""
+        """Bonus when stage 1 ends in success."""
         return (self.buffers.grasp_began & self.pregrasp_reached(state)).float()
 
     @reward()
     def s2_completion(self, state: GraspState) -> Tensor:
-        """Once, when stage 2 ends well."""
+        """Bonus when stage 2 ends in success."""
         return (self.buffers.lift_began & state.grasping).float()
 
     @reward()
     def penetration_penalty(self, state: GraspState) -> Tensor:
-        """Centimetres by which a fingertip is inside the box's inscribed sphere."""
+        """Depth of a fingertip inside the box's inscribed sphere, cm."""
         return 100.0 * (state.box_size / 2 - state.nearest_tip_to_box).clamp(min=0.0)

@@ -19,21 +19,21 @@ else:
 
 @dataclass
 class BoxGraspingBoxConfig(BoxConfig):
-    """The cube lies on the ground."""
+    """A cube on the ground."""
 
     height: float = option(0.025, "height of the centre when an episode begins", unit="m", above=0)
 
 
 @dataclass
 class BoxGraspingConfig(GraspingTaskConfig):
-    """Own keys of BoxGrasping."""
+    """Keys of BoxGrasping."""
 
     box: BoxGraspingBoxConfig = option(BoxGraspingBoxConfig, "the cube")
     max_box_distance: float = option(0.6, "box_too_far: largest distance of box and wrist", unit="m", above=0)
 
 
 class BoxGrasping(GraspingTask):
-    """Rewards lead from reaching over touching to lifting and holding, all at the same time."""
+    """Rewards for reaching, touching, lifting and holding, all active at the same time."""
 
     config: BoxGraspingConfig
     config_class = BoxGraspingConfig
@@ -66,4 +66,4 @@ class BoxGrasping(GraspingTask):
     @reward()
     def grasp_duration(self, state: GraspState) -> Tensor:
         """Time the box has been held up."""
-        return self.held_share(state)
+        return self.hold_progress(state)

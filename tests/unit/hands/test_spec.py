@@ -120,11 +120,11 @@ class TestErrors:
             ("palm_quat", [0, 0, 0, 2], "palm_quat=[0.0, 0.0, 0.0, 2.0]: give a quaternion"),
             ("fingers.thumb.pad", None, "fingers.thumb.pad=None: give a name"),
             ("fingers.ring.joints", "ring_mcp", "fingers.ring.joints=ring_mcp: give a list of names"),
-            ("fingers.ring.joints", ["index_mcp"], "joints=index_mcp: given twice"),
-            ("fingers.ring.tip", "index_tip", "fingers=index_tip: given twice"),
+            ("fingers.ring.joints", ["index_mcp"], "joints=index_mcp: given more than once"),
+            ("fingers.ring.tip", "index_tip", "fingers=index_tip: given more than once"),
             ("controls.thumb_turn", {"thumb_rott": 1}, "controls.thumb_turn.thumb_rott=1: unknown key. Known: "),
             ("controls.thumb_turn", {"thumb_rot": 2}, "the first one with factor 1"),
-            ("controls.thumb_turn", {"thumb_mcp": 1}, "controls=thumb_mcp: given twice"),
+            ("controls.thumb_turn", {"thumb_mcp": 1}, "controls=thumb_mcp: given more than once"),
             ("controls.thumb_turn", {"thumb_rot": "x"}, "controls.thumb_turn.thumb_rot=x: give a number"),
             ("controls", {}, "controls={}: give at least one"),
             ("start_angles", {"sprad": 0.1}, "start_angles.sprad=0.1: unknown key. Known: thumb_turn"),
@@ -158,7 +158,7 @@ class TestErrors:
             text = text.replace(old, new)
         hand.asset.write_text(text)
         words = (
-            rf"{hand.asset} is not an MJCF of env.hand={hand.name}: it lacks joints ring_dip; lacks bodies index_pad; "
+            rf"{hand.asset} does not match env.hand={hand.name}: it lacks joints ring_dip; lacks bodies index_pad; "
             "lacks position actuators for joints turn_z; has joints that are not the hand's: ring_end"
         )
         for read in (read_hand, lambda hand: compile_scene(Scene(hand), SimConfig())):

@@ -30,7 +30,7 @@ def test_unknown_words_are_marked() -> None:
     tokenizer = MockTokenizer()
     assert tokenizer.encode("move somewhere") == [*tokenizer.encode("move"), UNKNOWN]
     assert tokenizer.decode([UNKNOWN]) == "<unknown>"
-    with pytest.raises(ValueError, match="-1 is no token"):
+    with pytest.raises(ValueError, match="-1 is not a token"):
         tokenizer.decode([-1])
 
 

@@ -93,7 +93,7 @@ def test_what_is_not_of_rl_games_is_refused(tmp_path: Path) -> None:
     for value, words in (
         ({"weights": torch.ones(2)}, "holds no model"),
         ([1, 2], "holds no model"),
-        ({"model": {"conv.weight": torch.ones(2)}}, "layers of plain neurons"),
+        ({"model": {"conv.weight": torch.ones(2)}}, "continuous actor-critic MLP"),
     ):
         torch.save(value, tmp_path / "other.pth")
         with pytest.raises(CheckpointError, match=words):
