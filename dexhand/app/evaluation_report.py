@@ -159,7 +159,7 @@ class Report:
             write_atomically(self._run.results_file, lambda file: file.write(content))
         except OSError as error:
             if not self._cannot_write:
-                log.error("Results cannot be written: %s. The test goes on, trying again", error)
+                log.error("Results cannot be written: %s. The test continues; writing will be retried", error)
             self._cannot_write = True
         else:
             self._cannot_write = False

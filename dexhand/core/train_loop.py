@@ -151,7 +151,9 @@ class TrainLoop:
         except OSError as error:
             self._unsaved = f"{error.strerror or error} ({self.store.folder})"
             log.error(
-                "Iteration %d could not be saved: %s. Training goes on, trying again", iterations_done, self._unsaved
+                "Iteration %d could not be saved: %s. Training continues; saving will be retried",
+                iterations_done,
+                self._unsaved,
             )
             return None
         if self._unsaved is not None:

@@ -173,7 +173,7 @@ class HandSpec:
         if text:
             raise HandError(
                 f"{self.asset} does not match env.hand={self.name}: it {text}. "
-                f"Rename them in the MJCF, or describe this hand in a {SPEC_FILE} of its own"
+                f"Rename them in the MJCF, or give this hand its own {SPEC_FILE}"
             )
 
 

@@ -24,7 +24,7 @@ def backend_of(config: Config) -> str:
 
 INSTALL = {
     "mujoco_warp": "MuJoCo Warp is not installed: pip install 'dexhand[warp]'",
-    "isaacgym": "Isaac Gym needs Python 3.8, and this version cannot run it in a process of its own yet. Use "
+    "isaacgym": "Isaac Gym needs Python 3.8, which this version cannot run in a separate process yet. Use "
     "sim.backend=mujoco_warp or mujoco, or try the back-end on a stand-in: python -m dexhand.mock.isaacgym "
     "scripts/train.py ... (docs/gpu.md)",
 }

@@ -38,7 +38,7 @@ class BaseTaskConfig:
     episodeLength: int = option(300, "an episode times out after episodeLength - 1 control steps", low=2)
     controlMode: str = option(
         "position_delta",
-        "what an action says: a commanded pose (position) or a change of it (position_delta)",
+        "meaning of actions: target poses (position) or changes of the targets (position_delta)",
         choices=("position", "position_delta"),
     )
     policy_controls_hand_base: bool = option(True, "the policy moves the wrist (6 actions)")

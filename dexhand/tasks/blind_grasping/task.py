@@ -133,7 +133,7 @@ class BlindGrasping(GraspingTask):
 
     @observation(1)
     def time_in_stage(self, state: GraspState) -> Tensor:
-        """Seconds since the stage began."""
+        """Time since the start of the stage, s."""
         return (self.buffers.stage_steps * self.control_dt).float()[:, None]
 
     @observation(1)
