@@ -1,10 +1,11 @@
 """The contracts between the parts of dexhand. Read this file first.
 
-Real implementations (MuJoCo, Isaac Gym, rl_games, TensorBoard) and mocks depend on these contracts, not on each other.
-A suite in ``dexhand.testing`` checks each contract; behaviour that no suite checks is not guaranteed.
+Loops and environments rely only on these contracts, whether the implementation is real (MuJoCo, Isaac Gym, rl_games,
+TensorBoard), a mock or user-defined. A suite in ``dexhand.testing`` checks each contract; behaviour that no suite
+checks is not guaranteed.
 
 Symbols in shapes: N environments, D joints (degrees of freedom), B tracked bodies, C contact bodies, O objects,
-A actions, F observations, T reward terms.
+A actions, F observations, Fc critic observations, T reward terms.
 
 Units: metres, radians, seconds, newtons, kilograms. Quaternions are (x, y, z, w), unit length. All poses, velocities
 and forces are in the environment's own frame: origin at the environment's centre on the ground, z up.
