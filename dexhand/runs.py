@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from dexhand.config.schema import TrainConfig
 from dexhand.core.clock import SystemClock
+from dexhand.core.output import output_code, write_patiently
 from dexhand.workspace.links import LATEST, PINNED, Change, Limits
 from dexhand.workspace.listing import FoundRun, facts_of, find, found_runs
 from dexhand.workspace.table import print_table
@@ -62,14 +63,11 @@ def main(argv: Sequence[str]) -> int:
                 "another place"
             )
         arguments.action(arguments, workspace)
-        sys.stdout.flush()
     except WorkspaceError as error:
         _fail(str(error))
-    except BrokenPipeError:  # the reader, such as head, has seen enough; the interpreter must not complain either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}")
-    return 0
+    return output_code()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -200,4 +198,5 @@ def _fail(message: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    write_patiently()
     sys.exit(main(sys.argv[1:]))

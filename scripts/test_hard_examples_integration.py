@@ -6,6 +6,7 @@ import functools
 import gc
 import sys
 
+from dexhand.core.output import write_patiently
 from dexhand.mock_training.command_line import hard_example_settings
 
 
@@ -21,5 +22,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    write_patiently()
     atexit.register(gc.freeze)  # Python would look for cycles among all of torch's objects, for most of a second
     sys.exit(main())

@@ -4,7 +4,9 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from dexhand.core.output import patient_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +25,18 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        self._console.print(level + self.format(record), markup=False, highlight=False, soft_wrap=True)
+        try:
+            self._console.print(level + self.format(record), markup=False, highlight=False, soft_wrap=True)
+        except Exception:
+            self.handleError(record)
+
+
+class _FileHandler(logging.StreamHandler[TextIO]):
+    """Closes its file."""
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
 
 
 @contextlib.contextmanager
@@ -50,7 +63,10 @@ def logging_to_console(console: "Console", level: str) -> Iterator[None]:
 
 
 def log_to_file(path: Path) -> None:
-    """Also write every message to ``path``, until ``logging_to_console`` ends."""
-    handler = logging.FileHandler(path)
+    """Also write every message to ``path``, until ``logging_to_console`` ends. Raises ``OSError``.
+
+    What cannot be written (disk full) is written when it can be.
+    """
+    handler = _FileHandler(patient_text(path))
     handler.setFormatter(logging.Formatter(_FILE_FORMAT))
     logging.getLogger().addHandler(handler)

@@ -14,6 +14,7 @@ from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
+from dexhand.core.output import output_code, write_patiently
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
 from dexhand.workspace.workspace import Run, WorkspaceError
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
         request = parse(argv, Workspaces())
         if isinstance(request, Page):
             print(request.text, end="")  # noqa: T201
-            return 0
+            return output_code()
         if isinstance(request, Sweep):
             from dexhand.app.sweep import run_jobs
 
@@ -42,12 +43,19 @@ def main(argv: Sequence[str]) -> int:
     except (ConfigError, WorkspaceError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 2
     except KeyboardInterrupt:
         return 130
 
 
 def run_as_program() -> NoReturn:
     """Run ``main`` with the command line of this process and exit."""
+    write_patiently()
+    logging.raiseExceptions = False  # nor does a message that cannot be formatted print a traceback
     atexit.register(gc.freeze)  # else Python spends most of a second searching torch's objects for cycles at exit
     sys.exit(main(sys.argv[1:]))
 
@@ -90,7 +98,7 @@ def _test(invocation: Invocation, console: "Console") -> int:
     if invocation.dry_run:
         found = source.checkpoints()
         _describe(config, "Test", str(found[0]) if found else f"{source}, which holds no checkpoint yet", console)
-        return 0
+        return output_code()
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("train.test=true plays in one process. Start it without torchrun")
     from dexhand.app.evaluate import evaluate
@@ -108,7 +116,7 @@ def _train(invocation: Invocation, console: "Console") -> int:
     if invocation.dry_run:
         place = f" in {resumed.path}" if resumed else ""
         _describe(config, "Train", f"{checkpoint or 'scratch'}{place}", console)
-        return 0
+        return output_code()
     from dexhand.app.train import train
 
     return train(invocation, checkpoint, resumed, console)

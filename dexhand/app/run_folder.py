@@ -13,7 +13,7 @@ from dexhand.core.interfaces import Clock
 from dexhand.workspace.links import Limits
 from dexhand.workspace.records import record
 from dexhand.workspace.run_name import RunKind
-from dexhand.workspace.workspace import PublishError, Run, Workspace, lock_run
+from dexhand.workspace.workspace import PublishError, Run, Workspace, explained, lock_run
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,8 @@ def _workspace(train: TrainConfig) -> Workspace:
 
 
 def _record(run: Run, invocation: Invocation, played: Path | None) -> None:
-    log_to_file(run.log_file)
+    with explained(run.path):
+        log_to_file(run.log_file)
     record(run, to_yaml(invocation.config), ["python", "scripts/train.py", *invocation.argv], played)
 
 

@@ -12,11 +12,14 @@ from rich.console import Console
 
 from dexhand.app import build
 from dexhand.app.run_folder import new_run, resume_run
+from dexhand.checkpoints.format import config_digest_of
 from dexhand.checkpoints.store import CheckpointError, CheckpointStore
 from dexhand.config.cli import Invocation
+from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, TrainConfig
 from dexhand.core.clock import SystemClock
+from dexhand.core.digest import digest_of
 from dexhand.core.interfaces import Algorithm, Clock, MetricSink
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
@@ -92,6 +95,8 @@ def _lead(
     if resumed is not None:  # before its checkpoint is read: another process may still be saving its last one
         stack.enter_context(lock_run(resumed))
     start = None if checkpoint is None else _Start(checkpoint, _read(checkpoint, config, exact))
+    if resumed is not None and checkpoint is not None:
+        _warn_of_other_configuration(resumed, checkpoint)
     hard_example_sinks: list[HardExampleSink] = []  # filled once the run has a folder
     algorithm = _algorithm(config, group, stack, hard_example_sinks)
     if group.size > 1:
@@ -122,7 +127,8 @@ def _run_loop(
     best_return: float | None,
     sinks: Sequence[MetricSink],
 ) -> TrainResult:
-    store = CheckpointStore(run.checkpoints, keep=config.train.keepCheckpoints)
+    digest = digest_of(to_yaml(config))
+    store = CheckpointStore(run.checkpoints, keep=config.train.keepCheckpoints, config_digest=digest)
     store.remove_leftovers()
     loop = TrainLoop(
         algorithm,
@@ -172,6 +178,13 @@ def _read(checkpoint: Path, config: Config, exact: bool) -> dict[str, Any]:
             "The number includes iterations before a resume: give a larger one"
         )
     return state
+
+
+def _warn_of_other_configuration(run: Run, checkpoint: Path) -> None:
+    """Warn if a run's ``config.yaml`` is not the one that its checkpoint was saved under."""
+    saved = config_digest_of(checkpoint)
+    if saved not in (None, digest_of(run.config_file.read_text(encoding="utf-8"))):
+        log.warning("%s was saved under another configuration than %s holds", checkpoint, run.config_file)
 
 
 def _warn_of_other_contract(config: Config, checkpoint: Path, state: dict[str, Any]) -> None:

@@ -8,7 +8,8 @@ A checkpoint is what ``torch.save`` writes, with one more record, ``archive/dexh
 
 Every tensor is contiguous and alone in its record. In ``state``, null, booleans, integers, finite floats, strings and
 lists stand for themselves; the rest is an object with one member: ``{"dict": [[key, value], ...]}``,
-``{"tuple": [...]}``, ``{"float": "nan"}`` or ``{"tensor": index into tensors}``.
+``{"tuple": [...]}``, ``{"float": "nan"}`` or ``{"tensor": index into tensors}``. A training adds ``config``, the digest
+of its configuration.
 """
 
 import json
@@ -84,3 +85,12 @@ def read_plain_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise ValueError(f"{path}: malformed index: its state is not a dictionary")
     return state
+
+
+def config_digest_of(path: Path) -> str | None:
+    """The digest of the configuration that an intact checkpoint was saved under, if it has one."""
+    with zipfile.ZipFile(path) as archive:
+        if INDEX_RECORD not in archive.namelist():
+            return None
+        digest: str | None = parse_index(archive.read(INDEX_RECORD)).get("config")
+    return digest

@@ -28,7 +28,7 @@ from dexhand.checkpoints.format import (
     state_from,
 )
 from dexhand.core.file_locks import is_in_use
-from dexhand.core.files import TEMPORARY_SUFFIX, link_atomically, write_atomically
+from dexhand.core.files import link_atomically, remove_leftovers, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +60,19 @@ class ForeignCheckpointError(CheckpointError):
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
+def save_checkpoint(path: str | Path, state: Mapping[str, Any], config_digest: str | None = None) -> None:
     """Write ``state`` to ``path``: a reader sees the old file or the new one, never anything between.
 
     ``state`` holds nested dictionaries (``str`` or ``int`` keys), lists, tuples, tensors, ``str``, ``int``, ``float``,
     ``bool`` and ``None``; anything else raises ``TypeError`` naming its place. Tensors that share memory are written
     once each. When ``OSError`` is raised the old file stands as it was, or the new one is complete.
     """
-    content = _serialize(dict(state))
+    content = _serialize(dict(state), {} if config_digest is None else {"config": config_digest})
     write_atomically(Path(path), lambda file: file.write(content))
 
 
-def _serialize(state: dict[str, Any]) -> bytes:
+def _serialize(state: dict[str, Any], more: dict[str, str]) -> bytes:
+    """``more`` goes into the index."""
     plain = _plain(state, "state")
     tensors: list[torch.Tensor] = []
     tree = _to_index(plain, tensors)
@@ -83,6 +84,7 @@ def _serialize(state: dict[str, Any]) -> bytes:
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "byteorder": sys.byteorder,
+        **more,
         "tensors": records,
         "state": tree,
     }
@@ -266,10 +268,11 @@ class CheckpointStore:
     or was killed, it is the one before. It is written first; the other names of the same save follow.
     """
 
-    def __init__(self, folder: Path, keep: int | None = None) -> None:
-        """``keep``: how many numbered checkpoints stay, ``None`` = all of them."""
+    def __init__(self, folder: Path, keep: int | None = None, config_digest: str | None = None) -> None:
+        """``keep``: how many numbered checkpoints stay, ``None`` = all of them; ``config_digest`` goes into each."""
         self.folder = folder
         self.keep = keep
+        self.config_digest = config_digest
 
     def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:
         """Write ``latest.pth``; with ``numbered`` also ``checkpoint_<iteration>.pth``, with ``best`` the best one.
@@ -281,7 +284,7 @@ class CheckpointStore:
             raise ValueError(f"iteration={iteration} must not be negative")
         self.folder.mkdir(parents=True, exist_ok=True)
         latest = self.folder / LATEST_NAME
-        save_checkpoint(latest, state)
+        save_checkpoint(latest, state, self.config_digest)
         if best:
             link_atomically(latest, self.folder / BEST_NAME)
         if not numbered:
@@ -292,8 +295,7 @@ class CheckpointStore:
 
     def remove_leftovers(self) -> None:
         """Delete the temporary files of a process that was killed while it saved. Raises ``OSError``."""
-        for path in self.folder.glob(f".*.pth.*{TEMPORARY_SUFFIX}"):
-            path.unlink()
+        remove_leftovers(self.folder)
 
     def _remove_old(self) -> None:
         """Delete numbered checkpoints beyond ``keep``, lowest first, but none that a test on this machine plays."""

@@ -24,6 +24,7 @@ from dexhand.config.schema import Config, TrainConfig
 from dexhand.config.sources import CFG, Sources, find_sources, leaves, names_of, read_yaml
 from dexhand.config.task_class import task_class
 from dexhand.config.validate import validate
+from dexhand.core.digest import is_changed
 from dexhand.hands.spec import known_hands
 from dexhand.tasks.terms import config_class_of
 
@@ -64,6 +65,7 @@ def compose_with_warnings(
     """
     given = dict(leaves(key_values(overrides)))
     sources = find_sources(config, config_dir, overrides[SEARCHPATH].value if SEARCHPATH in overrides else ())
+    changed = _changes(sources.primary)
     try:
         values, warnings = _compose(choices(overrides), sources)
         if find_trained is not None and sources.folders[0] == CFG and "task" not in overrides:
@@ -87,7 +89,7 @@ def compose_with_warnings(
     _fill_in(typed)
     validate(typed)
     spellings = spelling_warnings({override.alias: key for key, override in overrides.items()})
-    return Composed(typed, (*spellings, *warnings, *_without_effect(typed), *_ignored(typed, overrides)))
+    return Composed(typed, (*changed, *spellings, *warnings, *_without_effect(typed), *_ignored(typed, overrides)))
 
 
 def to_yaml(config: Config, section: str = "") -> str:
@@ -118,6 +120,12 @@ def _compose(choices: Sequence[str], sources: Sources) -> tuple[Values, list[str
     for alias, key in renamed.items():
         values[key] = canonical_value(alias, values.pop(alias))  # wins: our files, which come first, have no aliases
     return values, spelling_warnings(renamed)
+
+
+def _changes(file: Path) -> list[str]:
+    """A warning where a run's ``config.yaml`` is not as the run wrote it."""
+    changed = is_changed(file.read_text(encoding="utf-8", errors="replace"))
+    return [f"{file} was changed since the run wrote it: its digest does not fit"] if changed else []
 
 
 def _drop_missing_features(values: Values) -> None:
@@ -158,7 +166,7 @@ def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -
             values[key] = value
     factory = values.get("env.factory")
     played = f"task={name}" if factory is None else f"env.factory={factory}"
-    return values, [*warnings, f"{played}, which {config_file.parent.name} was trained for"]
+    return values, [*_changes(config_file), *warnings, f"{played}, which {config_file.parent.name} was trained for"]
 
 
 # --- types ------------------------------------------------------------------------------------------------------------

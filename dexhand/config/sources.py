@@ -12,6 +12,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 
 from dexhand.config.errors import ConfigError, did_you_mean
+from dexhand.core.digest import is_cut
 
 CFG = Path(__file__).parent / "cfg"
 OURS = (CFG, *sorted(CFG.parents[1].glob("tasks/*/cfg")))
@@ -33,6 +34,11 @@ class Sources:
     def name(self) -> str:
         """Of the file of ``config``."""
         return Path(self.config).name
+
+    @property
+    def primary(self) -> Path:
+        """The file of ``config``."""
+        return self.folders[0] / f"{self.name.removesuffix('.yaml')}.yaml"
 
     def find(self, name: str) -> Path | None:
         """The file of a choice, such as ``physics/fast``."""
@@ -93,9 +99,18 @@ def names_of(group: str, folders: Sequence[Path] = OURS) -> list[str]:
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
-    """A YAML file's mapping; empty where it cannot be read or holds something else."""
+    """A YAML file's mapping; empty where it cannot be read or holds something else.
+
+    Raises ``ConfigError`` where it is only the beginning of what a run wrote.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if is_cut(text):
+            raise ConfigError(
+                f"{path} is not complete: its last line, with a digest, is missing. Restore it, or play or go on from "
+                "what the run has learned in a new one, with task= and checkpoint="
+            )
+        content = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -14,7 +14,8 @@ TEMPORARY_SUFFIX = ".tmp"
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Let ``write`` fill a temporary file next to ``path``, flush it to disk and rename it.
 
-    If ``write`` or the file system raises, ``path`` is either unchanged or complete, and no temporary file is left.
+    If ``write`` or the file system raises, ``path`` is either unchanged or complete, and no temporary file is left. An
+    ``OSError`` names a file.
     """
     temporary = _temporary(path)
     try:
@@ -23,9 +24,24 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write or flush names none
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def append_atomically(path: Path, text: str) -> None:
+    """Replace ``path`` by its content with ``text`` at the end; it need not exist yet."""
+    before = path.read_bytes() if path.exists() else b""
+    write_atomically(path, lambda file: file.write(before + text.encode(errors="backslashreplace")))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files in ``folder`` of a process that was killed. Raises ``OSError``."""
+    for path in folder.glob(f".*.????????{TEMPORARY_SUFFIX}"):
+        path.unlink()
 
 
 def link_atomically(source: Path, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from torch.distributed.elastic.utils.distributed import get_free_port
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, start_processes
 
+from dexhand.core.output import write_patiently
 from dexhand.core.stop import handle_signals
 
 GRACE = 10.0
@@ -54,6 +55,7 @@ def _report(error: ProcessExitedException, count: int) -> None:
 
 
 def _run_process(rank: int, function: Callable[..., int], arguments: tuple[Any, ...], count: int, port: int) -> None:
+    write_patiently()
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     if sys.platform == "linux":  # also works where the host name has no address

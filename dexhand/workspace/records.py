@@ -9,8 +9,9 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from dexhand.core.files import write_atomically
-from dexhand.workspace.workspace import Run
+from dexhand.core.digest import with_digest
+from dexhand.core.files import append_atomically, remove_leftovers, write_atomically
+from dexhand.workspace.workspace import Run, explained
 
 GIT_TIMEOUT = 5.0
 """Seconds that one question to git may take."""
@@ -19,18 +20,18 @@ GIT_TIMEOUT = 5.0
 def record(run: Run, config_yaml: str, argv: Sequence[str], played: Path | None = None) -> None:
     """Record how the run was started: configuration, command, code, packages and the checkpoint it plays.
 
-    For a run that is continued the configuration is replaced; everything else is appended for each start.
+    For a run that is continued the configuration is replaced, last of all; everything else is appended for each start.
+    Raises ``WorkspaceError`` where a file cannot be written; it is as it was then.
     """
-    run.config_file.write_text(config_yaml, encoding="utf-8")
-    for path, text in (
-        (run.command_file, shlex.join(argv) + "\n"),
-        (run.git_file, _git_state()),
-        (run.packages_file, _packages()),
-    ):
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-    if played is not None:
-        record_played(run, played)
+    with explained(run.path):
+        remove_leftovers(run.path)
+        append_atomically(run.command_file, shlex.join(argv) + "\n")
+        append_atomically(run.git_file, _git_state())
+        append_atomically(run.packages_file, _packages())
+        if played is not None:
+            record_played(run, played)
+        content = with_digest(config_yaml).encode()
+        write_atomically(run.config_file, lambda file: file.write(content))
 
 
 def record_played(run: Run, checkpoint: Path) -> None:
@@ -51,8 +52,8 @@ def _git_state() -> str:
     try:
         commit = _git("rev-parse", "HEAD")
         changes = _git("diff", "--no-ext-diff", "HEAD")
-    except FileNotFoundError:
-        return "git is not installed\n"
+    except OSError as error:
+        return f"git cannot be run: {error.strerror}\n"
     except subprocess.TimeoutExpired:
         return f"git did not answer within {GIT_TIMEOUT:g} s\n"
     except subprocess.CalledProcessError as error:

@@ -129,7 +129,7 @@ class Workspace:
             raise WorkspaceError(f"{task!r} cannot begin a run's name: letters, digits, _ and - are allowed")
         started = time.strftime("%Y%m%d_%H%M%S", time.localtime(clock.now()))
         home, elsewhere = (self.archive, self.links) if self._limits is not None else (self.links, self.archive)
-        with _explained(home):
+        with explained(home):
             home.mkdir(parents=True, exist_ok=True)
             attempt = 0
             while True:
@@ -164,7 +164,7 @@ class Workspace:
                 self._apply(self._changes(run))
         except (OSError, NotImplementedError, Timeout) as error:
             unlinked = self._unlinked(kind)
-            with _explained(unlinked.parent):
+            with explained(unlinked.parent):
                 write_atomically(unlinked, lambda file: file.write(f"{target}\n".encode()))
             raise PublishError(run, self.links, error) from error
 
@@ -180,7 +180,7 @@ class Workspace:
 
     def tidy(self, dry_run: bool = False) -> list[Change]:
         """Bring the view up to date; returns what that changes. Raises ``WorkspaceError``."""
-        with _explained(self.links, "cannot be changed", ""), self._locked():
+        with explained(self.links, "cannot be changed", ""), self._locked():
             changes = [*self.view.changes(self._limits), *self._made_up_for()]
             if not dry_run:
                 self._apply(changes)
@@ -188,7 +188,7 @@ class Workspace:
 
     def pin(self, run: Path, name: str) -> None:
         """Show ``run`` in ``runs/pinned/`` for good, as ``name``. Raises ``WorkspaceError``."""
-        with _explained(self.links, "cannot be changed", ""), self._locked():
+        with explained(self.links, "cannot be changed", ""), self._locked():
             self.view.pinned.mkdir(parents=True, exist_ok=True)
             os.symlink(os.path.relpath(run, os.path.realpath(self.view.pinned)), self.view.pinned / name)
             own = self.links / run.name
@@ -200,7 +200,7 @@ class Workspace:
         link = self.view.pinned / name
         if not link.is_symlink():
             raise WorkspaceError(f"{link} is no link: the run itself lies there. Move it: mv {link} {self.links}/")
-        with _explained(self.links, "cannot be changed", ""), self._locked():
+        with explained(self.links, "cannot be changed", ""), self._locked():
             link.unlink()
             if not os.path.lexists(self.links / run.name):
                 symlink_atomically(self.view.target(run), self.links / run.name)
@@ -276,7 +276,7 @@ def lock_run(run: Run) -> Iterator[None]:
     """
     lock = FileLock(str(run.path / HOLD_FILE), timeout=HOLD_TIMEOUT)
     try:
-        with _explained(run.path):
+        with explained(run.path):
             lock.acquire()
     except WorkspaceError as error:
         if isinstance(error.__cause__, Timeout):
@@ -289,7 +289,8 @@ def lock_run(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(folder: Path, what: str = "cannot be used for runs", advice: str = _ADVICE) -> Iterator[None]:
+def explained(folder: Path, what: str = "cannot be used for runs", advice: str = _ADVICE) -> Iterator[None]:
+    """Raise ``WorkspaceError`` of one line where the block fails to read, write or lock something in ``folder``."""
     try:
         yield
     except (OSError, NotImplementedError, Timeout) as error:

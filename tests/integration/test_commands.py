@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import BACKEND, SMALL, Running, run, run_process
+from commands import BACKEND, SMALL, TRAIN, Running, run, run_process
 
 from dexhand.checkpoints.store import load_checkpoint
 
@@ -80,6 +80,20 @@ class TestTraining:
         done = run([*SMALL, "checkpoint=latest", "maxIter=1"], trained)
         assert done.returncode == 2
         assert done.stderr.startswith("error: train.maxIterations=1")
+
+
+def test_nobody_reads_what_it_prints(tmp_path: Path) -> None:
+    """A training whose standard output is a closed pipe and whose standard error is a full disk goes on to its end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, str(TRAIN), *SMALL, "sim.backend=mock", "maxIter=2"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=full)
+    os.close(writer)
+    assert done.returncode == 0
+    run_folder = tmp_path / "runs" / "latest_train"
+    assert load_checkpoint(run_folder / "nn" / "latest.pth")["epoch"] == 2
+    assert "Stopped after 2 iterations" in (run_folder / "train.log").read_text()
 
 
 class TestStopping:

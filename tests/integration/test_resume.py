@@ -95,6 +95,27 @@ class TestInTheSameRun:
         assert done.returncode == 0, done.stderr
         assert state_of(tmp_path)["epoch"] == 2
 
+    def test_another_configuration_than_that_of_the_checkpoint(self, tmp_path: Path) -> None:
+        """It is reported; the configuration that the run itself wrote is not."""
+        assert run([*SMALL, "sim.backend=mock", "maxIter=1"], tmp_path).returncode == 0
+        again = run(["resume=latest", "maxIter=2"], tmp_path)
+        assert again.returncode == 0, again.stderr
+        assert "another configuration" not in again.stdout
+        config = tmp_path / "runs" / "latest_train" / "config.yaml"
+        lines = config.read_text().replace("maxIterations: 2", "maxIterations: 9").splitlines(keepends=True)
+        config.write_text("".join(lines[1:-1]))
+        other = run(["resume=latest", "maxIter=3"], tmp_path)
+        assert other.returncode == 0, other.stderr
+        assert "nn/latest.pth was saved under another configuration than" in other.stdout
+
+    def test_a_folder_that_cannot_be_cleaned_up(self, tmp_path: Path) -> None:
+        """One line that names it."""
+        assert run([*SMALL, "sim.backend=mock", "maxIter=1"], tmp_path).returncode == 0
+        obstacle = (tmp_path / "runs" / "latest_train").resolve() / "nn" / ".latest.pth.0123abcd.tmp"
+        obstacle.mkdir()
+        done = run(["resume=latest", "maxIter=2"], tmp_path)
+        assert (done.returncode, done.stderr) == (2, f"error: {obstacle}: Is a directory\n")
+
     def test_what_is_no_run_is_refused(self, tmp_path: Path) -> None:
         """In one line, with what to do instead."""
         done = run(["resume=latest"], tmp_path)

@@ -1,6 +1,8 @@
-"""Environments on the mock simulator, which needs no MuJoCo."""
+"""Environments on the mock simulator, which needs no MuJoCo, and disks that are full."""
 
-from collections.abc import Callable
+import contextlib
+import resource
+from collections.abc import Callable, Iterator
 
 import pytest
 from composed import composed
@@ -18,3 +20,19 @@ def make_env() -> Callable[..., TaskEnv]:
         return build_env(composed(*settings))
 
     return make
+
+
+@pytest.fixture
+def disk_with_room_for() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """Within the context that it makes, the kernel writes only so many bytes into any file of this process."""
+
+    @contextlib.contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

@@ -13,6 +13,7 @@ from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
 from dexhand.config.schema import Config
+from dexhand.core.digest import is_cut, with_digest
 from dexhand.tasks import BaseTask
 from dexhand.tasks.terms import Observation, terms_of
 
@@ -113,6 +114,33 @@ def test_a_run_of_another_task_does_not_go_on(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(to_yaml(parse(["task=BlindGrasping"]).config))
     line = refused([f"resume={tmp_path}", "task=BaseTask"])
     assert "is a run of task=BlindGrasping, not task=BaseTask" in line
+
+
+class TestASavedConfigurationThatIsNotWhole:
+    @pytest.fixture
+    def saved(self, tmp_path: Path) -> Path:
+        """The ``config.yaml`` of a run."""
+        path = tmp_path / "config.yaml"
+        path.write_text(with_digest(to_yaml(parse(["task=BlindGrasping", "numEnvs=7"]).config)))
+        return path
+
+    def test_wherever_it_is_cut_it_is_refused(self, saved: Path) -> None:
+        """No value is silently another one."""
+        text = saved.read_text()
+        for kept in range(1, len(text) - 1):
+            assert is_cut(text[:kept])
+        for line in (1, 3, len(text.splitlines()) - 1):
+            saved.write_text("".join(text.splitlines(keepends=True)[:line]))
+            for argv in ([f"resume={saved.parent}"], [f"config={saved}"], ["test=true", f"checkpoint={saved.parent}"]):
+                assert f"{saved} is not complete: its last line" in refused(argv)
+
+    def test_one_that_was_changed_is_used_and_the_change_reported(self, saved: Path) -> None:
+        """Editing it is allowed."""
+        assert parse([f"resume={saved.parent}"]).warnings == ()
+        saved.write_text(saved.read_text().replace("maxIterations: ", "maxIterations: 1"))
+        resumed = parse([f"resume={saved.parent}"])
+        assert "config.yaml was changed since" in resumed.warnings[0]
+        assert "config.yaml was changed since" in parse(["test=true", f"checkpoint={saved.parent}"]).warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,3 +41,13 @@ def test_a_disk_that_fails_is_said_once_and_stops_nothing(tmp_path: Path, caplog
     (tmp_path / "later").mkdir()
     file.hard_examples(report(2))
     assert json.loads((tmp_path / "later" / "a.jsonl").read_text())["step"] == 2
+
+
+def test_a_full_disk_leaves_no_part_of_a_line(tmp_path: Path, disk_with_room_for: Any) -> None:
+    """The next report is a line of its own."""
+    file = HardExampleFile(tmp_path / "a.jsonl")
+    file.hard_examples(report(0))
+    with disk_with_room_for((tmp_path / "a.jsonl").stat().st_size + 10):
+        file.hard_examples(report(1))
+    file.hard_examples(report(2))
+    assert [json.loads(line)["step"] for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [0, 2]

@@ -6,13 +6,15 @@ import shlex
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dexhand.core.digest import with_digest
 from dexhand.mock.clock import FakeClock
 from dexhand.workspace import records
 from dexhand.workspace.records import record
-from dexhand.workspace.workspace import Run, Workspace
+from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
 
 
 class TestRecord:
@@ -24,11 +26,11 @@ class TestRecord:
         subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
 
     def test_configuration_and_command(self, tmp_path: Path) -> None:
-        """config.yaml is the text given; command.txt can be pasted into a shell."""
+        """config.yaml is the text given, with a digest; command.txt can be pasted into a shell."""
         run = self.make(tmp_path)
         argv: list[str] = ["python", "scripts/train.py", "task=A", "name=it's two words"]
         record(run, "a: ü\n", argv)
-        assert run.config_file.read_text(encoding="utf-8") == "a: ü\n"
+        assert run.config_file.read_text(encoding="utf-8") == with_digest("a: ü\n")
         assert shlex.split(run.command_file.read_text()) == argv
         assert not run.played_file.exists()
 
@@ -60,7 +62,7 @@ class TestRecord:
         monkeypatch.setenv("PATH", str(tmp_path))
         run = self.make(tmp_path)
         record(run, "", [])
-        assert run.git_file.read_text() == "git is not installed\n"
+        assert run.git_file.read_text() == "git cannot be run: No such file or directory\n"
 
     def test_a_git_that_hangs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A repository too slow to ask does not hold the run up."""
@@ -87,9 +89,32 @@ class TestRecord:
         run = self.make(tmp_path)
         for seed in ("1", "2"):
             record(run, f"seed: {seed}\n", ["train", f"seed={seed}"])
-        assert run.config_file.read_text() == "seed: 2\n"
+        assert run.config_file.read_text() == with_digest("seed: 2\n")
         assert run.command_file.read_text() == "train seed=1\ntrain seed=2\n"
         assert run.packages_file.read_text().count("Python ") == 2
+
+    def test_a_full_disk_destroys_nothing(self, tmp_path: Path, disk_with_room_for: Any) -> None:
+        """Every file is as it was, and the error is one line."""
+        run = self.make(tmp_path)
+        record(run, "seed: 1\n", ["train"])
+        before = {path: path.read_bytes() for path in run.path.iterdir()}
+        room = max(map(len, before.values())) + 1000
+        for size, config in ((0, ""), (room, "a" * 2 * room)):
+            with disk_with_room_for(size), pytest.raises(WorkspaceError) as raised:
+                record(run, config, ["train"])
+            assert str(raised.value).startswith(f"{run.path} cannot be used for runs: File too large ({run.path}/")
+            assert "\n" not in str(raised.value)
+            assert run.config_file.read_bytes() == before[run.config_file]
+            for path, content in before.items():
+                assert path.read_bytes().startswith(content)
+            assert set(run.path.iterdir()) == set(before)
+
+    def test_leftovers_of_a_start_that_was_killed_are_removed(self, tmp_path: Path) -> None:
+        """When the run is started again."""
+        run = self.make(tmp_path)
+        (run.path / ".config.yaml.0123abcd.tmp").touch()
+        record(run, "", [])
+        assert not list(run.path.glob(".*.tmp"))
 
     def test_the_checkpoint_that_is_played(self, tmp_path: Path) -> None:
         """A checkpoint of the same workspace is named relative to the run, any other by its full path."""

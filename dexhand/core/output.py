@@ -1,0 +1,97 @@
+"""Standard output and log files that never end a program: what cannot be written now is written when it can be."""
+
+import errno
+import io
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any, TextIO
+
+KEPT = 65536
+"""Bytes that wait until they can be written; of more than that, the oldest are lost."""
+
+
+class PatientFile(io.FileIO):
+    """File whose writes raise no ``OSError``, as for a full disk or a pipe whose reader has gone.
+
+    Every write and flush tries again what could not be written before.
+    """
+
+    def __init__(self, file: Path | int) -> None:
+        """``file`` is appended to; a descriptor stays open. Raises ``OSError`` where it cannot be opened."""
+        is_open = isinstance(file, int)
+        super().__init__(file, "wb" if is_open else "ab", closefd=not is_open)
+        self.problem: OSError | None = None
+        """Why something is not written yet."""
+        self._waiting = bytearray()
+        self._lost = 0
+        self._is_writing = threading.Lock()
+
+    def write(self, data: Any, /) -> int:
+        """Write, now or later."""
+        self._waiting += data
+        self.flush()
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        """Write what has not been written yet, if that works."""
+        # one that comes meanwhile, from another thread or a signal handler, leaves its text to the one that is writing
+        if self.closed or not self._is_writing.acquire(blocking=False):
+            return
+        try:
+            if self._lost:
+                note = f"[{self._lost} bytes could not be written here: {self.problem}]\n".encode()
+                self._waiting[:0] = note[self._write_some(note) :]
+                self._lost = 0
+            while self._waiting:
+                del self._waiting[: self._write_some(bytes(self._waiting))]
+            self.problem = None
+        except OSError as error:
+            self.problem = error
+            self._lose_oldest()
+        finally:
+            self._is_writing.release()
+
+    def _write_some(self, data: bytes) -> int:
+        written: int | None = super().write(data)
+        if written is None:  # a descriptor that does not block, and whose reader is slow
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return written
+
+    def _lose_oldest(self) -> None:
+        """Keep whole lines."""
+        if len(self._waiting) > KEPT:
+            end = self._waiting.find(b"\n", len(self._waiting) - KEPT) + 1 or len(self._waiting)
+            self._lost += end
+            del self._waiting[:end]
+
+
+def patient_text(file: Path | int, encoding: str = "utf-8") -> io.TextIOWrapper:
+    """``PatientFile`` for lines of text; characters that ``encoding`` lacks are written as escapes."""
+    return io.TextIOWrapper(PatientFile(file), encoding, errors="backslashreplace", line_buffering=True)
+
+
+def write_patiently() -> None:
+    """Make ``sys.stdout`` and ``sys.stderr`` patient, for the rest of this process."""
+    sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
+
+
+def _patient(stream: TextIO) -> TextIO:
+    if stream is None:  # its descriptor is closed
+        return stream
+    stream.flush()
+    return patient_text(stream.fileno(), stream.encoding)
+
+
+def output_code() -> int:
+    """Exit code of a command whose result is on standard output: 1 where it could not be written, which is reported.
+
+    A reader that has seen enough, such as ``head``, is no error.
+    """
+    file = getattr(sys.stdout, "buffer", None)
+    problem = file.problem if isinstance(file, PatientFile) else None
+    if problem is None or isinstance(problem, BrokenPipeError):
+        return 0
+    sys.stderr.write(f"error: standard output cannot be written to: {problem.strerror}\n")
+    return 1
