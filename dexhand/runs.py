@@ -43,14 +43,14 @@ _LIMITS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Argument parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
-        _fail(f"{message}. python -m dexhand.runs --help tells what can be given")
+        _fail(f"{message}. python -m dexhand.runs --help lists what can be given")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what the command line says; returns the exit code."""
+    """Run the command line and return the exit code; wrong arguments exit with code 2."""
     shown = {key: getattr(TrainConfig, key) for key in _LIMITS.values()}
     defaults = argparse.Namespace(runs_dir=TrainConfig.runsDir, json=False, action=_list, **shown)
     arguments = _parser().parse_args(argv, defaults)
@@ -188,7 +188,7 @@ def _in_words(change: Change, workspace: Workspace, dry_run: bool) -> str:
 
 
 def _shown(path: Path, workspace: Workspace) -> str:
-    """Relative to where the workspace lies."""
+    """The path relative to the workspace's folder."""
     return os.path.relpath(path, workspace.links.parent)
 
 

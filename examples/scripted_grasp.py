@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Solve BlindGrasping by a script: get around the box, close, lift, hold. No learning.
+"""Solve BlindGrasping with a script instead of a policy: reach around the box, close, lift, hold.
 
-It proves that the task can be solved and that the simulated fingers can hold the box. The script sees what a policy
-does not, where the box is, but it acts only as a policy does: by actions in [-1, 1].
+This shows that the task can be solved and that the simulated fingers can hold the box. Unlike a policy, the script
+knows where the box is, but it acts like a policy, only through actions in [-1, 1].
 """
 
 import argparse
@@ -52,11 +52,11 @@ SQUEEZE = 0.05
 HOVER = 0.045
 """Height above the grasp at which the open hand clears the box, m."""
 ALIGNED = (0.006, 0.06, 0.08)
-"""The hand comes down from there when it is this near its goal: sideways (m), turn (rad), fingers (rad)."""
+"""The hand comes down once it is this close to its goal: sideways (m), rotation (rad), fingers (rad)."""
 LIFT = 0.25
 """How high the hand goes with the box, m."""
 RESERVE = 0.3
-"""Part of stage 1 that a start must leave over to count as within reach, s: for settling, and for the joints' lag."""
+"""Time of stage 1 that must remain on arrival for a start to count as within reach, s: for settling and joint lag."""
 
 
 class Expert:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Move the hand by scripted actions and save a strip of pictures: the environment without any learning."""
+"""Move the hand with scripted actions and save a strip of pictures; no learning is involved."""
 
 import argparse
 import sys
@@ -20,7 +20,7 @@ STEPS = 70
 
 
 def action(env: TaskEnv, move: dict) -> torch.Tensor:
-    """One environment's action, shape (1, A): changes of wrist and finger targets, 1 = as fast as allowed."""
+    """Action of the one environment, shape (1, A): speeds of the wrist and finger targets, 1 = maximum."""
     actions = torch.zeros(1, env.single_action_space.shape[0])
     actions[0, 3] = move.get("roll", 0.0)
     actions[0, 6:] = move.get("fingers", 0.0)
@@ -28,7 +28,7 @@ def action(env: TaskEnv, move: dict) -> torch.Tensor:
 
 
 def main() -> None:
-    """Play the moves and draw before, between and after them."""
+    """Play the moves; draw a picture before the first and after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", default="hand.png", help="where the picture goes (default %(default)s)")
     parser.add_argument("overrides", nargs="*", help="configuration keys, such as env.hand=dexhand021_left")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Test the tracking of hard examples alone. ``--help`` tells the rest."""
+"""Test the tracking of hard examples alone. ``--help`` lists the options."""
 
 import atexit
 import functools

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Test the whole training machinery in seconds, on fake data, model and loss. ``--help`` tells the rest."""
+"""Test the whole training machinery in seconds, on fake data, model and loss. ``--help`` lists the options."""
 
 import atexit
 import functools

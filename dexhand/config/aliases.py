@@ -1,4 +1,4 @@
-"""Other spellings of configuration keys: one table, used for the command line, for YAML files and for ``--help``."""
+"""Other spellings of configuration keys, for the command line, YAML files and ``--help``."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ SHORT_FORMS: dict[str, str] = {
     "maxTrainRuns": "train.maxTrainRuns",
     "maxTestRuns": "train.maxTestRuns",
 }
-"""Convenient on a command line; using them causes no warning."""
+"""Short spellings for the command line; they cause no warning."""
 
 OLD_SECTIONS: dict[str, str] = {
     "training": "train",
@@ -55,7 +55,7 @@ OLD_KEYS: dict[str, str] = {
     "wandb_project": "train.wandb.project",
     "wandb_name": "train.wandb.name",
 }
-"""From older versions and documents; each use is reported with the name of today."""
+"""Keys of older versions and documents; each use causes a warning with the current name."""
 
 ALIASES: dict[str, str] = {**SHORT_FORMS, **OLD_KEYS, **OLD_SECTIONS}
 """Other spelling: the key or section it means.
@@ -73,13 +73,13 @@ NOT_YET: dict[str, str] = {
     "env.videoStreamPort": "",
     "env.videoStreamBindAll": "",
 }
-"""Documented keys of features that do not exist: what to answer when one is ``true``. Other values are ignored."""
+"""Documented keys of features that do not exist yet: the error if one is ``true``. Other values are ignored."""
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def canonical_key(key: str) -> str:
-    """``key`` with the alias that it begins with replaced; a key without one is returned as it is."""
+    """Replace the alias that ``key`` begins with; a key without one is returned unchanged."""
     parts = key.split(".")
     for length in range(len(parts), 0, -1):
         head = ".".join(parts[:length])
@@ -93,7 +93,7 @@ def canonical_key(key: str) -> str:
 
 
 def canonical_value(key: str, value: Any) -> Any:
-    """``value`` as the canonical key takes it; ``key`` is the alias. Raises ``ConfigError``."""
+    """Convert the value of the alias ``key`` to that of its canonical key. Raises ``ConfigError``."""
     if key not in NEGATED or value is None:
         return value
     if not isinstance(value, bool):
@@ -102,7 +102,7 @@ def canonical_value(key: str, value: Any) -> Any:
 
 
 def spelling_warnings(keys: Mapping[str, str]) -> list[str]:
-    """A line for each old spelling; ``keys`` has the canonical key of each spelling that was used."""
+    """A line for each old spelling that was used; ``keys`` maps used spellings to canonical keys."""
     return [
         f"{alias} is an old spelling of {key}" + (", with the opposite meaning" if alias in NEGATED else "")
         for alias, key in keys.items()
@@ -112,7 +112,7 @@ def spelling_warnings(keys: Mapping[str, str]) -> list[str]:
 
 @cache
 def _keys_by_spelling() -> dict[str, str]:
-    """What each alias, key and section means, by its snake_case form."""
+    """The canonical name of each alias, key and section, by its snake_case form."""
     return {_snake(name): name for name in (*sections(), *all_keys(), *NOT_YET)} | {
         _snake(alias): key for alias, key in ALIASES.items()
     }

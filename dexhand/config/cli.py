@@ -17,7 +17,7 @@ from dexhand.config.schema import Config, TrainConfig
 
 @dataclass(frozen=True)
 class Invocation:
-    """One run that was asked for."""
+    """A request for one run."""
 
     config: Config
     dry_run: bool
@@ -26,19 +26,19 @@ class Invocation:
     warnings: tuple[str, ...]
     """About old spellings and keys without effect."""
     resume: str | None = None
-    """The run to go on in, as the user named it."""
+    """The run to resume, as the user named it."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Several runs, asked for with ``--multirun``."""
+    """A request for several runs, from ``--multirun``."""
 
     jobs: tuple[Invocation, ...]
 
 
 @dataclass(frozen=True)
 class Page:
-    """Text to print, asked for with ``--help``, ``--cfg`` or ``--shell-completion``."""
+    """Text to print, from ``--help``, ``--cfg`` or ``--shell-completion``."""
 
     text: str
 
@@ -47,10 +47,10 @@ class SavedConfigs(Protocol):
     """Finds the ``config.yaml`` of runs in a ``train.runsDir``."""
 
     def to_resume(self, spec: str, runs_dir: str) -> Path:
-        """Of the run that ``resume=`` names. Raises ``ConfigError`` where there is none."""
+        """The file of the run that ``resume=`` names. Raises ``ConfigError`` if there is none."""
 
     def behind(self, checkpoint: str, runs_dir: str) -> Path | None:
-        """Of the run that ``checkpoint=`` comes from; ``None`` where that is not known."""
+        """The file of the run that ``checkpoint=`` comes from; ``None`` if it is unknown."""
 
 
 def parse(argv: Sequence[str], saved: SavedConfigs) -> Invocation | Sweep | Page:
@@ -75,7 +75,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Once(argparse.Action):
-    """A value; giving another one as well is an error."""
+    """An option with one value; a second, different value is an error."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, flags: argparse.Namespace, value: Any, option: str | None = None
@@ -137,7 +137,7 @@ def _invocation(
 
 
 def _compose_to_resume(flags: argparse.Namespace, overrides: Overrides, saved: SavedConfigs) -> Composed:
-    """The configuration of the run that goes on; the command line changes it key by key, and may name its task."""
+    """The configuration of the run to resume, with keys from the command line; ``task=`` may only repeat its task."""
     resume = flags.resume
     if flags.config is not None:
         raise ConfigError(f"resume={resume} and config={flags.config} exclude each other. Give one of them")
@@ -158,7 +158,7 @@ def _compose_to_resume(flags: argparse.Namespace, overrides: Overrides, saved: S
 
 
 def _sweep(argv: Sequence[str], flags: argparse.Namespace, words: Sequence[str], saved: SavedConfigs) -> Sweep:
-    """One job for each combination of the values given; the last key changes fastest. All are checked at once."""
+    """One job for each combination of the given values; the last key changes fastest. All are checked here."""
     for what, value in (("resume", flags.resume), ("--cfg", flags.cfg)):
         if value is not None:
             raise ConfigError(f"--multirun and {what} exclude each other: one is about many runs, the other about one")

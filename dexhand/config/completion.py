@@ -1,4 +1,4 @@
-"""Tab completion: the words that the last word of a command line may become. Hydra has the shells' functions."""
+"""Tab completion of the last word of a command line. Hydra provides the shell functions."""
 
 import os
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def complete(request: str) -> str:
 
 
 def candidates(line: str) -> list[str]:
-    """Words that the last word of ``line`` may become. Keys come section by section."""
+    """Completions of the last word of ``line``. Keys are completed section by section."""
     word = line.rpartition(" ")[2]
     key, equals, _ = word.partition("=")
     offered = (f"{key}={value}" for value in _values(key)) if equals else _names(word)

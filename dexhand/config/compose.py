@@ -29,10 +29,10 @@ from dexhand.hands.spec import known_hands
 from dexhand.tasks.terms import config_class_of
 
 TRAIN_ENVS, TEST_ENVS = 1024, 4
-"""What env.numEnvs=null means."""
+"""Values for env.numEnvs=null in trainings and tests."""
 
 Values = dict[str, Any]
-"""What files and command line set, by full name (``train.ppo.gamma``)."""
+"""Values from files and the command line, by full name (``train.ppo.gamma``)."""
 
 FindConfig = Callable[[str, str], Path | None]
 """Finds the ``config.yaml`` of the run that a ``train.checkpoint`` in a ``train.runsDir`` comes from."""
@@ -40,17 +40,17 @@ FindConfig = Callable[[str, str], Path | None]
 
 @dataclass(frozen=True)
 class Composed:
-    """A configuration, and warnings about how it was asked for."""
+    """A configuration, and warnings about old spellings and keys without effect."""
 
     config: Config
     warnings: tuple[str, ...]
 
 
 def compose(words: Sequence[str] = (), config: str = "config", config_dir: str | None = None) -> Config:
-    """The configuration that ``key=value`` words make of ``config`` (a name in ``cfg/`` or a YAML file).
+    """Compose ``config`` (a name in ``cfg/`` or a YAML file), changed by ``key=value`` words.
 
-    ``config_dir`` is a folder of the user's own, laid out like ``cfg/``. A whole configuration there wins over the one
-    of the same name in ``cfg/``, so in a run's folder ``config`` is the run's own. Raises ``ConfigError``.
+    ``config_dir`` is the user's own folder, laid out like ``cfg/``. A whole configuration in it takes precedence over
+    the one of the same name in ``cfg/``, so with a run's folder ``config`` is that of the run. Raises ``ConfigError``.
     """
     return compose_with_warnings(read_overrides(words), config, config_dir).config
 
@@ -58,10 +58,10 @@ def compose(words: Sequence[str] = (), config: str = "config", config_dir: str |
 def compose_with_warnings(
     overrides: Overrides, config: str = "config", config_dir: str | None = None, find_trained: FindConfig | None = None
 ) -> Composed:
-    """``compose``, with warnings about old spellings and about keys without effect.
+    """Compose like ``compose``, with warnings about old spellings and keys without effect.
 
-    With ``find_trained``, a test plays the task that its policy was trained for, where neither the command line nor a
-    file of the user's own names a task.
+    With ``find_trained``, a test uses the task that its policy was trained for, unless the command line or a file of
+    the user names a task.
     """
     given = dict(leaves(key_values(overrides)))
     sources = find_sources(config, config_dir, overrides[SEARCHPATH].value if SEARCHPATH in overrides else ())
@@ -93,7 +93,7 @@ def compose_with_warnings(
 
 
 def to_yaml(config: Config, section: str = "") -> str:
-    """The complete configuration, which ``config=<file>`` reads back, or a section or value (``train.ppo``) of it.
+    """The complete configuration as YAML that ``config=<file>`` can read, or one section or value (``train.ppo``).
 
     Raises ``ConfigError``.
     """
@@ -112,7 +112,7 @@ def to_yaml(config: Config, section: str = "") -> str:
 
 
 def _compose(choices: Sequence[str], sources: Sources) -> tuple[Values, list[str]]:
-    """What files set, in canonical spelling, with warnings about old spellings."""
+    """Values from files in canonical spelling, and warnings about old spellings."""
     with sources.in_hydra() as (_, searchpath):
         tree = hydra_compose(sources.name, overrides=[*choices, searchpath])
     values = dict(leaves(cast(dict[str, Any], OmegaConf.to_container(tree))))
@@ -129,7 +129,7 @@ def _changes(file: Path) -> list[str]:
 
 
 def _drop_missing_features(values: Values) -> None:
-    """Remove the keys of features that do not exist. Raises ``ConfigError`` where one is asked for."""
+    """Remove the keys of features that do not exist yet. Raises ``ConfigError`` if one is switched on."""
     for key, answer in NOT_YET.items():
         if values.pop(key, None) and answer:
             raise ConfigError(f"{key}=true: {answer}")
@@ -139,10 +139,10 @@ def _drop_missing_features(values: Values) -> None:
 
 _BODY = ("env.hand", "env.actuators.", "env.initialHandPos", "env.controlDecimation")
 _WORLD = ("task.", "sim.dt", *_BODY, "env.factory", "train.algorithm")
-"""What a policy takes for granted: what it sees and does, how often, with which hand, and how it is computed."""
+"""Settings that a policy depends on: observations, actions, control rate, hand, and the learner's network."""
 
 _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *_BODY)
-"""Keys and choices without effect where ``env.factory`` makes the environments."""
+"""Keys and presets without effect if ``env.factory`` makes the environments."""
 
 
 def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | None:
@@ -156,7 +156,7 @@ def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | No
 
 
 def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Values, list[str]]:
-    """``_compose`` for the task and the world of a run."""
+    """Compose with the task, hand and control rate of the run whose ``config.yaml`` is given."""
     trained = dict(leaves(read_yaml(config_file)))
     name = trained["task.name"]
     values, warnings = _compose([f"task={name}", *choices] if name in names_of("task") else choices, sources)
@@ -193,7 +193,7 @@ def _typed(values: Values, task_schema: type) -> Config:
 
 @cache
 def _schema(task_schema: type) -> DictConfig:
-    """Types and defaults; making them anew takes a fifth of a composition."""
+    """Types and defaults; cached, because creating them takes a fifth of a composition."""
     schema: DictConfig = OmegaConf.structured(Config)
     schema.task = OmegaConf.structured(task_schema)
     return schema
@@ -231,7 +231,7 @@ def _without_effect(config: Config) -> Iterator[str]:
 
 
 def _ignored(config: Config, overrides: Overrides) -> Iterator[str]:
-    """What the command line gives for tasks, where there is none."""
+    """Warnings for keys of tasks on the command line if ``env.factory`` makes the environments."""
     for key, override in overrides.items() if config.env.factory is not None else ():
         if key.startswith(_OF_TASKS):
             yield f"{override.shown} has no effect: env.factory={config.env.factory} makes the environments"

@@ -1,4 +1,4 @@
-"""Errors of Hydra, OmegaConf and YAML, which take many lines, in one."""
+"""Convert the errors of Hydra, OmegaConf and YAML, which have many lines, to one line."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from dexhand.config.overrides import GROUPS, Overrides, choices, example_key, un
 from dexhand.config.sources import Sources, leaves, read_yaml
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError, RecursionError)
-"""What Hydra raises when it composes."""
+"""Exceptions that Hydra raises when it composes."""
 
 _NO_GROUP = re.compile(r"Could not override '(\w+)'. No match in the defaults list")
 
@@ -24,7 +24,7 @@ _NO_GROUP = re.compile(r"Could not override '(\w+)'. No match in the defaults li
 def explain(
     error: Exception, overrides: Overrides, sources: Sources, keys: Mapping[str, Key] | None = None
 ) -> ConfigError:
-    """Why a command line and the files that it chooses do not compose; ``keys`` are those of the chosen task."""
+    """The error for a command line and files that do not compose; ``keys`` are those of the chosen task."""
     config = f"config={sources.config}"
     if isinstance(error, MissingConfigException):
         return _about_missing_file(error, overrides, config)
@@ -49,7 +49,7 @@ def explain(
 def about_key(
     key: str, cause: BaseException | None, overrides: Overrides, sources: Sources, keys: Mapping[str, Key]
 ) -> ConfigError:
-    """What is wrong with the value of ``key``; without a ``cause``, ``key`` is not one of ``keys``."""
+    """The error for the value of ``key``; without a ``cause``, ``key`` is not one of ``keys``."""
     given = _given(key, getattr(cause, "value", None), overrides, sources)
     if isinstance(cause, InterpolationResolutionError):
         return ConfigError(f"{given}: {_first_line(cause)}")
@@ -86,7 +86,7 @@ def _about_unreadable_file(error: Exception, config: str) -> ConfigError:
 
 
 def _given(key: str, value: object, overrides: Overrides, sources: Sources) -> str:
-    """How ``key`` was given: as on the command line, else with the file and the value that it has there."""
+    """The user's spelling of ``key`` and its value on the command line, else the file and the value in it."""
     if key in overrides:
         return overrides[key].shown
     file = _file_that_sets(key, overrides, sources)
@@ -94,7 +94,7 @@ def _given(key: str, value: object, overrides: Overrides, sources: Sources) -> s
 
 
 def _file_that_sets(key: str, overrides: Overrides, sources: Sources) -> str | None:
-    """The file that gives ``key`` its value: ``train/MinePPO``, or the path of the whole configuration."""
+    """The file that sets ``key``, such as ``train/MinePPO``, or the path of the whole configuration."""
     with sources.in_hydra() as (loader, searchpath):
         words = [*choices(overrides), searchpath]
         entries = loader.compute_defaults_list(sources.name, words, RunMode.RUN).defaults

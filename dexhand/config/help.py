@@ -20,13 +20,14 @@ usage: python scripts/train.py [key=value ...] [options]
 examples:
   python scripts/train.py task=BaseTask maxIter=20                      train for 20 iterations
   python scripts/train.py test=true checkpoint=latest testGamesNum=20   play 20 episodes with the newest policy
-  python scripts/train.py resume=latest maxIter=40                      go on in the newest run, up to iteration 40
+  python scripts/train.py resume=latest maxIter=40                      continue the newest run up to iteration 40
   python scripts/train.py physics=fast numEnvs=64 --dry-run             show the whole configuration, start nothing
   python scripts/train.py --multirun seed=1,2,3 task=BaseTask,BoxGrasping
                                                                         six runs, one after the other
 
-  checkpoint=latest without test=true begins a new run where the newest one is. testGamesNum=0 plays until Ctrl-C, and
-  newer policies as training saves them. config=debug begins with a whole configuration; key=value words change it.
+  checkpoint=latest without test=true starts a new run from the newest checkpoint. testGamesNum=0 plays until Ctrl-C and
+  switches to newer policies as training saves them. config=debug starts from a whole configuration; key=value words
+  change it.
 
 options:
   -h, --help             this page
@@ -34,12 +35,12 @@ options:
   -c job, --cfg job      print the whole configuration and stop; with -p SECTION, --package SECTION a part of it
   -m, --multirun         keys may have several values (a,b,c or range(1,4)): one run for each combination
   config=NAME, -cn NAME, --config-name NAME
-                         begin with a whole configuration (below), or a YAML file such as a run's own config.yaml
-  resume=RUN             go on in a run, in its folder, with its configuration; keys given with it change that.
+                         start from a whole configuration (below), or a YAML file such as a run's config.yaml
+  resume=RUN             continue a run, in its folder, with its configuration; further keys change that.
                          RUN is latest, a run's name or a part of it, or one of the run's checkpoints
   -cd DIR, --config-dir DIR
-                         a folder of your own with task/, train/, physics/ ... laid out like dexhand/config/cfg/; a
-                         config.yaml in it, such as a run's own, is used instead of ours
+                         your own folder with task/, train/, physics/ ... laid out like dexhand/config/cfg/; a
+                         config.yaml in it, such as that of a run, replaces the built-in one
   hydra.searchpath=[file://DIR,pkg://PACKAGE]
                          further places with files to choose from
   -sc install=SHELL      print what makes SHELL (bash, fish, zsh) complete words with Tab:
@@ -51,7 +52,7 @@ error gives the reason)
 
 
 def help_text() -> str:
-    """The page."""
+    """The text that ``--help`` prints."""
     return "\n".join([_INTRODUCTION, *_choices(), "", *_keys(), *_aliases(), ""])
 
 
@@ -81,7 +82,7 @@ def _allowed(key: Key) -> str:
 
 
 def _row(left: str, right: str) -> Iterator[str]:
-    """Two columns; a long left one takes lines of its own."""
+    """Two columns; a long left one is on separate lines."""
     left_lines = textwrap.wrap(left, _WIDTH - 2, break_on_hyphens=False)
     right_lines = textwrap.wrap(right, _WIDTH - _COLUMN, break_on_hyphens=False)
     if len(left_lines) == 1 and len(left) < _COLUMN - 3:

@@ -1,4 +1,4 @@
-"""The configuration's keys as a flat list, read off the schema."""
+"""The configuration keys as a flat list, derived from the schema."""
 
 import math
 import typing
@@ -31,10 +31,10 @@ class Key:
     high: Any
     above: Any
     plugin: bool
-    """The value may name code of the user's own."""
+    """The value may name the user's own code."""
 
     def allowed(self) -> str:
-        """Type, choices and range in words."""
+        """Describe type, choices and range in words."""
         if self.choices and not self.is_list:
             own = ", or package.module:Name" if self.plugin else ""
             return "one of " + ", ".join(str(choice) for choice in self.choices) + own
@@ -63,7 +63,7 @@ class Key:
         return typing.get_origin(self.type) is list
 
     def check(self, value: Any) -> None:
-        """Raise ``ConfigError`` where a value of the right type is none of the choices or out of range."""
+        """Raise ``ConfigError`` if a value of the right type is not one of the choices or is out of range."""
         for element in value if self.is_list else [value]:
             if self.plugin and element is not None:
                 check_plugin_name(self.name, element, self.choices or ())
@@ -112,7 +112,7 @@ def _keys_of(schema: Any, prefix: str = "") -> list[Key]:
 
 @cache
 def all_keys(task_schema: Any = None) -> Mapping[str, Key]:
-    """Every key by name: with the keys of ``task_schema``, or with those and the choices of all our tasks."""
+    """Every key by name: with the task keys of ``task_schema``, or with those of all built-in tasks merged."""
     keys: dict[str, Key] = {}
     for section, kind in typing.get_type_hints(Config).items():
         of_tasks = [task_schema] if task_schema else map(config_class_of, TASKS.values())
@@ -125,12 +125,12 @@ def all_keys(task_schema: Any = None) -> Mapping[str, Key]:
 
 
 def tasks_with(key: str) -> list[str]:
-    """Our tasks that have ``key``."""
+    """Names of the built-in tasks that have ``key``."""
     return [name for name, task in TASKS.items() if key in all_keys(config_class_of(task))]
 
 
 @cache
 def sections() -> tuple[str, ...]:
-    """Names that hold other keys: ``env``, ``env.actuators`` ..."""
+    """Names of sections that hold other keys: ``env``, ``env.actuators`` ..."""
     found = {".".join(name.split(".")[:depth]) for name in all_keys() for depth in range(1, name.count(".") + 1)}
     return tuple(sorted(found))

@@ -50,26 +50,26 @@ class Override:
 
     @property
     def shown(self) -> str:
-        """For a message: the user's spelling, and the canonical one where it is another."""
+        """The user's spelling for a message, and the canonical one if it differs."""
         text = str(self.value).lower() if self.alias in NEGATED else self.text
         return f"{self.key}={text}" if self.alias == self.key else f"{self.given} ({self.key}={text})"
 
     @property
     def is_choice(self) -> bool:
-        """It chooses a file: ``physics=fast``, or ``+mine=file`` where ``mine`` is a folder of the user's own."""
+        """Whether it selects a file: ``physics=fast``, or ``+mine=file`` with the user's own folder ``mine``."""
         is_own = self.given.startswith("+") and "." not in self.key and self.alias not in ALIASES
         return self.key in GROUPS or is_own
 
 
 Overrides = dict[str, Override]
-"""What a command line changes, by canonical key; of several values in one spelling the last counts, as in Hydra."""
+"""Overrides by canonical key; of several values in one spelling the last one counts, as in Hydra."""
 
 
 def read_overrides(words: Iterable[str]) -> Overrides:
-    """Read words ``key=value``. Raises ``ConfigError`` for the first that is wrong in itself.
+    """Read words ``key=value``. Raises ``ConfigError`` for the first that is wrong by itself.
 
     ``+key=value`` and ``++key=value``, with which Hydra adds a key, mean the same as ``key=value``. Keys of the task
-    are not checked: it may be the user's own.
+    are not checked, because the task may be the user's own.
     """
     overrides: Overrides = {}
     for word in _without_defaults(words):
@@ -93,18 +93,21 @@ def read_overrides(words: Iterable[str]) -> Overrides:
 
 
 def choices(overrides: Overrides) -> list[str]:
-    """The words that choose files, for Hydra."""
+    """The words that select files, for Hydra."""
     chosen = (override for override in overrides.values() if override.is_choice)
     return [f"{'' if override.key in GROUPS else '+'}{override.key}={override.text}" for override in chosen]
 
 
 def key_values(overrides: Overrides) -> dict[str, Any]:
-    """The values of keys: everything but the choices of files."""
+    """The values of keys, without the words that select files."""
     return {o.key: o.value for o in overrides.values() if not o.is_choice and o.key != SEARCHPATH}
 
 
 def expand(words: Sequence[str]) -> Iterator[list[str]]:
-    """For each word the words it stands for: ``seed=1,2`` is ``seed=1`` and ``seed=2``. Raises ``ConfigError``."""
+    """Yield for each word the words it stands for: ``seed=1,2`` gives ``seed=1`` and ``seed=2``.
+
+    Raises ``ConfigError``.
+    """
     with find_sources("config").in_hydra() as (loader, _):
         parser = OverridesParser.create(loader)  # glob() asks for the choices that exist
         for word in words:
@@ -131,7 +134,7 @@ def unknown_key(key: str, given: str, keys: Iterable[str]) -> ConfigError:
 
 
 def _without_defaults(words: Iterable[str]) -> Iterator[str]:
-    """Replace ``+defaults=[config,/physics/fast]``, which in Hydra adds a key only, by the choices it stands for."""
+    """Replace ``+defaults=[config,/physics/fast]``, which in Hydra only adds a key, by the files it selects."""
     for word in words:
         key, _, value = word.partition("=")
         entries = [entry.strip() for entry in value.strip("[]").split(",")]

@@ -1,4 +1,4 @@
-"""The one place that imports code by name: ``package.module:Name`` or ``path/to/file.py:Name``."""
+"""Import code by name, ``package.module:Name`` or ``path/to/file.py:Name``; nothing else does."""
 
 import importlib
 import importlib.util
@@ -14,7 +14,7 @@ from dexhand.config.errors import ConfigError, did_you_mean
 
 
 def load_plugin(key: str, spec: str) -> Any:
-    """What ``spec`` names, a class or a function; ``key`` is the configuration key that holds it.
+    """Import the class or function that ``spec`` names; ``key`` is the configuration key that holds it.
 
     Raises ``ConfigError``.
     """
@@ -38,7 +38,7 @@ def callable_in(module: ModuleType, name: str, where: str) -> Any:
 
 
 def check_plugin_name(key: str, value: str, known: Sequence[str] = ()) -> None:
-    """Raise ``ConfigError`` where ``value`` is none of the ``known`` names and cannot name code; imports nothing."""
+    """Raise ``ConfigError`` if ``value`` is neither one of ``known`` nor the name of code; imports nothing."""
     module, colon, name = value.rpartition(":")
     if value in known or (colon and module and name.isidentifier()):
         return
@@ -50,13 +50,13 @@ def check_plugin_name(key: str, value: str, known: Sequence[str] = ()) -> None:
 
 
 def settled(value: str) -> str:
-    """``value`` with an absolute path, where it names a file: a run may be continued from another folder."""
+    """Make the path in ``value`` absolute, if it has one, because a run may be resumed from another folder."""
     path, dot, name = value.partition(".py")
     return f"{Path(path).resolve()}{dot}{name}" if dot and name[:1] in ("", ":") else value
 
 
 def load_module(module: str, where: str) -> ModuleType:
-    """Import ``package.module`` or the file ``path/to/file.py``; modules are found in the working folder, too.
+    """Import ``package.module`` or the file ``path/to/file.py``; the working folder is searched too.
 
     ``where`` begins messages. Raises ``ConfigError``.
     """

@@ -1,7 +1,7 @@
-"""Every configuration key: its type, default, meaning, unit and range, stated once. A task's are in ``dexhand.tasks``.
+"""Declare every configuration key with type, default, meaning, unit and range; a task's are in ``dexhand.tasks``.
 
-The YAML files in ``cfg/`` only override what stands here. ``--help`` is printed from these fields, and validation
-checks against them, so a key that is not here does not exist.
+The YAML files in ``cfg/`` only override these defaults. ``--help`` and validation use these fields, so a key that is
+not declared does not exist.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SINKS = ("console", "tensorboard")
 
 @dataclass
 class MujocoConfig:
-    """How MuJoCo solves; see MuJoCo's ``option`` element."""
+    """MuJoCo's solver settings; see its ``option`` element."""
 
     substeps: int = option(2, "MuJoCo steps per sim.dt", low=1)
     iterations: int = option(20, "solver iterations at most", low=1)
@@ -30,16 +30,16 @@ class MujocoConfig:
 
 @dataclass
 class MujocoWarpConfig:
-    """What MuJoCo Warp needs beside ``sim.mujoco``, whose solver settings it shares."""
+    """Settings of MuJoCo Warp in addition to ``sim.mujoco``, whose solver settings it shares."""
 
-    nconmax: int = option(64, "contacts per environment that memory is reserved for", low=1)
-    njmax: int = option(256, "constraint rows per environment that memory is reserved for", low=1)
+    nconmax: int = option(64, "contacts per environment for which memory is reserved", low=1)
+    njmax: int = option(256, "constraint rows per environment for which memory is reserved", low=1)
     deterministic: bool = option(True, "the same bits in every run; false is faster on a GPU")
 
 
 @dataclass
 class PhysxConfig:
-    """How PhysX solves, for Isaac Gym only; names are Isaac Gym's."""
+    """PhysX's solver settings, for Isaac Gym only, with Isaac Gym's names."""
 
     substeps: int = option(4, "PhysX substeps per sim.dt", low=1)
     solver_type: int = option(1, "0 = PGS, 1 = TGS", choices=(0, 1))
@@ -76,7 +76,7 @@ class SimConfig:
     )
     dt: float = option(0.005, "simulated time per physics call", unit="s", above=0, high=0.1)
     substeps: int | None = option(
-        None, "solver steps per physics call; null = what the physics preset says for the simulator", low=1
+        None, "solver steps per physics call; null = the value of the physics preset for the simulator", low=1
     )
     mujoco: MujocoConfig = option(MujocoConfig, "MuJoCo's own settings")
     mujoco_warp: MujocoWarpConfig = option(MujocoWarpConfig, "MuJoCo Warp's own settings")
@@ -108,25 +108,25 @@ class ActuatorsConfig:
 
 @dataclass
 class EnvConfig:
-    """The environments and what stands in them."""
+    """The environments, their hand and its servos."""
 
     numEnvs: int | None = option(None, "parallel environments; null = 1024 for training, 4 for testing", low=1)
     factory: str | None = option(
         None,
-        "environments of your own instead of a task's: package.module:Name or file.py:Name, called with num_envs, "
+        "your own environments instead of a task's: package.module:Name or file.py:Name, called with num_envs, "
         "device and seed",
         plugin=True,
     )
     device: str = option("auto", "where tensors live: auto, cpu, cuda or cuda:<index>")
     viewer: bool | None = option(
-        None, "watch in a window while it runs; null = in tests, where simulator and machine have one (Isaac Gym has)"
+        None, "watch in a window while it runs; null = in tests, if simulator and machine have one (Isaac Gym has)"
     )
     controlDecimation: int = option(2, "physics calls per control step", low=1)
     hand: str = option("dexhand021_right", "the hand: the name of a built-in one, or a folder with a spec.yaml")
     handAsset: str | None = option(
         None, "MJCF that replaces the hand's own, with the same joint and body names; null = the hand's own"
     )
-    initialHandPos: list[float] = option([0.0, 0.0, 0.5], "where the fixed root of the hand stands, x y z", unit="m")
+    initialHandPos: list[float] = option([0.0, 0.0, 0.5], "position of the hand's fixed root, x y z", unit="m")
     actuators: ActuatorsConfig = option(ActuatorsConfig, "joint servos")
 
 
@@ -174,24 +174,24 @@ class PpoConfig:
 
 @dataclass
 class HardExamplesConfig:
-    """The worst episodes, kept while a training runs: by return, and by the mean PPO loss of their samples."""
+    """Keep the worst episodes of a training, by return and by the mean PPO loss of their samples."""
 
-    enabled: bool = option(False, "keep the worst episodes, with what was rewarded, how they ended and a picture")
-    keep: int = option(20, "episodes that are kept in each of the two rankings", low=1)
+    enabled: bool = option(False, "keep the worst episodes, with their reward terms, endings and pictures")
+    keep: int = option(20, "episodes kept in each of the two rankings", low=1)
     since: str = option(
         "report",
-        "report = each report shows the worst since the one before; start = the worst of the whole training",
+        "report = each report shows the worst since the previous one; start = the worst of the whole training",
         choices=("report", "start"),
     )
     reportInterval: int = option(100, "iterations between two reports to the run folder and the sinks", low=1)
-    pictures: bool = option(True, "draw how each of them ended")
+    pictures: bool = option(True, "draw the end of each of them")
     pictureWidth: int = option(320, "width of a picture", unit="pixels", low=16, high=4096)
     pictureHeight: int = option(240, "height of a picture", unit="pixels", low=16, high=4096)
 
 
 @dataclass
 class WandbConfig:
-    """Where a training's metrics go on Weights & Biases."""
+    """The project, owner and name of a training on Weights & Biases."""
 
     enabled: bool = option(False, "send metrics and hard examples to Weights & Biases (needs dexhand[wandb])")
     project: str = option("dexhand", "project there")
@@ -201,7 +201,7 @@ class WandbConfig:
 
 @dataclass
 class TrainConfig:
-    """Training, testing and what they write."""
+    """Training, testing, and their files and log."""
 
     seed: int = option(42, "seed of everything random; -1 = draw one and record it", low=-1, high=2**32 - 1)
     torchDeterministic: bool = option(False, "torch uses deterministic algorithms only")
@@ -209,10 +209,12 @@ class TrainConfig:
     targetScore: float | None = option(None, "training stops when the mean return reaches this")
     test: bool = option(False, "play a checkpoint instead of training")
     testGamesNum: int = option(100, "episodes to play in a test; 0 = until Ctrl-C or SIGTERM", low=0)
-    reloadInterval: float = option(30.0, "a test looks for a newer checkpoint in this time; 0 = never", unit="s", low=0)
+    reloadInterval: float = option(
+        30.0, "a test looks for a newer checkpoint at this interval; 0 = never", unit="s", low=0
+    )
     reloadOn: str = option(
         "interval",
-        "event = a test also looks at once when the file system tells of a change",
+        "event = a test also looks as soon as the file system reports a change",
         choices=("interval", "event"),
     )
     checkpoint: str | None = option(
@@ -224,21 +226,25 @@ class TrainConfig:
         choices=("exact", "weights"),
     )
     trustCheckpoint: bool = option(
-        False, "read checkpoints of other programs even where torch cannot keep them from running code"
+        False, "read checkpoints of other programs even if torch cannot keep them from running code"
     )
     keepCheckpoints: int | None = option(
         None, "numbered checkpoints that are kept, beside best and latest; null = all", low=1
     )
     saveFrequency: int = option(100, "iterations between numbered checkpoints", low=1)
-    saveInterval: float = option(30.0, "a checkpoint is written at the latest after this time", unit="s", low=0)
+    saveInterval: float = option(30.0, "longest time between checkpoints", unit="s", low=0)
     torchThreads: int = option(1, "torch's CPU threads; more than 1 slows down small networks", low=1)
-    experimentName: str | None = option(None, "begins the names of the run's folder and links; null = the task's name")
-    runsDir: str = option("runs", "workspace of links to the newest runs; the runs themselves lie in <runsDir>_all")
+    experimentName: str | None = option(
+        None, "start of the names of the run's folder and links; null = the task's name"
+    )
+    runsDir: str = option("runs", "folder of links to the newest runs; the runs themselves are in <runsDir>_all")
     maxTrainRuns: int = option(10, "newest trainings shown in runsDir; none is ever deleted", low=0)
     maxTestRuns: int = option(10, "newest test runs shown in runsDir", low=0)
     maxRecentRuns: int | None = option(None, "newest runs of both kinds shown; null = no limit of its own", low=0)
-    useCleanWorkspace: bool = option(True, "false = runs lie in runsDir itself, and none is hidden")
-    logLevel: str = option("info", "how much is said", choices=("debug", "info", "warning", "error"))
+    useCleanWorkspace: bool = option(True, "false = runs are in runsDir itself, and none is hidden")
+    logLevel: str = option(
+        "info", "lowest level of messages that are logged", choices=("debug", "info", "warning", "error")
+    )
     logInterval: int | None = option(
         None, "finished episodes between two lines of a training's progress; null = a line every 5 s", low=1
     )
@@ -271,5 +277,5 @@ class Config:
 
     @property
     def subject(self) -> str:
-        """What is trained, in a word: the task, or the class or function that makes the environments."""
+        """A name for what is trained: the task, or the class or function that makes the environments."""
         return self.task.name if self.env.factory is None else self.env.factory.rpartition(":")[2].strip("_")

@@ -1,4 +1,4 @@
-"""The task that a configuration names: ours, or one of the user's own in a module that ``task.module`` names."""
+"""Find the task class of a configuration: a built-in one, or the user's own in the module ``task.module``."""
 
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.plugins import load_module
@@ -7,7 +7,7 @@ from dexhand.tasks.terms import config_class_of
 
 
 def task_class(name: str, module: str | None) -> type[BaseTask]:
-    """The task ``name``: ours, or in ``module``, which is ``package.module`` or the path of a ``.py`` file.
+    """Return the task ``name``, from ``module`` (``package.module`` or a ``.py`` file) or a built-in one.
 
     Raises ``ConfigError``.
     """

@@ -1,4 +1,4 @@
-"""Checks that types alone do not make: ranges, choices, and what must fit together."""
+"""Checks beyond types: ranges, choices, and settings that must fit together."""
 
 import re
 from operator import attrgetter

@@ -1,4 +1,4 @@
-"""Ways to damage a file, as disks, copies and crashes do."""
+"""Ways to damage a file, as failing disks, interrupted copies and crashes do."""
 
 import struct
 import zipfile
@@ -7,16 +7,16 @@ from pathlib import Path
 
 
 def truncate(path: Path, share: float = 0.5) -> None:
-    """Keep the first ``share`` of the file: a copy that was interrupted."""
+    """Keep the first ``share`` of the file, like an interrupted copy."""
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
 
 
 def flip_bit(path: Path, position: int | None = None) -> None:
-    """Flip one bit of the byte at ``position``: a disk or a memory that erred.
+    """Flip one bit of the byte at ``position``, like a faulty disk or memory.
 
-    Without a position, in the middle of a checkpoint's largest record, or of the file where it is no checkpoint: a
-    checkpoint has bytes between its records that mean nothing.
+    Without a position, choose the middle of a checkpoint's largest record, because the bytes between its records mean
+    nothing; in any other file, the middle of the file.
     """
     content = bytearray(path.read_bytes())
     content[_middle(path, len(content)) if position is None else position] ^= 1
@@ -24,7 +24,7 @@ def flip_bit(path: Path, position: int | None = None) -> None:
 
 
 def _middle(path: Path, length: int) -> int:
-    """Where it hurts."""
+    """Offset of a byte that matters: the middle of the largest record, or of the file."""
     if not zipfile.is_zipfile(path):
         return length // 2
     with zipfile.ZipFile(path) as archive:
@@ -36,19 +36,19 @@ def _middle(path: Path, length: int) -> int:
 
 
 def empty(path: Path) -> None:
-    """Keep the name and lose the content: a crash before anything was written to disk."""
+    """Remove the content, like a crash before anything was written to disk."""
     path.write_bytes(b"")
 
 
 def zero_tail(path: Path, share: float = 0.5) -> None:
-    """Keep the length and lose the end: a crash after the length was written to disk, before the content."""
+    """Overwrite the end with zeros, like a crash after the length was written to disk but not the content."""
     content = path.read_bytes()
     kept = int(len(content) * share)
     path.write_bytes(content[:kept] + bytes(len(content) - kept))
 
 
 def replace_by_text(path: Path) -> None:
-    """Another file under this name: an error page that was downloaded instead."""
+    """Replace the file by text, like an error page that was downloaded instead."""
     path.write_text("<html>404 Not Found</html>\n")
 
 
@@ -59,4 +59,4 @@ WAYS: dict[str, Callable[[Path], None]] = {
     "zero_tail": zero_tail,
     "replace_by_text": replace_by_text,
 }
-"""All of them by name."""
+"""All of these functions by name."""

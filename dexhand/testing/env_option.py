@@ -1,4 +1,4 @@
-"""``pytest --dexhand-env=my.module:make_env``: the environment's suite without a test file."""
+"""``pytest --dexhand-env=my.module:make_env``: run the suite for environments without a test file."""
 
 import contextlib
 import inspect
@@ -17,19 +17,19 @@ OPTION = "--dexhand-env"
 
 
 class EnvOption:
-    """A pytest plugin that collects the suite for one factory and reports failures as sentences.
+    """A pytest plugin that collects the suite for one factory and prints failures as sentences.
 
-    It is registered only where the option is given.
+    It is registered only if the option is given.
     """
 
     def __init__(self, spec: str, steps: int, folder: Path) -> None:
-        """Imports the factory; raises ``pytest.UsageError`` in one line where that fails."""
+        """Import the factory; raises ``pytest.UsageError`` in one line if that fails."""
         self.spec = spec
         self.steps = steps
         self.factory = with_a_number(factory_of(spec, folder))
 
     def pytest_report_header(self) -> str:
-        """Say what is tested."""
+        """Name the tested environment in pytest's header."""
         return f"dexhand: the environment that {self.spec} makes, against the contract VecEnv (docs/testing.md)"
 
     @pytest.hookimpl(tryfirst=True)
@@ -57,14 +57,17 @@ class EnvOption:
 
 
 def _sentence(error: BaseException) -> str:
-    """What a failed check says to the environment's author."""
+    """The message of a failed check for the environment's author."""
     if isinstance(error, AssertionError):
         return str(error).partition("\nassert ")[0]  # the rest is about the suite's own code
-    return f"The check could not be finished, for the environment raised {described(error)}."
+    return f"The check could not be completed because the environment raised {described(error)}."
 
 
 def factory_of(spec: str, folder: Path) -> Callable[..., Any]:
-    """What ``module:name`` or ``path.py:name`` names; modules and paths are looked for in ``folder`` too."""
+    """Import what ``module:name`` or ``path.py:name`` names; ``folder`` is searched too.
+
+    Raises ``pytest.UsageError``.
+    """
     try:
         check_plugin_name(OPTION, spec)
         with contextlib.chdir(folder):
@@ -74,10 +77,10 @@ def factory_of(spec: str, folder: Path) -> Callable[..., Any]:
 
 
 def with_a_number(factory: Callable[..., Any]) -> Callable[[int], Any]:
-    """The factory as one that is called with the number of environments, first or by the name ``num_envs``."""
+    """Wrap a factory so that it can be called with the number of environments as its one argument."""
     try:
         parameters = inspect.signature(factory).parameters
-    except (TypeError, ValueError):  # built in: nobody knows
+    except (TypeError, ValueError):  # built-in functions have no signature
         return factory
     if "num_envs" in parameters:
         return lambda num_envs: factory(num_envs=num_envs)

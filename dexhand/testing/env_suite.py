@@ -17,14 +17,14 @@ class FixedNumber:
         self._factory = factory
 
     def __call__(self, num_envs: int) -> Any:
-        """However many it makes; skips the checks that need another number."""
+        """Call the factory; skip the checks that need another number of environments."""
         if num_envs != TestEnvironment.num_envs:
-            pytest.skip("the factory takes no number of environments, so no other number could be checked")
+            pytest.skip("the factory takes no number of environments, so other numbers cannot be checked")
         return self._factory()
 
 
 class TestEnvironment(VecEnvConformance):
-    """The environment of ``--dexhand-env``; what only trainings need may be missing."""
+    """The suite for ``--dexhand-env``; methods in ``OPTIONAL`` may be missing."""
 
     optional = tuple(OPTIONAL)
     factory: Callable[[int], Any]

@@ -1,4 +1,4 @@
-"""Weights that do not fit, and what is demanded of who is given them."""
+"""Weights that do not fit a network, and a check that they are refused."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def mismatched_weights(weights: Mapping[str, Tensor]) -> list[tuple[str, dict[str, Tensor], str]]:
-    """Weights that fit but for one tensor, the last: what is wrong, the weights, and the name to be told."""
+    """Weights with one wrong tensor, as (what is wrong, weights, name that the error must contain)."""
     *_, last = weights
     others = {name: tensor for name, tensor in weights.items() if name != last}
     longer = torch.zeros((*weights[last].shape, 2), dtype=weights[last].dtype)
@@ -19,13 +19,13 @@ def mismatched_weights(weights: Mapping[str, Tensor]) -> list[tuple[str, dict[st
 
 
 def demand_refusal(call: Callable[[], object], what: str, name: str) -> None:
-    """The call raises ``ValueError``, which tells ``name``."""
+    """Require that ``call`` raises a ``ValueError`` that contains ``name``; ``what`` describes the call."""
     try:
         call()
     except Exception as error:
         refusal = error
     else:
-        raise AssertionError(f"{what} must raise ValueError; it was taken.")
+        raise AssertionError(f"{what} must raise ValueError, but was accepted.")
     kind = type(refusal).__name__
-    assert isinstance(refusal, ValueError), f"{what} must raise ValueError; it raised {kind}: {refusal}."
-    assert name in str(refusal), f"{what} is refused without the name of the tensor, {name}: {refusal}"
+    assert isinstance(refusal, ValueError), f"{what} must raise ValueError, but raised {kind}: {refusal}."
+    assert name in str(refusal), f"The error for {what} must name the tensor {name}, but says: {refusal}"

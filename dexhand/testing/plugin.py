@@ -1,4 +1,4 @@
-"""pytest plugin: fixtures, GPU tests that are never silently missing, and ``--dexhand-env``.
+"""pytest plugin: fixtures, ``--dexhand-env``, and ``--require-gpu``, which fails GPU tests instead of skipping them.
 
 pytest loads it wherever dexhand is installed, so it imports nothing slow before a test asks for it.
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dexhand.workspace.workspace import Workspace
 
 ALWAYS = "cuda"
-"""What every GPU test needs."""
+"""The requirement of every GPU test."""
 
 
 def _missing_cuda() -> str | None:
@@ -48,7 +48,7 @@ REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "mujoco_warp": _missing_mujoco_warp,
     "isaacgym": _missing_isaacgym,
 }
-"""For each thing a GPU test can need: why it is missing here, or ``None``."""
+"""For each requirement of GPU tests, a function that returns why it is not met here, or ``None``."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,7 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, refuse names that nothing answers to, and prepare for ``--dexhand-env``."""
+    """Declare the marker, refuse unknown names in ``--require-gpu``, and set up ``--dexhand-env``."""
     config.addinivalue_line(
         "markers", "gpu(*needs): needs an NVIDIA GPU that torch can use, and the simulators named, such as mujoco_warp"
     )
@@ -91,7 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_env_only(config: pytest.Config) -> None:
-    """Collect the suite for ``--dexhand-env``, and no tests but those whose paths were given."""
+    """Collect the suite for ``--dexhand-env``, and other tests only if their paths were given."""
     from dexhand.testing.env_option import EnvOption
 
     if config.args_source is not config.ArgsSource.ARGS:
@@ -103,13 +103,13 @@ def _check_env_only(config: pytest.Config) -> None:
 
 
 def _required(config: pytest.Config) -> list[str]:
-    """What must not be missing; whatever is named, a GPU is meant with it."""
+    """The requirements named by ``--require-gpu``; every one of them implies a GPU."""
     value = config.getoption("--require-gpu")
     return [] if value is None else [ALWAYS, *(name for name in value.split(",") if name)]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip or fail what cannot run."""
+    """Skip a GPU test that cannot run here, or fail it if ``--require-gpu`` says so."""
     marker = item.get_closest_marker("gpu")
     if marker is None:
         return
@@ -128,7 +128,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def fake_clock() -> FakeClock:
-    """A clock that stands still until somebody sleeps on it or sets ``fake_clock.time``."""
+    """A clock that advances only when code sleeps on it or sets ``fake_clock.time``."""
     from dexhand.mock.clock import FakeClock
 
     return FakeClock()
@@ -136,7 +136,7 @@ def fake_clock() -> FakeClock:
 
 @pytest.fixture
 def memory_sink() -> MemorySink:
-    """A metric sink that remembers everything; ``memory_sink.series(name)`` is one scalar's values."""
+    """A metric sink that keeps everything in memory; ``memory_sink.series(name)`` is one scalar's values."""
     from dexhand.sinks.memory import MemorySink
 
     return MemorySink()
@@ -152,7 +152,7 @@ def tmp_workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def mock_env() -> MockEnv:
-    """Eight environments whose best possible return is known: ``mock_env.optimal_return()``; not reset yet."""
+    """Eight environments, not reset yet, whose best possible return is known: ``mock_env.optimal_return()``."""
     from dexhand.mock.env import MockEnv
 
     return MockEnv(8)
@@ -160,7 +160,7 @@ def mock_env() -> MockEnv:
 
 @pytest.fixture
 def trained_checkpoint(_trained_checkpoint: Path, tmp_path: Path) -> Path:
-    """A checkpoint of two iterations of PPO for BaseTask on the mock simulator: a copy, to be spoiled at will.
+    """A checkpoint of two PPO iterations of BaseTask on the mock simulator: a copy that the test may damage.
 
     ``scripts/train.py test=true sim.backend=mock checkpoint=<path>`` plays it.
     """
@@ -169,7 +169,7 @@ def trained_checkpoint(_trained_checkpoint: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def _trained_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trained once in a session."""
+    """The checkpoint that ``trained_checkpoint`` copies, trained once per session."""
     from dexhand.testing.tiny_training import train_a_checkpoint
 
     return train_a_checkpoint(tmp_path_factory.mktemp("trained") / "nn")
@@ -177,7 +177,7 @@ def _trained_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def corrupt() -> ModuleType:
-    """Ways to damage a file: ``corrupt.truncate(path)``, ``flip_bit``, ``empty`` ... ``corrupt.WAYS`` holds all."""
+    """Functions that damage a file, such as ``corrupt.truncate(path)``; ``corrupt.WAYS`` holds all of them."""
     from dexhand.testing import corruption
 
     return corruption

@@ -1,4 +1,4 @@
-"""Conformance suite for ``Policy``: subclass it and say how to make states and policies.
+"""Conformance suite for ``Policy``: subclass it and define how to make states and policies.
 
 class TestMyPolicy(PolicyConformance):
     num_observations, num_actions = 3, 2
@@ -24,31 +24,31 @@ from dexhand.testing.tree import copied, places_that_differ
 
 
 class PolicyHarness:
-    """The two factories a subclass gives, and its sizes."""
+    """The two factories and the sizes that a subclass defines."""
 
     num_observations: int
     num_actions: int
 
     def make_state(self, seed: int) -> dict[str, Any]:
-        """An ``Algorithm.state_dict()``, with other weights for another seed."""
+        """Make an ``Algorithm.state_dict()``, with different weights for each seed."""
         raise NotImplementedError("A conformance suite needs make_state(seed)")
 
     def make_policy(self, state: Mapping[str, Any]) -> Policy:
-        """The policy of such a state."""
+        """Make the policy of such a state."""
         raise NotImplementedError("A conformance suite needs make_policy(state)")
 
     def state(self, seed: int = 0) -> dict[str, Any]:
-        """A state of the subclass's own; global random states are as before afterwards."""
+        """``make_state(seed)``, with global random states restored afterwards."""
         with random_states_put_back():
             reseed(seed)
             return self.make_state(seed)
 
     def policy(self, seed: int = 0) -> Policy:
-        """A policy."""
+        """The policy of ``state(seed)``."""
         return self.make_policy(self.state(seed))
 
     def observations(self, count: int = 12, scale: float = 1.0) -> Tensor:
-        """Random ones, the same every time. Shape (count, F)."""
+        """Random observations, the same every time. Shape (count, F)."""
         generator = torch.Generator().manual_seed(0)
         return scale * torch.randn(count, self.num_observations, generator=generator)
 
@@ -63,21 +63,25 @@ class ActingClauses(PolicyHarness):
             actions = policy.act(self.observations(count))
             shape = (count, self.num_actions)
             assert tuple(actions.shape) == shape, (
-                f"For {count} observations actions have shape {tuple(actions.shape)}, not {shape}."
+                f"For {count} observations the actions have shape {tuple(actions.shape)}; (N, A) = {shape} is expected."
             )
             assert actions.dtype == torch.float32, f"Actions must be float32, not {actions.dtype}."
             assert not actions.requires_grad, "Actions carry a gradient: act under torch.no_grad()."
 
     def test_actions_lie_between_minus_1_and_1(self) -> None:
-        """However large the observations are."""
+        """Actions stay within [-1, 1], however large the observations are."""
         for scale in (1.0, 1e3, 1e6):
             actions = self.policy().act(self.observations(scale=scale))
-            assert bool(torch.isfinite(actions).all()), f"For observations around {scale:g} actions are not finite."
+            assert bool(torch.isfinite(actions).all()), (
+                f"For observations of magnitude {scale:g}, actions are not finite."
+            )
             largest = float(actions.abs().max())
-            assert largest <= 1.0, f"For observations around {scale:g} an action is {largest:g}: clamp to [-1, 1]."
+            assert largest <= 1.0, (
+                f"For observations of magnitude {scale:g}, an action has magnitude {largest:g}: clamp to [-1, 1]."
+            )
 
     def test_acting_is_deterministic_and_draws_nothing(self) -> None:
-        """The same actions whatever happened before, global random states untouched."""
+        """Earlier calls do not affect the actions, and global random states do not change."""
         policy, observations = self.policy(), self.observations()
         with random_states_put_back():
             reseed(0)
@@ -89,20 +93,23 @@ class ActingClauses(PolicyHarness):
             reseed(1)
             different = float((policy.act(observations) - first).abs().max())
         assert different == 0.0, (
-            f"The same observations gave actions {different:g} apart. A policy that plays neither samples nor updates "
-            "its normaliser: the mean action, in evaluation mode."
+            f"The same observations gave actions that differ by {different:g}. A policy must not sample or update its "
+            "normaliser: return the mean action, in evaluation mode."
         )
 
     def test_every_observation_is_judged_by_itself(self) -> None:
-        """An action depends on its own row alone."""
+        """Each action depends only on its own row of the observations."""
         policy, observations = self.policy(), self.observations()
         together = policy.act(observations)
         alone = torch.cat([policy.act(row[None]) for row in observations])
         error = float((together - alone).abs().max())
-        assert error <= 1e-4, f"An observation alone gives an action {error:g} away from the one among others."
+        assert error <= 1e-4, (
+            f"An observation alone gives an action that differs by {error:g} from the one it gives in a batch: each "
+            "action must depend only on its own row."
+        )
 
     def test_observations_are_not_written_to(self) -> None:
-        """And the actions are no view of them, nor of anything that a later call changes."""
+        """The observations stay as they are, and later calls do not change the actions that were returned."""
         policy, observations = self.policy(), self.observations()
         kept = observations.clone()
         actions = policy.act(observations)
@@ -110,23 +117,25 @@ class ActingClauses(PolicyHarness):
         copy = actions.clone()
         observations.fill_(5.0)
         policy.act(self.observations(scale=3.0))
-        assert torch.equal(actions, copy), "Actions that were returned changed later: return a tensor of their own."
+        assert torch.equal(actions, copy), "Returned actions changed later: return a new tensor."
 
 
 class WeightClauses(PolicyHarness):
     """``load_state_dict``."""
 
     def test_it_takes_the_weights_of_a_state(self) -> None:
-        """And acts as the policy that they were taken from."""
+        """It then acts exactly like the policy whose weights it loaded."""
         policy, observations = self.policy(seed=0), self.observations()
         before, expected = policy.act(observations), self.policy(seed=1).act(observations)
         assert not torch.equal(before, expected), "make_state gives the same weights for two seeds."
         policy.load_state_dict(self.state(seed=1))
         error = float((policy.act(observations) - expected).abs().max())
-        assert error == 0.0, f"After load_state_dict it acts {error:g} away from the policy of these weights."
+        assert error == 0.0, (
+            f"After load_state_dict the actions differ by {error:g} from those of the policy whose weights were loaded."
+        )
 
     def test_weights_that_do_not_fit_change_nothing(self) -> None:
-        """A tensor missing, one too many, one of another shape: a ValueError that names it."""
+        """A tensor missing, one too many or one of another shape is a ValueError that names it."""
         state = self.state(seed=1)
         for what, model, name in mismatched_weights(state["model"]):
             policy, observations = self.policy(seed=0), self.observations()
@@ -134,25 +143,27 @@ class WeightClauses(PolicyHarness):
             given = {**state, "model": model}
             demand_refusal(partial(policy.load_state_dict, given), f"load_state_dict with {what}", name)
             assert torch.equal(policy.act(observations), before), (
-                f"load_state_dict refused {what}, and had changed the policy before. Check first, then load."
+                f"load_state_dict refused {what}, but had already changed the policy. Check everything before loading."
             )
 
     def test_weights_are_copied(self) -> None:
-        """Whoever goes on with the tensors does not change the policy; and the policy does not change them."""
+        """Later changes of the given tensors do not change the policy, and the policy does not change them."""
         observations = self.observations()
         made_of, loaded = self.state(seed=0), self.state(seed=1)
         made = self.make_policy(made_of)
         other = self.make_policy(self.state(seed=2))
         kept = copied(loaded)
         other.load_state_dict(loaded)
-        assert not places_that_differ(kept, loaded), "load_state_dict changed the state that it was given."
+        assert not places_that_differ(kept, loaded), "load_state_dict changed the given state."
         before = made.act(observations), other.act(observations)
         for model in (made_of["model"], loaded["model"]):
             for tensor in model.values():
                 tensor.detach().zero_()
         after = made.act(observations), other.act(observations)
-        assert torch.equal(before[0], after[0]), "The policy shares memory with the state it was made of: copy it."
-        assert torch.equal(before[1], after[1]), "The policy shares memory with the state it loaded: copy it."
+        assert torch.equal(before[0], after[0]), (
+            "The policy shares memory with the state it was made from: copy the tensors."
+        )
+        assert torch.equal(before[1], after[1]), "The policy shares memory with the state it loaded: copy the tensors."
 
 
 class PolicyConformance(WeightClauses, ActingClauses):

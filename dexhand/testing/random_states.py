@@ -1,4 +1,4 @@
-"""The random states that everything in a process shares: read, disturbed, and put back."""
+"""The global random states of a process: read, change and restore them."""
 
 import random
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import torch
 
 
 def random_states() -> dict[str, Any]:
-    """Those of torch (on the CPU), numpy and Python."""
+    """The global random states of torch (on the CPU), numpy and Python, by name."""
     return {"torch": torch.get_rng_state(), "numpy": list(np.random.get_state()), "Python": random.getstate()}
 
 
 def reseed(seed: int) -> None:
-    """Do what anybody may do with them: another seed, other states."""
+    """Seed the global random states, as any other code might."""
     torch.manual_seed(1000 + seed)
     np.random.seed(1000 + seed)
     random.seed(1000 + seed)
@@ -23,7 +23,7 @@ def reseed(seed: int) -> None:
 
 @contextmanager
 def random_states_put_back() -> Iterator[None]:
-    """Whatever is done within, afterwards they are as before."""
+    """Restore the global random states at the end of the block."""
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     try:
         yield

@@ -1,4 +1,4 @@
-"""The scene and the poses that the simulator's suite works with, for any hand."""
+"""The scene and the poses that the simulator suite uses, for any hand."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ NUM_ENVS = 4
 SMALL_BOX = Box("small_box", size=(0.05, 0.04, 0.06), mass=0.1)
 LARGE_BOX = Box("large_box", size=(0.2, 0.2, 0.2), mass=0.4)
 BOX_PLACES = ((-0.5, 0.3), (-0.5, -0.3))
-"""Where the boxes stand, x and y, out of the hand's way, metres."""
+"""x and y of the boxes, out of the hand's way, metres."""
 CURL = 1.2
 """How far a finger is curled out of the way, rad."""
 
@@ -34,7 +34,7 @@ def scene_of(hand: HandSpec) -> Scene:
             finger_gains=Gains(stiffness=50.0, damping=1.0, force_limit=2.0),
         ),
         hand_position=(0.1, -0.05, 0.5),
-        # not the order of the MJCF, so that a simulator which follows the file instead of the scene is found out
+        # not in the order of the MJCF, to detect a simulator that follows the file instead of the scene
         bodies=(*hand.fingerpads, *hand.contact_bodies, hand.palm, *reversed(hand.fingertips)),
         contact_bodies=tuple(reversed(hand.contact_bodies)),
         objects=(LARGE_BOX, SMALL_BOX),

@@ -1,11 +1,11 @@
-"""What every ``Simulator`` must do, as tests: subclass ``SimulatorConformance`` and give it a factory.
+"""Conformance suite for ``Simulator``: subclass ``SimulatorConformance`` and define a factory.
 
     class TestMySimulator(SimulatorConformance):
         def make_simulator(self, scene, num_envs):
             return MySimulator(scene, num_envs)
 
-pytest collects the checks; each can also be called as an ordinary method. Where a physics engine is coarser than the
-tolerances of ``SimulatorHarness``, the subclass states its own.
+pytest collects the checks; each can also be called as an ordinary method. If a physics engine is less accurate
+than the tolerances of ``SimulatorHarness``, the subclass sets its own.
 """
 
 from collections.abc import Callable
@@ -32,10 +32,10 @@ from dexhand.testing.simulator_state import ResetClauses, StateClauses
 
 
 class DrawingClauses(SimulatorHarness):
-    """``render``; skipped, with the simulator's own reason, where it cannot draw."""
+    """``render``; skipped, with the simulator's reason, if it cannot draw."""
 
     def test_render_gives_an_rgb_picture(self) -> None:
-        """A picture is uint8 and of the size asked for, and on it something can be seen."""
+        """A picture is uint8, has the requested size, and is not blank."""
         with self.simulator() as sim:
             picture = _draw(sim, 0, width=120, height=80)
             assert picture.dtype == np.uint8, f"The picture is {picture.dtype} instead of uint8."
@@ -43,7 +43,7 @@ class DrawingClauses(SimulatorHarness):
             assert picture.min() != picture.max(), "The picture has only one colour."
 
     def test_render_draws_the_environment_asked_for(self) -> None:
-        """Environments in different poses give different pictures, drawn as they are now."""
+        """Each environment is drawn in its current pose."""
         with self.simulator() as sim:
             pose = dof_rows(sim)
             self._bring_to_the_picture(sim, pose)
@@ -51,21 +51,21 @@ class DrawingClauses(SimulatorHarness):
             pose[1] = dof_rows(sim, **{self.hand.base_joints[2]: 0.2, self.hand.base_joints[5]: 0.5})[1]
             sim.reset(mask_of(sim, 1), pose, boxes_at(sim))
             self._bring_to_the_picture(sim, pose)
-            assert (_draw(sim, 1) != before[1]).any(), "Environment 1 moved and its picture stayed the same."
+            assert (_draw(sim, 1) != before[1]).any(), "Environment 1 moved, but its picture stayed the same."
             same = np.abs(_draw(sim, 0).astype(int) - before[0]).max()
-            assert same <= 2, "Environment 1 moved and the picture of environment 0 changed."
+            assert same <= 2, "Environment 1 moved, and the picture of environment 0 changed."
 
     def _bring_to_the_picture(self, sim: Simulator, pose: Tensor) -> None:
         if self.draws_resets_after_a_step:
             self.settle(sim, pose)
 
     def test_render_draws_through_the_camera_asked_for(self) -> None:
-        """Each camera of the scene sees something else."""
+        """Different cameras of the scene give different pictures."""
         with self.simulator() as sim:
             assert (_draw(sim, 0, "default") != _draw(sim, 0, "above")).any(), "Two cameras give the same picture."
 
     def test_render_refuses_an_unknown_camera(self) -> None:
-        """An unknown camera is a ValueError that lists the cameras there are."""
+        """An unknown camera is a ValueError that names it and lists the known cameras."""
         with self.simulator() as sim:
             _draw(sim, 0)
             refusal = _error_of(ValueError, lambda: sim.render(0, camera="nowhere"))
@@ -74,7 +74,7 @@ class DrawingClauses(SimulatorHarness):
             assert not missing, f"The error for the unknown camera 'nowhere' does not name {missing}: {refusal}"
 
     def test_render_changes_nothing(self) -> None:
-        """A picture in between, or a failed attempt at one, changes no bit of what follows."""
+        """Drawing, or failing to draw, changes no bit of the state or of later steps."""
         with self.simulator() as sim, self.simulator() as unseen:
             rough_start(sim)
             rough_start(unseen)
@@ -84,7 +84,7 @@ class DrawingClauses(SimulatorHarness):
             assert not names, f"Drawing changed {names}."
             targets = random_targets(sim, steps=5)
             names = changed(play(unseen, targets), play(sim, targets))
-            assert not names, f"After drawing, {names} take another course."
+            assert not names, f"After drawing, {names} develop differently."
 
 
 class ClosingClauses(SimulatorHarness):
@@ -114,7 +114,7 @@ class SimulatorConformance(
 
 
 def _error_of(kind: type[Exception], call: Callable[[], object]) -> str:
-    """What the error of that kind says which ``call`` raises; empty if it raises none."""
+    """The message of the ``kind`` of error that ``call`` raises; empty if it raises none."""
     try:
         call()
     except kind as error:

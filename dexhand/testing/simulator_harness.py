@@ -1,4 +1,4 @@
-"""The base class and the helpers of the simulator suite's clauses."""
+"""Base class and helpers of the simulator suite."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,27 +30,27 @@ Snapshot = dict[str, Tensor]
 
 
 class SimulatorHarness:
-    """The factory a subclass gives, the tolerances it may widen with a reason, and ways to drive a simulator."""
+    """The factory that a subclass defines, tolerances that it may widen, and helpers that run a simulator."""
 
     pose_tolerance = 1e-5
-    """Metres, and the same number for quaternion components: float32 kinematics."""
+    """Tolerance of body poses, m and for quaternion components; that of float32 kinematics."""
     settling_time = 0.5
-    """Seconds after which a target 0.1 away is reached and a box on the ground lies still."""
+    """Seconds within which joints reach a target 0.1 away, and a box on the ground comes to rest."""
     dof_tolerance = 0.005
-    """How far from its target a settled joint may be, m or rad."""
+    """Largest distance of a settled joint from its target, m or rad."""
     velocity_tolerance = 0.05
-    """Velocities against finite differences, relative to the fastest body."""
+    """Error of velocities compared with finite differences, relative to the largest velocity."""
     fall_tolerance = 0.03
-    """Height fallen and velocity gained against the exact parabola, relative."""
+    """Relative error of height and velocity in free fall."""
     weight_tolerance = 0.05
-    """Contact force on a resting box against its weight, relative."""
+    """Error of the contact force on a resting box, relative to its weight."""
     draws_resets_after_a_step = False
-    """True where the engine cannot draw a reset before its next step."""
+    """True if the engine can draw a reset only after the next step."""
 
     hand: HandSpec = RIGHT_HAND
     """The hand of all scenes. It needs at least three fingers, along the world's x axis at zero joints."""
     pinch: Pinch | None = RIGHT_PINCH
-    """How this hand grasps the small box; ``None`` skips the check that needs it."""
+    """How this hand grasps the small box; ``None`` skips the checks that need it."""
 
     def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
         """Build the simulator under test. The suite closes it."""
@@ -63,7 +63,7 @@ class SimulatorHarness:
 
     @contextmanager
     def simulator(self, scene: Scene | None = None, num_envs: int = NUM_ENVS) -> Iterator[Simulator]:
-        """A simulator that is closed in the end, at the zero pose with its boxes on the ground."""
+        """Make a simulator at the zero pose with its boxes on the ground, and close it at the end."""
         sim = self.make_simulator(scene or self.scene, num_envs)
         try:
             put(sim)
@@ -77,7 +77,7 @@ class SimulatorHarness:
             sim.step(targets)
 
     def press(self, sim: Simulator) -> None:
-        """Press one finger to the ground in each environment, coming from 2 cm above it."""
+        """Press one finger to the ground in each environment, starting 2 cm above it."""
         put(sim, pointing_down(sim, depth=-0.02))
         self.settle(sim, pointing_down(sim, depth=0.003))
 
@@ -85,7 +85,7 @@ class SimulatorHarness:
         """Close the fingers around the small box, lift it by 5 cm and hold it still."""
         pinch = self.pinch
         if pinch is None:
-            raise SkipTest(f"The suite's pinch is None: it is not known how {self.hand.name} grasps the small box")
+            raise SkipTest(f"The suite has pinch = None: it does not know how {self.hand.name} grasps the small box")
         put(sim, pinching(sim, pinch, -0.28), small_box_in_the_pinch(sim, pinch))
         steps = steps_in(sim, 0.8)
         for step in range(steps):
@@ -96,7 +96,7 @@ class SimulatorHarness:
 
 
 def put(sim: Simulator, dof_pos: Tensor | None = None, object_pose: Tensor | None = None) -> None:
-    """Reset all environments; without arguments to the zero pose with the boxes on the ground."""
+    """Reset all environments; by default to the zero pose with the boxes on the ground."""
     everywhere = torch.ones(sim.num_envs, dtype=torch.bool, device=sim.device)
     sim.reset(
         everywhere,
@@ -113,7 +113,7 @@ def mask_of(sim: Simulator, *envs: int) -> Tensor:
 
 
 def steps_in(sim: Simulator, seconds: float) -> int:
-    """Number of control steps that comes closest to ``seconds``, at least 1."""
+    """The number of control steps closest to ``seconds``, at least 1."""
     return max(1, round(seconds / sim.control_dt))
 
 
@@ -130,7 +130,7 @@ def play(sim: Simulator, targets: Tensor) -> Snapshot:
 
 
 def rough_start(sim: Simulator, steps: int = 12) -> None:
-    """Bring the simulator into a state with fingers on the ground, boxes in the air and everything moving."""
+    """Bring the simulator into a state with fingers on the ground, falling boxes and everything moving."""
     put(sim, pointing_down(sim, depth=-0.015), boxes_at(sim, height=0.3))
     play(sim, random_targets(sim, steps, seed=1))
 

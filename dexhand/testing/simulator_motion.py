@@ -41,7 +41,7 @@ class MotionClauses(SimulatorHarness):
             rough_start(sim, steps=30)
             for name in ("body_quat", "object_quat"):
                 error = worst(getattr(sim.state, name).norm(dim=-1) - 1)
-                assert error < 1e-5, f"{name} is not of unit length: it is off by {error:.2g}."
+                assert error < 1e-5, f"{name} is not of unit length; the largest error is {error:.2g}."
 
     def test_dof_velocities_match_finite_differences(self) -> None:
         """Joint velocities are the rates at which joint positions change."""
@@ -88,11 +88,11 @@ class MotionClauses(SimulatorHarness):
         fastest = max(worst(before), worst(after), 1e-3)
         error = worst(moved / sim.control_dt - (before + after) / 2) / fastest
         assert error < self.velocity_tolerance, (
-            f"{name} is off the finite difference of positions by {error:.0%} of the largest velocity."
+            f"{name} differs from the finite difference of positions by {error:.0%} of the largest velocity."
         )
 
     def test_body_poses_belong_to_the_joint_positions(self) -> None:
-        """Bodies are shown where the joints shown put them, with no lag, also in motion."""
+        """Body poses match the joint positions of the same state, also in motion."""
         with self.simulator() as sim:
             play(sim, random_targets(sim, steps=6))
             moving = snapshot(sim.state)
@@ -108,7 +108,7 @@ class MotionClauses(SimulatorHarness):
                 self.settle(sim, targets)
                 errors = (sim.state.dof_pos - targets).abs().amax(0)
                 name, off = self.hand.dof_names[int(errors.argmax())], worst(errors)
-                assert off < self.dof_tolerance, f"{name} has not {moment} its target, it is {off:.2g} off."
+                assert off < self.dof_tolerance, f"{name} has not {moment} its target; it is {off:.2g} away."
 
     def test_targets_beyond_the_limits_are_clamped(self) -> None:
         """A target outside the joint limits acts like the limit itself."""
@@ -119,7 +119,9 @@ class MotionClauses(SimulatorHarness):
             put(sim)
             beyond = play(sim, torch.where(side, upper + 2, lower - 2).expand(5, -1, -1))
             error = worst(at_limit["dof_pos"] - beyond["dof_pos"])
-            assert error == 0, f"Targets beyond the limits carry joints {error:.2g} further than the limits do."
+            assert error == 0, (
+                f"Targets beyond the limits move joints {error:.2g} further than targets at the limits: clamp them."
+            )
 
     def test_each_target_moves_its_own_joint(self) -> None:
         """Target number d moves joint number d, upwards, and hardly any other."""
@@ -136,7 +138,9 @@ class MotionClauses(SimulatorHarness):
             moved = sim.state.dof_pos - start
             for env, index in enumerate(movable):
                 name, own = self.hand.dof_names[index], float(moved[env, index])
-                assert 0.025 < own < 0.075, f"Target {name} was raised by 0.05 and the joint moved by {own:.3f}."
+                assert 0.025 < own < 0.075, (
+                    f"The target of {name} was raised by 0.05, but the joint moved by {own:.3f}."
+                )
                 others = moved[env].abs()
                 others[index] = 0
                 other = self.hand.dof_names[int(others.argmax())]
@@ -153,7 +157,8 @@ class ContactClauses(SimulatorHarness):
             fallen = start[..., 2] - sim.state.object_pos[..., 2]
             exact = GRAVITY * seconds**2 / 2
             assert worst(fallen / exact - 1) < self.fall_tolerance, (
-                f"Boxes fell {float(fallen.mean()):.4f} m in {seconds:.3f} s, it should be {exact:.4f} m."
+                f"Boxes fell {float(fallen.mean()):.4f} m in {seconds:.3f} s, but {exact:.4f} m is expected: a step "
+                "must take control_dt."
             )
             sideways = worst(sim.state.object_pos[..., :2] - start[..., :2])
             assert sideways < 1e-4, f"Falling boxes drifted sideways by {sideways:.2g} m."
@@ -165,15 +170,15 @@ class ContactClauses(SimulatorHarness):
             velocity = sim.state.object_linvel[..., 2]
             assert worst(velocity / (-GRAVITY * seconds) - 1) < self.fall_tolerance, (
                 f"After {seconds:.3f} s boxes fall at {float(velocity.mean()):.3f} m/s,"
-                f" it should be {-GRAVITY * seconds:.3f} m/s."
+                f" but {-GRAVITY * seconds:.3f} m/s is expected."
             )
 
     def test_falling_boxes_feel_no_contact(self) -> None:
-        """In free fall the contact force on a box is 0: gravity is no contact."""
+        """In free fall the contact force on a box is 0: gravity does not count as contact."""
         with self.simulator() as sim:
             self._fall(sim)
             force = worst(sim.state.object_contact_force)
-            assert force == 0, f"Boxes in the air feel a contact force of {force:.3g} N."
+            assert force == 0, f"Boxes in free fall report a contact force of {force:.3g} N instead of 0."
 
     def test_resting_boxes_stay_where_they_are(self) -> None:
         """A box on the ground neither sinks in nor moves."""
@@ -183,7 +188,7 @@ class ContactClauses(SimulatorHarness):
             moved = worst(sim.state.object_pos - start)
             assert moved < 0.002, f"Boxes at rest on the ground moved by {moved:.2g} m."
             speed = worst(sim.state.object_linvel)
-            assert speed < 0.01, f"Boxes at rest on the ground have a velocity of {speed:.2g} m/s."
+            assert speed < 0.01, f"Boxes at rest on the ground report a velocity of {speed:.2g} m/s."
 
     def test_resting_boxes_feel_their_weight(self) -> None:
         """The net contact force on a box at rest is its weight, upwards."""
@@ -194,7 +199,8 @@ class ContactClauses(SimulatorHarness):
                 force = sim.state.object_contact_force[:, index]
                 expected = torch.tensor((0.0, 0.0, weight), device=sim.device)
                 assert worst(force - expected) < self.weight_tolerance * weight, (
-                    f"The contact force on {box.name} is {force[0].tolist()} N, it weighs {weight:.3f} N."
+                    f"The contact force on {box.name} is {force[0].tolist()} N, but it rests on the ground and "
+                    f"weighs {weight:.3f} N."
                 )
 
     def test_fingers_in_the_air_feel_nothing(self) -> None:
@@ -202,7 +208,7 @@ class ContactClauses(SimulatorHarness):
         with self.simulator() as sim:
             self.settle(sim, dof_rows(sim, **{self.hand.base_joints[0]: 0.05}))
             force = worst(sim.state.contact_force)
-            assert force == 0, f"Nothing is touched, but a force of {force:.3g} N is reported."
+            assert force == 0, f"The hand touches nothing, but a contact force of {force:.3g} N is reported."
 
     def test_the_ground_pushes_fingers_upwards(self) -> None:
         """The force reported for a link is the one that acts on it: the ground pushes it up."""
@@ -211,7 +217,9 @@ class ContactClauses(SimulatorHarness):
             for env in range(sim.num_envs):
                 finger = self.hand.fingers[pressed_finger(self.hand, env)]
                 force = float(sim.state.contact_force[env, self.scene.contact_bodies.index(finger.contact), 2])
-                assert force > 0.1, f"{finger.name} is pressed to the ground, which pushes it up with {force:.3g} N."
+                assert force > 0.1, (
+                    f"{finger.name} is pressed to the ground, but its upward contact force is {force:.3g} N."
+                )
 
     def test_contact_is_reported_for_the_link_that_touches(self) -> None:
         """contact_force has the order of scene.contact_bodies, and only links in contact feel a force."""
@@ -222,7 +230,8 @@ class ContactClauses(SimulatorHarness):
                 forces = sim.state.contact_force[env].norm(dim=-1).tolist()
                 felt = {body for body, force in zip(self.scene.contact_bodies, forces) if force > 0}
                 assert felt == {finger.contact}, (
-                    f"Only {finger.name} touches the ground, contact is reported for {sorted(felt) or 'no link'}."
+                    f"Only {finger.contact} touches the ground, but contact is reported for "
+                    f"{sorted(felt) or 'no link'}."
                 )
 
     def test_a_held_box_weighs_on_the_fingers(self) -> None:
@@ -231,12 +240,12 @@ class ContactClauses(SimulatorHarness):
             self.pick_up(sim)
             index, weight = self.scene.objects.index(SMALL_BOX), SMALL_BOX.mass * GRAVITY
             height = float(sim.state.object_pos[:, index, 2].min())
-            assert height > 0.06, f"The small box was pinched and lifted by 5 cm and its centre is at {height:.3f} m."
+            assert height > 0.06, f"The small box was pinched and lifted by 5 cm, but its centre is at {height:.3f} m."
             expected = torch.tensor((0.0, 0.0, weight), device=sim.device)
             on_box, on_fingers = sim.state.object_contact_force[:, index], sim.state.contact_force.sum(dim=1)
             for what, force, sign in (("the box", on_box, 1), ("the fingers", on_fingers, -1)):
                 assert worst(force - sign * expected) < self.weight_tolerance * weight, (
-                    f"The box held in the air weighs {weight:.3f} N, the force on {what} is {force[0].tolist()} N."
+                    f"The box held in the air weighs {weight:.3f} N, but the force on {what} is {force[0].tolist()} N."
                 )
 
     def _fall(self, sim: Simulator) -> tuple[Tensor, float]:

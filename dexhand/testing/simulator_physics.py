@@ -40,7 +40,7 @@ class PhysicsClauses(SimulatorHarness):
         """Physics holds parameters of PHYSICS: finite, float32, of the shapes that are stated there."""
         with self.simulator() as sim:
             unknown = [name for name in sim.physics if name not in PHYSICS]
-            assert not unknown, f"physics has {unknown}, which PHYSICS does not know."
+            assert not unknown, f"physics has {unknown}, which are not in PHYSICS of dexhand/core/interfaces.py."
             for name, value in sim.physics.items():
                 found, expected = tuple(value.shape), _stated_shape(sim, name)
                 assert found == expected, f"physics[{name!r}] has shape {found} instead of {expected}."
@@ -83,7 +83,7 @@ class PhysicsClauses(SimulatorHarness):
                 )
 
     def test_the_same_physics_changes_nothing(self) -> None:
-        """Setting the values that physics shows changes no bit of what follows."""
+        """Setting the current values of physics again changes no bit of later steps."""
         with self.simulator() as sim:
             targets = random_targets(sim, steps=10)
             rough_start(sim)
@@ -91,10 +91,10 @@ class PhysicsClauses(SimulatorHarness):
             rough_start(sim)
             sim.randomize(_everywhere(sim), dict(sim.physics))
             names = changed(expected, play(sim, targets))
-            assert not names, f"The physics that there was, set again, changed {names}."
+            assert not names, f"Setting the current physics again changed {names} in later steps."
 
     def test_randomize_changes_no_other_environment(self) -> None:
-        """Other physics in one environment leaves all others as they would have been, bit for bit."""
+        """Different physics in one environment changes no bit of the others."""
         with self.simulator() as sim:
             values = self._other_physics(sim)
             targets = random_targets(sim, steps=10)
@@ -103,23 +103,23 @@ class PhysicsClauses(SimulatorHarness):
             rough_start(sim)
             sim.randomize(mask_of(sim, VARIED), values)
             after = play(sim, targets)
-            assert changed(expected, after, VARIED), "Other physics made no difference."
+            assert changed(expected, after, VARIED), "Different physics made no difference in its own environment."
             others = [env for env in range(NUM_ENVS) if env != VARIED]
             names = changed(expected, after, *others)
-            assert not names, f"Other physics in environment {VARIED} changed {names} of other environments."
+            assert not names, f"Different physics in environment {VARIED} changed {names} of other environments."
 
     def test_randomize_changes_no_state(self) -> None:
-        """Setting other physics changes no bit of the state itself."""
+        """Setting different physics changes no bit of the current state."""
         with self.simulator() as sim:
             values = self._other_physics(sim)
             rough_start(sim)
             before = snapshot(sim.state)
             sim.randomize(mask_of(sim, VARIED), values)
             names = changed(before, snapshot(sim.state))
-            assert not names, f"randomize changed {names}."
+            assert not names, f"randomize changed {names} of the state; only later steps may differ."
 
     def test_randomize_ignores_rows_outside_the_mask(self) -> None:
-        """Rows of environments that are not in the mask may hold anything, also what is not a number."""
+        """Rows of environments outside the mask may hold anything, NaN included."""
         with self.simulator() as sim:
             before, values = dict(sim.physics), self._other_physics(sim)
             outside = ~mask_of(sim, VARIED)
@@ -127,10 +127,10 @@ class PhysicsClauses(SimulatorHarness):
                 value[outside] = float("nan")
             sim.randomize(mask_of(sim, VARIED), values)
             names = [name for name in values if not torch.equal(sim.physics[name][outside], before[name][outside])]
-            assert not names, f"Rows outside the mask were written to physics {names}."
+            assert not names, f"randomize used rows outside the mask for physics {names}."
 
     def test_reset_keeps_the_physics(self) -> None:
-        """After a reset the physics is the one that randomize has set."""
+        """A reset keeps the physics that randomize has set."""
         with self.simulator() as sim, self.simulator() as other:
             values = self._other_physics(sim)
             targets = random_targets(sim, steps=10)
@@ -139,23 +139,27 @@ class PhysicsClauses(SimulatorHarness):
             put(other)
             other.randomize(mask_of(other, VARIED), values)
             names = changed(play(sim, targets), play(other, targets))
-            assert not names, f"Physics set before a reset and after it differ in {names}."
+            assert not names, (
+                f"Physics set before a reset and the same set after it give different {names}: keep it in reset."
+            )
 
     def test_physics_is_saved(self) -> None:
-        """A fresh simulator goes on from state_dict with the physics that randomize has set, and the same bits."""
+        """A new simulator that loads the state has its randomized physics and continues bit for bit."""
         with self.simulator() as sim, self.simulator() as fresh:
             values = self._other_physics(sim)
             sim.randomize(mask_of(sim, VARIED), values)
             rough_start(sim)
             fresh.load_state_dict(sim.state_dict())
             wrong = [name for name in values if not torch.equal(fresh.physics[name], sim.physics[name])]
-            assert not wrong, f"A fresh simulator resumed with other physics {wrong}."
+            assert not wrong, (
+                f"A new simulator that loaded the state has different physics {wrong}: save it in state_dict."
+            )
             targets = random_targets(sim, steps=10)
             names = changed(play(sim, targets), play(fresh, targets))
-            assert not names, f"A fresh simulator resumed randomized physics with other bits in {names}."
+            assert not names, f"A new simulator that loaded the state continued with different {names}."
 
     def test_an_earlier_state_has_the_earlier_physics(self) -> None:
-        """A state that was saved before randomize brings the physics of then back, with the same bits."""
+        """Loading a state that was saved before randomize restores the physics of that time."""
         with self.simulator() as sim:
             values, before = self._other_physics(sim), dict(sim.physics)
             rough_start(sim)
@@ -166,9 +170,11 @@ class PhysicsClauses(SimulatorHarness):
             play(sim, targets)
             sim.load_state_dict(saved)
             wrong = [name for name in values if not torch.equal(sim.physics[name], before[name])]
-            assert not wrong, f"A state that was saved before randomize left physics {wrong} as they were."
+            assert not wrong, f"Loading a state that was saved before randomize did not restore physics {wrong}."
             names = changed(expected, play(sim, targets))
-            assert not names, f"A state that was saved before randomize was resumed with other bits in {names}."
+            assert not names, (
+                f"After loading a state that was saved before randomize, {names} differ from the original run."
+            )
 
     def test_unknown_parameters_are_refused(self) -> None:
         """A name that physics does not have is a ValueError which lists those that it has; nothing has changed."""
@@ -187,28 +193,28 @@ class PhysicsClauses(SimulatorHarness):
                 assert name in refusal, f"randomize accepted {name!r} of shape {tuple(value[:1].shape)}: {refusal!r}."
 
     def test_values_out_of_range_are_refused(self) -> None:
-        """On a CPU, NaN and what is physically impossible are a ValueError that names the parameter."""
+        """On a CPU, NaN and physically impossible values are a ValueError that names the parameter."""
         with self.simulator() as sim:
             if sim.device.type != "cpu":
-                raise SkipTest("Asking a GPU for the range of values would make it wait.")
+                raise SkipTest("Checking the range of values would make a GPU wait.")
             for name, value in self._other_physics(sim).items():
                 for wrong in (float("nan"), *(() if name == "gravity" else (-1.0,))):
                     refusal = self._refusal(sim, {**sim.physics, name: torch.full_like(value, wrong)})
                     assert name in refusal, f"randomize accepted {wrong:g} for {name!r}."
 
     def _refusal(self, sim: Simulator, values: dict[str, Tensor]) -> str:
-        """What the ValueError of randomize says, empty if there is none; checks that nothing has changed."""
+        """The message of randomize's ValueError, empty if there is none; checks that nothing has changed."""
         before = dict(sim.physics)
         try:
             sim.randomize(_everywhere(sim), values)
         except ValueError as error:
             names = [name for name in before if not torch.equal(before[name], sim.physics[name])]
-            assert not names, f"randomize refused the values and changed {names}."
+            assert not names, f"randomize refused the values, but had already changed {names}. Check everything first."
             return str(error)
         return ""
 
     def _other_physics(self, sim: Simulator) -> dict[str, Tensor]:
-        """Half as much again of everything; skips the check where nothing can be varied."""
+        """All parameters increased by half; skips the check if nothing can be varied."""
         if not sim.physics:
             raise SkipTest("This simulator has the same physics in every environment.")
         return {name: value * 1.5 + (0.01 if name == "armature" else 0.0) for name, value in sim.physics.items()}
@@ -225,7 +231,9 @@ class PhysicsEffectClauses(SimulatorHarness):
             expected = weights.repeat(NUM_ENVS, 1)
             expected[VARIED] *= 2
             error = worst(sim.state.object_contact_force[..., 2] / expected - 1)
-            assert error < self.weight_tolerance, f"Boxes of another mass are off their weight by {error:.0%}."
+            assert error < self.weight_tolerance, (
+                f"The contact force on boxes of a different mass differs from their weight by {error:.0%}."
+            )
 
     def test_gravity_makes_boxes_fall(self) -> None:
         """A released box falls along gravity by g t^2 / 2, whatever the environment's g."""
@@ -240,7 +248,9 @@ class PhysicsEffectClauses(SimulatorHarness):
                 sim.step(pointing_down(sim, depth=-0.3))
             exact = gravity[:, None] * (steps * sim.control_dt) ** 2 / 2
             error = worst(sim.state.object_pos - start - exact) / worst(exact)
-            assert error < self.fall_tolerance, f"Boxes under another gravity are off their course by {error:.0%}."
+            assert error < self.fall_tolerance, (
+                f"Under a different gravity, falling boxes are off their expected path by {error:.0%}."
+            )
 
     def test_object_friction_holds_boxes(self) -> None:
         """On a slope, boxes of lower friction slide further."""
@@ -275,7 +285,7 @@ class PhysicsEffectClauses(SimulatorHarness):
             sim.randomize(_everywhere(sim), values)
             self.pick_up(sim)
             heights = sim.state.object_pos[:, self.scene.objects.index(SMALL_BOX), 2].tolist()
-            assert heights[0] > 0.06, f"A box was pinched and lifted by 5 cm and its centre is at {heights[0]:.3f} m."
+            assert heights[0] > 0.06, f"A box was pinched and lifted by 5 cm, but its centre is at {heights[0]:.3f} m."
             assert heights[VARIED] < 0.05, f"Slippery fingers lifted a slippery box to {heights[VARIED]:.3f} m."
 
     def test_hand_mass_loads_the_servos(self) -> None:

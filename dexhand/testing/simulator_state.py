@@ -1,4 +1,4 @@
-"""Clauses about what a simulator shows, and about reset."""
+"""Clauses about attributes, state and reset."""
 
 import math
 from dataclasses import fields
@@ -33,9 +33,9 @@ class StateClauses(SimulatorHarness):
     def test_attributes_say_what_was_asked_for(self) -> None:
         """num_envs and scene are those the simulator was made with, control_dt is a positive time."""
         with self.simulator() as sim:
-            assert sim.num_envs == NUM_ENVS, f"num_envs is {sim.num_envs}, but {NUM_ENVS} were asked for."
-            assert sim.scene == self.scene, "scene is not the scene that was asked for."
-            assert sim.control_dt > 0, f"control_dt is {sim.control_dt}, but a step takes some time."
+            assert sim.num_envs == NUM_ENVS, f"num_envs is {sim.num_envs}, not the {NUM_ENVS} requested."
+            assert sim.scene == self.scene, "scene is not the scene that the simulator was made with."
+            assert sim.control_dt > 0, f"control_dt is {sim.control_dt}; it must be positive."
 
     def test_state_has_the_stated_shapes(self) -> None:
         """Every state tensor has the shape that its docstring gives."""
@@ -95,7 +95,7 @@ class StateClauses(SimulatorHarness):
             assert not wrong, f"The limits of {', '.join(wrong)} are not the hand's."
 
     def test_state_is_refreshed_in_place(self) -> None:
-        """The tensors of a state taken once show every later step, reset and load_state_dict."""
+        """Tensors of the state are updated in place by every step, reset and load_state_dict."""
         with self.simulator() as sim:
             held = {field.name: getattr(sim.state, field.name) for field in fields(SimState)}
             saved = sim.state_dict()
@@ -104,18 +104,20 @@ class StateClauses(SimulatorHarness):
             _assert_same_tensors(held, sim.state, "step")
             put(sim, moved)
             _assert_same_tensors(held, sim.state, "reset")
-            assert worst(held["dof_pos"][:, 0] - 0.1) < 1e-6, "A state taken before reset does not show the new pose."
+            assert worst(held["dof_pos"][:, 0] - 0.1) < 1e-6, (
+                "Tensors of a state taken before reset do not show the new pose: update them in place."
+            )
             sim.load_state_dict(saved)
             _assert_same_tensors(held, sim.state, "load_state_dict")
 
 
 def _assert_same_tensors(held: "dict[str, Tensor]", state: SimState, action: str) -> None:
     replaced = [name for name, tensor in held.items() if getattr(state, name) is not tensor]
-    assert not replaced, f"{action} replaced the tensors {', '.join(replaced)} instead of refreshing them."
+    assert not replaced, f"{action} replaced the tensors {', '.join(replaced)} instead of updating them in place."
 
 
 class ResetClauses(SimulatorHarness):
-    """``reset`` and the geometry it shows."""
+    """``reset``, and the poses after it."""
 
     def test_zero_pose_has_the_hand_at_its_position(self) -> None:
         """With all joints at zero the palm is at scene.hand_position, turned as the hand's palm_quat says."""
@@ -123,12 +125,14 @@ class ResetClauses(SimulatorHarness):
             index = self.scene.bodies.index(self.hand.palm)
             position = torch.tensor(self.scene.hand_position, device=sim.device)
             error = worst(sim.state.body_pos[:, index] - position)
-            assert error < self.pose_tolerance, f"The hand is {error:.2g} m away from scene.hand_position."
+            assert error < self.pose_tolerance, (
+                f"With all joints at zero the palm is {error:.2g} m away from scene.hand_position."
+            )
             upright = torch.tensor(self.hand.palm_quat, device=sim.device)
             error = worst(1 - (sim.state.body_quat[:, index] * upright).sum(-1).abs())
             assert error < self.pose_tolerance, (
-                f"The hand's quaternion is {sim.state.body_quat[0, index].tolist()}, in x, y, z, w it should be"
-                f" {upright.tolist()}."
+                f"With all joints at zero the palm's quaternion is {sim.state.body_quat[0, index].tolist()}; (x, y, "
+                f"z, w) = {upright.tolist()} is expected."
             )
 
     def test_forward_kinematics_match_the_reference(self) -> None:
@@ -150,7 +154,7 @@ class ResetClauses(SimulatorHarness):
                 assert turn < self.pose_tolerance, f"{body} is turned away from its reference orientation."
 
     def test_reset_places_joints_and_objects_exactly(self) -> None:
-        """After reset joint positions and object positions are the float32 numbers that were given."""
+        """After reset, joint positions and object positions are exactly the given float32 numbers."""
         with self.simulator() as sim:
             dof_pos = random_targets(sim, steps=1)[0]
             quat = (0.1 / math.sqrt(0.3), 0.2 / math.sqrt(0.3), 0.3 / math.sqrt(0.3), 0.4 / math.sqrt(0.3))
@@ -162,7 +166,7 @@ class ResetClauses(SimulatorHarness):
             assert error < 1e-6, f"object_quat is {sim.state.object_quat[0, 0].tolist()} instead of {quat}."
 
     def test_reset_leaves_everything_at_rest(self) -> None:
-        """After reset all velocities and contact forces are 0, whatever went on before."""
+        """After reset all velocities and contact forces are 0, whatever happened before."""
         with self.simulator() as sim:
             self.press(sim)
             sim.step(random_targets(sim, steps=1)[0])
@@ -183,7 +187,7 @@ class ResetClauses(SimulatorHarness):
             assert "dof_pos" in changed(before, snapshot(sim.state), 1), "Environment 1 was not reset."
             targets = random_targets(sim, steps=5)
             names = changed(play(untouched, targets), play(sim, targets), 0, 2)
-            assert not names, f"After resetting environments 1 and 3, {names} of 0 and 2 take another course."
+            assert not names, f"After resetting environments 1 and 3, {names} of 0 and 2 develop differently."
 
     def test_reset_of_nobody_changes_nothing(self) -> None:
         """A mask without a true value changes no bit."""
@@ -204,8 +208,12 @@ class ResetClauses(SimulatorHarness):
                 dof_pos[[0, 2]] = filling
                 pose[[0, 2]] = filling
                 each.reset(mask_of(each, 1, 3), dof_pos, pose)
-            assert not changed(snapshot(clean.state), snapshot(sim.state)), "NaN outside the mask came into the state."
-            assert not changed(play(clean, targets), play(sim, targets)), "NaN outside the mask came in later."
+            assert not changed(snapshot(clean.state), snapshot(sim.state)), (
+                "NaN in rows outside the mask of reset appeared in the state."
+            )
+            assert not changed(play(clean, targets), play(sim, targets)), (
+                "NaN in rows outside the mask of reset changed later steps."
+            )
 
     def test_reset_forgets_the_past(self) -> None:
         """From the same reset pose the same targets give equal bits, whatever the environment did before."""
@@ -217,10 +225,10 @@ class ResetClauses(SimulatorHarness):
             rough_start(sim)
             put(sim, start)
             names = changed(first, play(sim, targets))
-            assert not names, f"{names} after a reset depend on what happened before it."
+            assert not names, f"After a reset to the same pose, {names} still depend on what happened before it."
 
     def test_arguments_are_left_alone(self) -> None:
-        """Neither step nor reset changes the tensors it is given, at once or later."""
+        """Neither step nor reset changes the tensors it is given, immediately or later."""
         with self.simulator() as sim:
             arguments = {"dof_pos": pointing_down(sim, depth=-0.015), "object_pose": boxes_at(sim, height=0.2)}
             arguments["targets"] = dof_rows(sim) + 5.0
@@ -229,4 +237,6 @@ class ResetClauses(SimulatorHarness):
             for _ in range(3):
                 sim.step(arguments["targets"])
             for name, tensor in arguments.items():
-                assert torch.equal(tensor, copies[name]), f"The simulator wrote into the {name} it was given."
+                assert torch.equal(tensor, copies[name]), (
+                    f"The simulator changed the {name} it was given: copy the tensor."
+                )

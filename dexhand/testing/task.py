@@ -1,4 +1,4 @@
-"""Conformance suite for ``Task``: subclass it and say how to make a task on a simulator.
+"""Conformance suite for ``Task``: subclass it and define how to make a task on a simulator.
 
     class TestMyTask(TaskConformance):
         def make_task(self, num_envs):
@@ -29,16 +29,16 @@ class Played(NamedTuple):
 
 
 class TaskHarness:
-    """The factory a subclass gives, and ways to play."""
+    """The factory that a subclass defines, and helpers that run its task."""
 
     num_envs = 3
     steps = 12
-    """Control steps that most checks play."""
+    """Number of control steps in most checks."""
     max_steps = 200
-    """Steps within which time is up, without anything being asked of the hand."""
+    """Steps within which an episode times out under zero actions."""
 
     def make_task(self, num_envs: int) -> tuple[Task, Simulator]:
-        """A task and a simulator with its scene. The suite closes the simulator."""
+        """Make a task and a simulator with its scene. The suite closes the simulator."""
         raise NotImplementedError("A conformance suite needs make_task(num_envs)")
 
     @contextmanager
@@ -53,7 +53,7 @@ class TaskHarness:
             simulator.close()
 
     def actions(self, task: Task, steps: int | None = None, seed: int = 0) -> Tensor:
-        """Random ones within [-1, 1]. Shape (steps, N, A)."""
+        """Random actions within [-1, 1]. Shape (steps, N, A)."""
         shape = (steps or self.steps, self.num_envs, task.num_actions)
         return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1.0
 
@@ -69,7 +69,7 @@ def begin(task: Task, simulator: Simulator, seed: int, mask: Tensor | None = Non
 
 
 def play(task: Task, simulator: Simulator, actions: Tensor, generator: Generator | None = None) -> list[Played]:
-    """Control steps without resets; draws from ``generator``, or from a new one that is always the same."""
+    """Run control steps without resets; draws from ``generator``, or from a new one with a fixed seed."""
     generator = _generator(simulator, 0) if generator is None else generator
     played = []
     for row in actions.to(simulator.device):
@@ -97,7 +97,7 @@ def _seen(observations: Observations) -> dict[str, Tensor]:
 
 
 def _differing(first: list[Played], second: list[Played], rows: list[int] | None = None) -> list[str]:
-    """What differs in any bit, in these environments or in all."""
+    """Names and steps of values that differ in any bit, in ``rows`` or in all environments."""
     chosen = slice(None) if rows is None else rows
     return [
         f"{name} in step {number}"
@@ -108,18 +108,18 @@ def _differing(first: list[Played], second: list[Played], rows: list[int] | None
 
 
 class ShapeClauses(TaskHarness):
-    """What is there and what is returned."""
+    """Attributes, and shapes of returned values."""
 
     def test_names_are_unique(self) -> None:
-        """Of reward terms, success and failure criteria: tuples of str."""
+        """Names of reward terms, success and failure criteria are tuples of different str."""
         with self.parts() as (task, _):
             for attribute in ("reward_names", "success_names", "failure_names"):
                 names = getattr(task, attribute)
                 assert isinstance(names, tuple), f"{attribute} must be a tuple of str, not {names!r}."
-                assert len(set(names)) == len(names), f"{attribute}={names} holds a name twice."
+                assert len(set(names)) == len(names), f"{attribute}={names} contains a name twice."
 
     def test_targets_have_the_shape_of_the_joints(self) -> None:
-        """Float32 (N, D), finite, on the simulator's device."""
+        """Joint targets are float32 (N, D), finite, and on the simulator's device."""
         with self.parts() as (task, simulator):
             targets = task.dof_targets(self.actions(task)[0].to(simulator.device))
             self._check("dof_targets", targets, (self.num_envs, len(simulator.dof_names)), simulator)
@@ -137,16 +137,21 @@ class ShapeClauses(TaskHarness):
                 self._check("timeout", result.timeout, (n,), simulator, torch.bool)
 
     def test_critic_observations_are_as_declared(self) -> None:
-        """Float32 (N, Fc), finite, from observe and in every step; none where ``num_critic_observations`` is 0."""
+        """Float32 (N, Fc), finite, from observe and in every step; ``None`` if ``num_critic_observations`` is 0."""
         with self.parts() as (task, simulator):
             shown = [task.observe(simulator.state)]
             shown += [played.result.observations for played in play(task, simulator, self.actions(task))]
             size = task.num_critic_observations
             for observations in shown:
                 if size == 0:
-                    assert observations.critic is None, "num_critic_observations=0, but there are critic observations."
+                    assert observations.critic is None, (
+                        "num_critic_observations=0, but there are critic observations: return None, or declare their "
+                        "number."
+                    )
                 else:
-                    assert observations.critic is not None, f"num_critic_observations={size}, but there are none."
+                    assert observations.critic is not None, (
+                        f"num_critic_observations={size}, but the critic observations are None."
+                    )
                     self._check("critic observations", observations.critic, (self.num_envs, size), simulator)
 
     def test_starting_poses_fit_the_scene(self) -> None:
@@ -158,10 +163,10 @@ class ShapeClauses(TaskHarness):
             self._check("object_pose", pose.object_pose, (n, len(simulator.scene.objects), 7), simulator)
             beyond = ((pose.dof_pos < limits[:, 0] - 1e-5) | (pose.dof_pos > limits[:, 1] + 1e-5)).nonzero()
             names = [simulator.dof_names[int(index)] for index in beyond[:, 1]]
-            assert not names, f"Starting poses are beyond the limits of {sorted(set(names))[:5]}."
+            assert not names, f"Starting poses are outside the limits of joints {sorted(set(names))[:5]}."
             lengths = torch.linalg.vector_norm(pose.object_pose[..., 3:], dim=-1)
             assert bool((lengths - 1.0).abs().le(1e-4).all()), (
-                "A starting quaternion has not length 1; order is x, y, z, w."
+                "A starting quaternion does not have length 1; the order is x, y, z, w."
             )
 
     def _check(
@@ -174,15 +179,15 @@ class ShapeClauses(TaskHarness):
 
 
 class PurityClauses(TaskHarness):
-    """A task changes nothing but its own state."""
+    """A task changes only its own state, and draws only from the given generator."""
 
     def test_actions_and_states_are_not_written_to(self) -> None:
-        """Neither the caller's actions nor the simulator's state."""
+        """The task changes neither the caller's actions nor the simulator's state."""
         with self.parts() as (task, simulator):
             actions = self.actions(task)[0].to(simulator.device)
             kept = actions.clone()
             simulator.step(task.dof_targets(actions))
-            assert torch.equal(actions, kept), "dof_targets changed the actions that it was given."
+            assert torch.equal(actions, kept), "dof_targets changed the actions that it was given: work on a copy."
             before = copied(vars(simulator.state))
             task.evaluate(simulator.state, _generator(simulator, 0))
             task.observe(simulator.state)
@@ -190,14 +195,14 @@ class PurityClauses(TaskHarness):
             assert not changed, f"evaluate or observe changed the simulator's {changed[0]}."
 
     def test_observing_advances_nothing(self) -> None:
-        """Observe shows what evaluate has just shown, however often it is asked."""
+        """Observe returns the observations of the last evaluate, however often it is called."""
         with self.parts() as (task, simulator):
             for played in play(task, simulator, self.actions(task)[:4]):
                 shown = _seen(played.result.observations)
             before = copied(task.state_dict())
             for _ in range(2):
                 different = places_that_differ(shown, _seen(task.observe(simulator.state)))
-                assert not different, f"observe differs from the evaluate before it, at {different[0]}."
+                assert not different, f"observe must return what the last evaluate returned, but {different[0]} differ."
             changed = places_that_differ(before, task.state_dict())
             assert not changed, f"observe changed the task's state, at {changed[0]}."
 
@@ -213,10 +218,10 @@ class PurityClauses(TaskHarness):
             play(task, simulator, torch.stack(later))
             begin(task, simulator, seed=1)
             changed = [name for name in kept if not same(kept[name], returned[name])]
-            assert not changed, f"Later steps changed {changed[0]} that was returned before: return copies."
+            assert not changed, f"Later steps changed {changed[0]} of an earlier step: return copies."
 
     def test_only_the_given_generator_is_drawn_from(self) -> None:
-        """Global random states stay as they are, and the same generator gives the same bits whatever they are."""
+        """Global random states are neither changed nor used; the same generator state gives the same bits."""
         with random_states_put_back(), self.parts(new_run=False) as (task, simulator):
             runs = []
             for seed in range(2):
@@ -229,12 +234,17 @@ class PurityClauses(TaskHarness):
                 steps = [_parts_of(played) for played in play(task, simulator, self.actions(task))]
                 runs.append({**poses, **first, "steps": steps})
                 changed = [name for name, state in random_states().items() if places_that_differ(before[name], state)]
-                assert not changed, f"The task changed the global random state of {' and '.join(changed)}."
+                assert not changed, (
+                    f"The task changed the global random state of {' and '.join(changed)}: draw from the given "
+                    "generator."
+                )
             different = places_that_differ(*runs)
-            assert not different, f"The same generator gave something else the second time, at {different[0]}."
+            assert not different, (
+                f"The same generator state gave different values at {different[0]}: draw only from the given generator."
+            )
 
     def test_every_call_draws_the_same_amount(self) -> None:
-        """Other actions, and a reset of other environments, leave the generator in the same state."""
+        """The generator's final state depends neither on the actions nor on which environments are reset."""
         states = []
         for sign, masked in ((1.0, 0), (-1.0, 1)):
             with self.parts() as (task, simulator):
@@ -245,11 +255,12 @@ class PurityClauses(TaskHarness):
                 task.reset(mask, simulator.state, generator)
                 states.append(generator.get_state())
         assert torch.equal(*states), (
-            "How much is drawn depends on what happens: draw for all environments in every call, and select afterwards."
+            "The number of random draws depends on actions or resets: draw for all environments in every call, then "
+            "select."
         )
 
     def test_environments_do_not_influence_each_other(self) -> None:
-        """Another action in one changes no row of the others."""
+        """Different actions in one environment change nothing in the others."""
         with self.parts() as (task, simulator), self.parts() as (other_task, other_simulator):
             actions = self.actions(task)
             varied = actions.clone()
@@ -257,14 +268,14 @@ class PurityClauses(TaskHarness):
             others = list(range(1, self.num_envs))
             first, second = play(task, simulator, actions), play(other_task, other_simulator, varied)
             different = _differing(first, second, others)
-            assert not different, f"Other actions of environment 0 change {different[0]} of environments {others}."
+            assert not different, f"Different actions in environment 0 changed {different[0]} of environments {others}."
 
 
 class EpisodeClauses(TaskHarness):
     """Time, resets and state."""
 
     def test_time_is_up_after_the_same_number_of_steps(self) -> None:
-        """In every environment, counted from where its own episode began."""
+        """The time limit is the same in every environment, counted from the start of its own episode."""
         with self.parts() as (task, simulator):
             still = torch.zeros(1, self.num_envs, task.num_actions)
             late = 3
@@ -280,15 +291,15 @@ class EpisodeClauses(TaskHarness):
                 if len(up) == self.num_envs:
                     break
         if 0 not in up:
-            pytest.skip(f"not reached: time is not up within {self.max_steps} steps; raise max_steps of the suite")
+            pytest.skip(f"not reached: no timeout within {self.max_steps} steps; raise max_steps of the suite")
         expected = {index: up[0] + (late if index == 1 else 0) for index in range(self.num_envs)}
         assert up == expected, (
-            f"Time was up in these steps, by environment: {up}. Environment 1 began {late} steps later than the "
-            f"others, so {expected} was expected: count the steps of each episode by themselves."
+            f"Timeouts came in these steps, by environment: {up}. Environment 1 started {late} steps later than the "
+            f"others, so {expected} is expected: count steps separately for each episode."
         )
 
     def test_reset_touches_only_the_masked_environments(self) -> None:
-        """The others go on as if nothing had happened."""
+        """The other environments continue unchanged."""
         with self.parts() as (task, simulator), self.parts() as (other_task, other_simulator):
             actions = self.actions(task)
             play(task, simulator, actions[:5])
@@ -302,7 +313,7 @@ class EpisodeClauses(TaskHarness):
             assert not different, f"A new episode in environment 1 changed {different[0]} of environments {others}."
 
     def test_a_new_episode_does_not_depend_on_the_one_before(self) -> None:
-        """What came before it does not matter."""
+        """A new episode is the same as in a new task, whatever came before it."""
         with self.parts(seed=3) as (fresh, simulator):
             actions = self.actions(fresh)
             first = copied(_seen(fresh.observe(simulator.state)))
@@ -311,12 +322,16 @@ class EpisodeClauses(TaskHarness):
             play(task, simulator, self.actions(task, seed=9))
             begin(task, simulator, seed=3)
             different = places_that_differ(first, _seen(task.observe(simulator.state)))
-            assert not different, f"A new episode does not begin as that of a new task: {different[0]} differ."
+            assert not different, (
+                f"A new episode must begin as in a new task, but {different[0]} differ: reset all of the task's state."
+            )
             different = _differing(expected, play(task, simulator, actions))
-        assert not different, f"{different[0]} of a new episode depend on the episode before: forget it in reset."
+        assert not different, (
+            f"{different[0]} of a new episode depend on the previous episode: clear its state in reset."
+        )
 
     def test_the_state_continues_bit_for_bit(self) -> None:
-        """After load_state_dict the same steps give the same bits, in a task that did something else."""
+        """After load_state_dict the same steps give the same bits, also in a task that had another state."""
         with self.parts() as (task, simulator), self.parts(seed=4) as (other_task, other_simulator):
             actions = self.actions(task)
             play(task, simulator, actions[:5])
@@ -331,7 +346,7 @@ class EpisodeClauses(TaskHarness):
                 again.load_state_dict(state)
                 different = _differing(expected, play(again, its, actions[5:]))
                 assert not different, (
-                    f"After load_state_dict {different[0]} differ: does state_dict hold all that is kept?"
+                    f"After load_state_dict {different[0]} differ: does state_dict hold all of the task's state?"
                 )
                 changed = places_that_differ(kept, state)
                 assert not changed, f"Steps after load_state_dict changed {changed[0]} of what it was given: copy it."

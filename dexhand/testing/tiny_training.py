@@ -1,4 +1,4 @@
-"""A real training, as small as it can be."""
+"""The smallest possible real training."""
 
 import math
 from pathlib import Path
@@ -25,7 +25,7 @@ SETTINGS = (
 
 
 def train_a_checkpoint(folder: Path) -> Path:
-    """Train for two iterations and save as a run does; returns the checkpoint. Leaves global random states alone."""
+    """Train for two iterations, save as a run does, and return the checkpoint; global random states are restored."""
     config = compose(list(SETTINGS))
     with random_states_put_back():
         torch.manual_seed(config.train.seed)

@@ -1,4 +1,4 @@
-"""Clauses of the environment's suite about episodes: rewards, endings, and what follows them."""
+"""Clauses of the environment suite about episodes: rewards, endings, and new episodes."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -34,44 +34,43 @@ TERMS = "info['reward_terms']"
 
 
 class EpisodeClauses(VecEnvHarness):
-    """What a step says of the episode it belongs to."""
+    """Rewards and endings that a step reports, and the observations around an ending."""
 
     # --- rewards
 
     def test_the_reward_is_the_sum_of_its_terms(self) -> None:
-        """In every step and environment."""
+        """In every step and environment, the reward is the sum of ``reward_terms``."""
         for number, values in enumerate(self.rollout("rewards", TERMS).steps, start=1):
             total = values[TERMS].sum(dim=1)
             env = int((total - values["rewards"]).abs().argmax())
             reward, expected = float(values["rewards"][env]), float(total[env])
             assert abs(reward - expected) <= 1e-4 * max(1.0, abs(expected)), (
-                f"In step {number} the reward of environment {env} is {reward:g}, but its terms {TERMS} add up to "
-                f"{expected:g}."
+                f"In step {number} the reward of environment {env} is {reward:g}, but {TERMS} add up to {expected:g}."
             )
 
     def test_the_last_reward_belongs_to_the_episode_that_ended(self) -> None:
-        """However the next one begins: the same last step is paid the same."""
+        """The reward of an episode's last step does not depend on how the next episode begins."""
         rollout, endings = self.endings("rewards", "observations", FINAL)
         new_run = [rollout.steps[end.step - 1]["observations"][end.env] for end in endings]
         if all(torch.equal(each, new_run[0]) for each in new_run):
-            pytest.skip("not reached: all new episodes begin alike")
+            pytest.skip("not reached: all new episodes begin in the same way")
         with self.env() as env:
             compared = [self._compare_last_rewards(*pair) for pair in self._ends_with_other_beginnings(env)]
         if not any(compared):
-            pytest.skip("not reached: in no two runs the same episode is followed by different ones")
+            pytest.skip("not reached: no two runs have the same episode followed by different ones")
 
     def _compare_last_rewards(self, first: Values, second: Values, index: int) -> bool:
-        """Whether the new episodes of two steps, which end an environment's episode alike, begin differently."""
+        """Compare the rewards of two steps that end the same episode; returns whether the new episodes differ."""
         for name in ("rewards", TERMS):
             assert name not in first or torch.equal(first[name][index], second[name][index]), (
-                f"Two episodes of environment {index} end with the same step, and {name} of it are "
-                f"{first[name][index].tolist()} and {second[name][index].tolist()}: they depend on how the next "
-                "episode begins. Compute rewards before the environment is reset."
+                f"Two identical episodes of environment {index} end with different {name}, "
+                f"{first[name][index].tolist()} and {second[name][index].tolist()}: they depend on how the "
+                "next episode begins. Compute rewards before the environment is reset."
             )
         return not torch.equal(first["observations"][index], second["observations"][index])
 
     def _ends_with_other_beginnings(self, env: VecEnv) -> Iterator[tuple[Values, Values, int]]:
-        """Pairs of steps that end the same episode of an environment, and its index; new ones may begin differently."""
+        """Yield pairs of steps that end the same episode of an environment, and its index; what follows may differ."""
         rows = self.actions(env)
         base = run(env, SEED, rows)
         last = next(number for number, values in enumerate(base) if number and bool(_done(values).any()))
@@ -93,27 +92,27 @@ class EpisodeClauses(VecEnvHarness):
     # --- endings
 
     def test_episodes_end_under_random_actions(self) -> None:
-        """Within ``max_steps``: what ends episodes cannot be checked otherwise."""
+        """Some episode ends within ``max_steps``; otherwise endings cannot be checked."""
         rollout = self.rollout("terminated", "truncated")
         assert rollout.endings(), (
-            f"No episode ended within {len(rollout.steps)} steps of random actions, so nothing that concerns endings "
-            "could be checked. Shorten the episodes for this test, or allow more steps (max_steps of the suite, "
+            f"No episode ended within {len(rollout.steps)} steps of random actions, so endings could not be "
+            "checked. Shorten the episodes for this test, or allow more steps (max_steps of the suite, "
             "--dexhand-env-steps on the command line)."
         )
 
     def test_an_episode_never_both_terminates_and_is_truncated(self) -> None:
-        """The task ended it or time did."""
+        """An episode ends by the task or by the time limit, never both."""
         rollout, endings = self.endings()
         for ending in endings:
             values = rollout.steps[ending.step - 1]
             both = bool(values["terminated"][ending.env] & values["truncated"][ending.env])
             assert not both, (
-                f"terminated and truncated are both true for {ending}. Where the task ends an episode in its last "
-                "step, it has terminated: truncated = out_of_time & ~terminated."
+                f"terminated and truncated are both true for {ending}. If the task ends an episode in its last "
+                "step, it counts as terminated: truncated = out_of_time & ~terminated."
             )
 
     def test_the_outcome_is_told_exactly_where_an_episode_ends(self) -> None:
-        """-1 elsewhere; timeout exactly where truncated."""
+        """The outcome is -1 while an episode goes on, and timeout exactly where it is truncated."""
         rollout, _ = self.endings(OUTCOME)
         with self.env() as env:
             if not has(env, "outcome_names"):
@@ -125,35 +124,36 @@ class EpisodeClauses(VecEnvHarness):
             for index, outcome in enumerate(values[OUTCOME].tolist()):
                 ended, truncated = bool(_done(values)[index]), bool(values["truncated"][index])
                 where = f"In step {number} info['outcome'] of environment {index} is {outcome}"
-                assert ended or outcome == -1, f"{where}, but its episode goes on: -1 is expected."
+                assert ended or outcome == -1, f"{where}, but its episode has not ended: -1 is expected."
                 assert not ended or 0 <= outcome < len(names), (
                     f"{where}, but its episode ended: an index into outcome_names={names} is expected."
                 )
                 assert not ended or truncated == (names[outcome] == "timeout"), (
-                    f"{where}, {names[outcome]!r}, and truncated is {truncated}: timeout and truncated go together."
+                    f"{where}, {names[outcome]!r}, and truncated is {truncated}: the outcome must be timeout exactly "
+                    "where truncated is true."
                 )
 
     def test_time_ends_every_episode_after_the_same_number_of_steps(self) -> None:
-        """First and later ones, in every environment; ``max_episode_steps`` says how many, where it is there."""
+        """The limit is the same in all environments and episodes, and equals ``max_episode_steps`` if there is one."""
         _, endings = self.endings()
         timed_out = [ending for ending in endings if ending.truncated]
         if not timed_out:
-            pytest.skip("not reached: time ended no episode under random actions")
+            pytest.skip("not reached: no episode was truncated under random actions")
         with self.env() as env:
             limit = getattr(env, "max_episode_steps", timed_out[0].length)
         for ending in timed_out:
             assert ending.length == limit, (
-                f"Time ended {ending}, after {ending.length} steps; the limit is {limit}, as max_episode_steps says or "
-                f"as it was for {timed_out[0]}. Count the steps of each environment by themselves, from 0 where its "
-                "episode begins, and compare after counting: steps >= limit."
+                f"The time limit ended {ending}, after {ending.length} steps instead of {limit}, the limit from "
+                f"max_episode_steps or from {timed_out[0]}. Count steps separately for each environment, from 0 at "
+                "the start of its episode, and compare after counting: steps >= limit."
             )
         longest = max(endings, key=lambda ending: ending.length)
-        assert longest.length <= limit, f"There is {longest}, after {longest.length} steps; the time limit is {limit}."
+        assert longest.length <= limit, f"The time limit is {limit} steps, but {longest}, lasted {longest.length}."
 
     # --- what follows
 
     def test_an_ended_episode_is_followed_by_the_first_observation_of_a_new_one(self) -> None:
-        """The step that ends an episode returns what a reset environment shows."""
+        """The step that ends an episode returns the first observation of a new one."""
         rollout, endings = self.endings("observations", FINAL, FIRST)
         with self.env() as env:
             firsts = torch.cat([reset(env, seed).cpu() for seed in range(20)])
@@ -165,8 +165,8 @@ class EpisodeClauses(VecEnvHarness):
                 f"After {ending}, number {far[0]} of its observation is {float(shown[far[0]]):g}, which no new episode "
                 f"begins with (in 20 resets it was {float(firsts[:, far[0]].amin()):g} to "
                 f"{float(firsts[:, far[0]].amax()):g}). An environment whose episode ends is reset within the same "
-                "step, and its row of the observations is the first of the new episode; the last one of the old goes "
-                "into info['final_observation']."
+                "step: return the first observation of the new episode, and the last one of the old episode in "
+                "info['final_observation']."
             )
         vary = (firsts != firsts[0]).any(dim=0)
         ends = [rollout.steps[end.step - 1] for end in endings]
@@ -190,15 +190,16 @@ class EpisodeClauses(VecEnvHarness):
             assert not far, (
                 f"After {ending}, number {far[0]} of its critic observation is {float(shown[far[0]]):g}, which no new "
                 f"episode begins with (in 20 resets it was {float(firsts[:, far[0]].amin()):g} to "
-                f"{float(firsts[:, far[0]].amax()):g}). Observe for the critic after the reset, as for the policy."
+                f"{float(firsts[:, far[0]].amax()):g}). Compute the critic's observations after the reset, like the "
+                "policy's."
             )
 
     def test_the_last_observation_of_an_ended_episode_is_kept(self) -> None:
-        """In final_observation: neither the new episode's first, nor the one before the last step."""
+        """final_observation is neither the new episode's first observation nor the one before the last step."""
         rollout, endings = self.endings("observations", FINAL, FIRST)
         for truncated in (False, True):
             chosen = [ending for ending in endings if ending.truncated == truncated]
-            kind = "time ended" if truncated else "the task ended"
+            kind = "were truncated" if truncated else "terminated"
             if chosen:
                 self._check_final(rollout, chosen, kind)
 
@@ -207,29 +208,28 @@ class EpisodeClauses(VecEnvHarness):
         news = [rollout.steps[end.step - 1]["observations"][end.env] for end in endings]
         olds = [_shown_before(rollout, end) for end in endings]
         assert not all(torch.equal(one, other) for one, other in zip(finals, news)), (
-            f"In all episodes that {kind}, final_observation shows the new episode instead of the old. Keep the "
+            f"In all episodes that {kind}, final_observation is the first observation of the new episode. Copy the "
             "observations before the environments are reset."
         )
         assert not (_moves(rollout) and all(torch.equal(one, other) for one, other in zip(finals, olds))), (
-            f"In all episodes that {kind}, final_observation shows what was already shown before the last step. "
-            "Observe after the step and before the reset."
+            f"In all episodes that {kind}, final_observation is the observation from before the last step. Compute it "
+            "after the step and before the reset."
         )
         assert _is_constant(rollout.first[0]) or not all(_is_constant(final) for final in finals), (
-            f"In all episodes that {kind}, final_observation holds one number throughout, {finals[0][0]:g}: it was not "
-            "filled in."
+            f"In all episodes that {kind}, all numbers of final_observation are {finals[0][0]:g}: it was not filled in."
         )
 
     def test_final_observation_equals_the_observation_where_nothing_ended(self) -> None:
-        """It differs in no bit."""
+        """In an environment whose episode goes on, the two are equal bit for bit."""
         for number, values in enumerate(self.rollout("observations", "terminated", "truncated", FINAL).steps, start=1):
             differs = (values["observations"] != values[FINAL]).any(dim=1) & ~_done(values)
             assert not bool(differs.any()), (
-                f"In step {number} final_observation of environment {int(differs.float().argmax())} is not its "
-                "observation, although its episode goes on."
+                f"In step {number} final_observation of environment {int(differs.float().argmax())} differs from "
+                "its observation, although its episode has not ended."
             )
 
     def test_an_ending_concerns_its_own_environment_alone(self) -> None:
-        """Nothing jumps in the environments whose episodes go on."""
+        """Observations do not jump in environments whose episodes go on."""
         rollout, _ = self.endings("observations", FIRST)
         shown = [rollout.first, *(values["observations"] for values in rollout.steps)]
         jumps = [(after - before).abs() for before, after in itertools.pairwise(shown)]
@@ -242,12 +242,12 @@ class EpisodeClauses(VecEnvHarness):
         jumped = sum(bool((jump > largest).any()) for jump in beside)
         assert 2 * jumped <= len(beside), (
             f"In {jumped} of {len(beside)} steps in which an episode ended somewhere, the observations of an "
-            "environment whose own episode goes on jumped farther than in any other step: it was reset too. Reset only "
+            "environment whose own episode goes on changed more than in any other step: it was reset too. Reset only "
             "the environments whose episodes ended."
         )
 
     def test_the_first_action_of_a_new_episode_is_not_lost(self) -> None:
-        """It acts after an episode ended as it does after a reset."""
+        """The first action after an ending has an effect, like the first action after a reset."""
         _, endings = self.endings()
         with self.env() as env:
             rows = self.actions(env)
@@ -259,9 +259,8 @@ class EpisodeClauses(VecEnvHarness):
                 pytest.skip("not reached: after a reset the first action changes nothing that is returned")
             acted = [self._reacts(env, rows, base, end.step, end.env) for end in restarts]
             assert any(acted), (
-                f"After {restarts[0]}, the next step returns the same whatever its action is, although the first "
-                "action after reset() has an effect. The reset happens within the step that ends the episode, not in a "
-                "step of its own."
+                f"After {restarts[0]}, the action of the next step has no effect, although the first action after "
+                "reset() has one. Reset within the step that ends the episode, not in a separate step."
             )
 
     def _reacts(self, env: VecEnv, rows: Tensor, base: list[Values], before: int, index: int) -> bool:
@@ -277,7 +276,7 @@ def _done(values: Values) -> Tensor:
 
 
 def _stays(values: Values, index: int, vary: Tensor) -> bool:
-    """Whether an episode begins in some numbers with what the one before ended with."""
+    """Whether a new episode begins, in the numbers ``vary``, with the final observation of the one before."""
     return torch.equal(values["observations"][index, vary], values[FINAL][index, vary])
 
 
@@ -286,7 +285,7 @@ def _is_constant(row: Tensor) -> bool:
 
 
 def _shown_before(rollout: Rollout, ending: Ending) -> Tensor:
-    """What the environment showed before the step that ended its episode."""
+    """The observation before the step that ended the episode."""
     shown = rollout.first if ending.step == 1 else rollout.steps[ending.step - 2]["observations"]
     return shown[ending.env]
 
@@ -312,7 +311,7 @@ def _alike_to_the_end(
 
 
 def _with_other_seed(state: Any, seed: int) -> Any:
-    """A copy in which every state of a torch generator is that of another seed."""
+    """Copy a state, with every torch generator's state replaced by that of another seed."""
     if isinstance(state, dict):
         return {key: _with_other_seed(value, seed) for key, value in state.items()}
     generator = torch.Generator().manual_seed(seed).get_state()

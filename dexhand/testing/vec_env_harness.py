@@ -1,4 +1,4 @@
-"""What the clauses of the environment's suite share: the factory, what may be missing, and one recorded rollout."""
+"""Shared parts of the environment suite: the factory, optional methods, and one recorded rollout."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from dexhand.testing.vec_env_returned import SEED, Ending, Rollout, axis_of, cal
 
 
 class VecEnvHarness:
-    """The factory a subclass gives, and ways to drive the environment it makes."""
+    """The factory that a subclass defines, and helpers that run its environment."""
 
     num_envs = 3
     max_steps = 1000
-    """Steps within which some episode ends under random actions. They are played only as far as is needed."""
+    """Steps within which some episode must end under random actions; no more are played than needed."""
     optional: tuple[str, ...] = ()
-    """Methods that this environment may lack; checks of those it lacks are skipped with the reason."""
+    """Methods that this environment may lack; their checks are skipped with a reason if it does."""
 
     _rollouts: ClassVar[dict[type["VecEnvHarness"], Rollout]] = {}
     _repeats: ClassVar[dict[type["VecEnvHarness"], bool]] = {}
 
     def make_env(self, num_envs: int) -> VecEnv:
-        """Build the environment under test, the same kind every time: one recording serves several checks.
+        """Build the environment under test, the same every time: several checks share one recording.
 
         The suite closes it.
         """
@@ -36,7 +36,7 @@ class VecEnvHarness:
 
     @contextmanager
     def new_env(self, num_envs: int | None = None) -> Iterator[VecEnv]:
-        """An environment that has not been reset."""
+        """Make an environment, not reset yet, and close it at the end."""
         num_envs = self.num_envs if num_envs is None else num_envs
         with calling(f"make_env({num_envs})"):
             env = self.make_env(num_envs)
@@ -52,14 +52,14 @@ class VecEnvHarness:
 
     @contextmanager
     def env(self, seed: int = SEED) -> Iterator[VecEnv]:
-        """An environment that has been reset."""
-        self.rollout()  # where it cannot be played, one check says so and the others are skipped
+        """Make an environment and reset it."""
+        self.rollout()  # if it cannot be run, one check fails and the others are skipped
         with self.new_env() as env:
             reset(env, seed)
             yield env
 
     def needs(self, env: VecEnv, *methods: str) -> None:
-        """Skip a check of what this environment may lack, and does."""
+        """Skip the check if the environment lacks an optional method."""
         for method in methods:
             if method in self.optional and not has(env, method):
                 pytest.skip(f"the environment has no {method}: {OPTIONAL[method]}")
@@ -67,9 +67,9 @@ class VecEnvHarness:
     # --- playing
 
     def rollout(self, *names: str) -> Rollout:
-        """What the environment does under random actions; played once for all checks that only look.
+        """A recording of the environment under random actions, made once for all checks that only read it.
 
-        Skips the check where a value that it looks at, one of ``names``, is not usable: another check says why.
+        Skips the check if one of the values ``names`` is not usable; another check fails for that.
         """
         kind = type(self)
         if kind not in self._rollouts:
@@ -101,7 +101,7 @@ class VecEnvHarness:
                 return
 
     def endings(self, *names: str) -> tuple[Rollout, list[Ending]]:
-        """The rollout and its endings; skips the check where there are none, which is a failure of its own."""
+        """The rollout and its endings; skips the check if there are none, for which another check fails."""
         rollout = self.rollout("terminated", "truncated", *names)
         endings = rollout.endings()
         if not endings:
@@ -111,7 +111,7 @@ class VecEnvHarness:
     def actions(self, env: VecEnv, seed: int = 0) -> Tensor:
         """Random actions (steps, N, A) until a little after the first ending.
 
-        Skips the check, which is going to compare runs, where two runs alike differ: another check says so.
+        Skips the check if two runs with the same seed differ, because it compares runs; another check fails for that.
         """
         endings = self.rollout().endings()
         rows = actions_for(env, max(LEAST_STEPS, endings[0].step + 6 if endings else 0), seed)
@@ -125,34 +125,34 @@ class VecEnvHarness:
 
 REQUIRED: dict[str, str] = {
     "num_envs": "the number of environments, an int",
-    "device": "where its tensors are, torch.device('cpu') for instance",
-    "single_observation_space": "what one environment shows, gymnasium.spaces.Box(-inf, inf, (F,)) for instance",
-    "single_action_space": "what one environment takes, gymnasium.spaces.Box(-1, 1, (A,)) for instance",
+    "device": "where its tensors are, for example torch.device('cpu')",
+    "single_observation_space": "the space of one environment's observations: gymnasium.spaces.Box(-inf, inf, (F,))",
+    "single_action_space": "the space of one environment's actions: gymnasium.spaces.Box(-1, 1, (A,))",
     "reset": "def reset(self, seed=None), which returns observations and a dictionary",
     "step": "def step(self, actions), which returns observations, rewards, terminated, truncated and info",
-    "close": "def close(self), which frees what is held",
-    "state_dict": "def state_dict(self), everything the future depends on, copied",
-    "load_state_dict": "def load_state_dict(self, state), which continues from it",
+    "close": "def close(self), which frees its resources",
+    "state_dict": "def state_dict(self), which returns a copy of everything that later steps depend on",
+    "load_state_dict": "def load_state_dict(self, state), which continues from such a state",
     "render": "def render(self, env_id, camera, width, height), which returns a picture",
 }
-"""Without these nothing can be checked; what each is."""
+"""The attributes and methods without which nothing can be checked, with an explanation for the author."""
 
 OPTIONAL: dict[str, str] = {
     "state_dict": "a training on it cannot be continued exactly where it stopped",
     "load_state_dict": "a training on it cannot be continued exactly where it stopped",
-    "render": "nobody can watch it",
+    "render": "it cannot be watched",
 }
-"""What an environment may lack if its suite says so; what is lost."""
+"""What an environment may lack if its suite allows it, and the consequence."""
 
 LEAST_STEPS = 12
-"""Steps that are played however soon episodes end."""
+"""Steps that are played at least, however soon episodes end."""
 
 
 def actions_for(env: VecEnv, steps: int, seed: int = 0) -> Tensor:
     """Random actions (steps, N, A) in [-1, 1], the same for the same seed.
 
-    Environments 0, 3 ... get new actions in every step, 1, 4 ... keep each for eight steps, which leads farther away,
-    and 2, 5 ... move little.
+    Environments 0, 3 ... get a new action in every step; 1, 4 ... keep each action for eight steps, which leads farther
+    away; 2, 5 ... get small actions.
     """
     generator = torch.Generator().manual_seed(seed)
     shape = (steps, env.num_envs, axis_of(env, "single_action_space"))

@@ -1,4 +1,4 @@
-"""Clauses of the environment's suite about repetition: seeds, independence, memory of its own, saved states."""
+"""Clauses of the environment suite about repetition: seeds, independence, shared memory, saved states."""
 
 import tempfile
 from pathlib import Path
@@ -31,12 +31,12 @@ SEEDS = range(6)
 
 
 class RepeatClauses(VecEnvHarness):
-    """What decides what an environment does, and what does not."""
+    """What the results of an environment may depend on, and what not."""
 
     # --- seeds
 
     def test_a_seed_determines_everything(self) -> None:
-        """The same seed and actions give the same bits: again, in another environment, and beside others."""
+        """The same seed and actions give the same bits: repeated, in another object, and in turns with another."""
         endings = self.rollout().endings()
         with self.env() as env, self.env() as other:
             rows = actions_for(env, endings[0].step + 6 if endings else LEAST_STEPS)
@@ -57,15 +57,15 @@ class RepeatClauses(VecEnvHarness):
 
     def _demand_same(self, first: list[Values], second: list[Values], what: str) -> None:
         different = differences(first, second)
-        hint = " 0 is a seed too: ask whether seed is None." if "seed=0" in what else ""
+        hint = " 0 is a seed too: test whether seed is None." if "seed=0" in what else ""
         assert not different, (
-            f"{what} must give the same bits, but {different[0]} differ. Everything random must come from generators "
-            "that reset(seed) seeds, and nothing may be left over from before the reset or be shared by several "
+            f"{what} must give the same bits, but {different[0]} differ. All random numbers must come from "
+            "generators that reset(seed) seeds, and nothing may remain from before the reset or be shared between "
             f"objects.{hint}"
         )
 
     def test_another_seed_begins_other_episodes(self) -> None:
-        """Where beginnings vary at all, they do so with the seed, the environment and the number of the episode."""
+        """If starts vary at all, they vary with the seed, the environment and the episode."""
         rollout = self.rollout("observations", FIRST)
         with self.env() as env:
             by_seed = [reset(env, seed) for seed in SEEDS]
@@ -74,27 +74,26 @@ class RepeatClauses(VecEnvHarness):
         rows_vary = any(not torch.equal(row, first[0]) for first in by_seed for row in first)
         later_vary = any(not torch.equal(first, later[0]) for first in later)
         assert seeds_vary or not later_vary, (
-            f"Observations after reset() vary, and after reset(seed=0) to reset(seed={SEEDS[-1]}) they are the same: "
-            "the seed is not used."
+            f"Observations vary after reset(), but are the same after reset(seed=0) to reset(seed={SEEDS[-1]}): the "
+            "seed is not used."
         )
         assert rows_vary or not seeds_vary, (
-            "All environments begin every episode alike, and other seeds begin other episodes: draw one start for each "
-            "environment."
+            "Starts vary with the seed, but all environments start alike: draw a separate start for each environment."
         )
         assert later_vary or not seeds_vary, (
-            "Other seeds begin other episodes, and after one seed every reset() begins the same: a reset without a "
-            "seed must go on drawing, not seed anew."
+            "Starts vary with the seed, but every reset() after it gives the same start: a reset without a seed must "
+            "continue to draw from the generator, not seed it again."
         )
         ends = rollout.endings() if rollout.has("terminated") and rollout.has("truncated") else []
         restarts = [rollout.steps[end.step - 1]["observations"][end.env] for end in ends]
         alike = all(torch.equal(shown, rollout.first[end.env]) for shown, end in zip(restarts, ends))
         assert not (alike and len(ends) >= 4 and seeds_vary), (
-            "Other seeds begin other episodes, but after each ending the same episode begins again: new episodes must "
-            "go on drawing."
+            "Starts vary with the seed, but every new episode of an environment starts like its first: draw a new "
+            "start for each episode."
         )
 
     def test_global_random_states_are_left_alone(self) -> None:
-        """Those of torch, numpy and Python are neither read nor changed: others draw from them in between."""
+        """Global states of torch, numpy and Python are neither used nor changed, because other code uses them too."""
         with self.env() as env, random_states_put_back():
             rows = self.actions(env)
             reseed(0)  # the state may be just what reset makes of it
@@ -103,8 +102,8 @@ class RepeatClauses(VecEnvHarness):
             after = random_states()
             changed = [name for name in before if places_that_differ(before[name], after[name])]
             assert not changed, (
-                f"reset and step changed the global random state of {' and '.join(changed)}. Draw from a generator of "
-                "the environment's own, torch.Generator for instance, and seed that in reset."
+                f"reset and step changed the global random state of {' and '.join(changed)}. Give the "
+                "environment its own generator, such as a torch.Generator, and seed it in reset."
             )
             reseed(1)
             second: list[Values] = [first_values(env, SEED)]
@@ -114,13 +113,13 @@ class RepeatClauses(VecEnvHarness):
             different = differences(first, second)
             assert not different, (
                 f"{different[0]} depend on the global random state of torch, numpy or Python: reset(seed) does not "
-                "determine them where others draw too. Draw from a generator of the environment's own."
+                "determine them if other code draws too. Give the environment its own generator."
             )
 
     # --- independence
 
     def test_environments_do_not_influence_each_other(self) -> None:
-        """Another action in one changes nothing in the others."""
+        """A different action in one environment changes nothing in the others."""
         with self.env() as env:
             if env.num_envs < 2:
                 pytest.skip("there is only one environment")
@@ -133,15 +132,15 @@ class RepeatClauses(VecEnvHarness):
                 others = [index for index in range(env.num_envs) if index != moved]
                 different = differences(_until_an_ending(base), _until_an_ending(varied), others)
                 assert not different, (
-                    f"Other actions of environment {moved} change {different[0]} of environments {others}: every "
-                    "environment must depend on its own actions alone. Is a row, an index or a sum over all of them "
-                    "mixed up?"
+                    f"Different actions in environment {moved} changed {different[0]} of environments {others}: each "
+                    "environment must depend only on its own actions. Is a row index wrong, or something summed over "
+                    "all environments?"
                 )
 
     # --- memory of its own
 
     def test_returned_tensors_are_the_callers(self) -> None:
-        """A later step changes none of them, nor the info that they came in."""
+        """A later step changes neither the returned tensors nor the info dictionary."""
         with self.env() as env:
             rows = self.actions(env)
             shown = returned_by(env)
@@ -152,12 +151,12 @@ class RepeatClauses(VecEnvHarness):
                 changed = [name for name in each if not same(copy[name], each[name])]
                 what = f"step {number}" if number else "reset"
                 assert not changed, (
-                    f"What {what} returned was changed by later steps: {changed[0]} is a buffer of the "
-                    "environment's own, or a view of one. Return copies: tensor.clone()."
+                    f"Later steps changed what {what} returned: {changed[0]} is an internal buffer of the "
+                    "environment, or a view of one. Return copies: tensor.clone()."
                 )
 
     def test_the_caller_may_write_to_what_it_was_given_and_gave(self) -> None:
-        """Returned tensors and actions handed over are no part of the environment's memory."""
+        """The environment keeps no reference to tensors that it returned or was given."""
         with self.env() as env:
             rows = self.actions(env)
             expected = run(env, SEED, rows)
@@ -172,14 +171,14 @@ class RepeatClauses(VecEnvHarness):
             different = differences(expected, scribbled)
             assert not different, (
                 f"When the caller overwrites returned tensors and its own actions after each step, {different[0]} "
-                "differ: the environment keeps using memory that it has handed out, or that it was given. Keep and "
-                "return copies: tensor.clone()."
+                "differ: the environment still uses tensors that it returned or was given. Keep and return copies: "
+                "tensor.clone()."
             )
 
     # --- saved states
 
     def test_the_state_continues_bit_for_bit(self) -> None:
-        """After load_state_dict the same actions give the same bits, episodes begun later included."""
+        """After load_state_dict the same actions give the same bits, in later episodes too."""
         with self.env() as env, self.env() as other:
             self.needs(env, "state_dict", "load_state_dict")
             rows = torch.cat((self.actions(env), self.actions(env, seed=2)))
@@ -192,8 +191,8 @@ class RepeatClauses(VecEnvHarness):
                     again.load_state_dict(state)
                 different = differences(expected, play(again, rows[7:]))
                 assert not different, (
-                    f"After load_state_dict in {what} the same actions give other values: {different[0]} of those "
-                    "after it differ. Does the state hold the physics, counters, memory, and every random generator?"
+                    f"After load_state_dict in {what} the same actions give different values, first {different[0]}. "
+                    "Does the state hold the physics, counters, buffers and every random generator?"
                 )
 
     def test_a_saved_state_shares_no_memory(self) -> None:
@@ -213,7 +212,7 @@ class RepeatClauses(VecEnvHarness):
             assert not changed, f"Steps after load_state_dict changed {changed[0]} of what it was given: copy it."
 
     def test_a_saved_state_can_be_written_to_a_checkpoint(self) -> None:
-        """It holds nested dictionaries, lists, tensors and plain values only."""
+        """The state holds only nested dictionaries, lists, tensors and plain values."""
         with self.env() as env, tempfile.TemporaryDirectory() as folder:
             self.needs(env, "state_dict")
             with calling("Writing env.state_dict() to a checkpoint"):
@@ -221,9 +220,9 @@ class RepeatClauses(VecEnvHarness):
 
 
 def _until_an_ending(record: list[Values]) -> list[Values]:
-    """Up to the first step in which an episode ends anywhere; of that one only what belongs to the old episodes.
+    """The record up to the first step that ends an episode; of that step only what belongs to the old episodes.
 
-    From then on, environments may draw from one generator in another order.
+    Later, environments may draw from a shared generator in a different order.
     """
     for number, values in enumerate(record):
         if number and bool((values["terminated"] | values["truncated"]).any()):
@@ -239,4 +238,6 @@ def _scribble(values: dict[str, Any]) -> None:
                 # not fill_, which writes to views of fewer numbers without complaint
                 value.copy_(torch.full_like(value, 1 if value.dtype in (torch.bool, torch.int64) else float("nan")))
             except RuntimeError as error:
-                raise AssertionError(f"{name} cannot be written to, so it is no tensor of its own: {error}") from None
+                raise AssertionError(
+                    f"{name} cannot be written to; return a tensor with its own memory: {error}"
+                ) from None

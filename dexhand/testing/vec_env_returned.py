@@ -1,4 +1,4 @@
-"""What an environment returns, driven and judged: every misbehaviour becomes a sentence for its author."""
+"""Run an environment and check what it returns; every problem becomes a sentence for its author."""
 
 import re
 import traceback
@@ -28,13 +28,13 @@ SHAPES: dict[str, tuple[str, torch.dtype]] = {
     "info['reward_terms']": ("(N, T)", torch.float32),
     "info['critic_observations']": ("(N, Fc)", torch.float32),
 }
-"""Symbolic shape and dtype of everything a step returns, the last where the environment has it."""
+"""Symbolic shape and dtype of everything a step returns; the last only if the environment has it."""
 
 CRITIC = "info['critic_observations']"
 FIRST, FIRST_CRITIC = "reset's observations", f"reset's {CRITIC}"
 
 SEED = 1
-"""Of all runs that one check compares; not 0, which some take for no seed."""
+"""Seed of all runs that a check compares; not 0, which a faulty environment may treat as no seed."""
 
 
 class Ending(NamedTuple):
@@ -58,27 +58,27 @@ class Rollout:
     """What an environment returned, step by step, and what was wrong with it."""
 
     first: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
-    """What reset showed. Shape (N, F); empty where that is unusable."""
+    """Observations after reset. Shape (N, F); empty if they are unusable."""
     first_critic: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
-    """What reset showed to the critic. Shape (N, Fc); empty where there is nothing, or nothing usable."""
+    """Critic observations after reset. Shape (N, Fc); empty if there are none, or none usable."""
     steps: list[Values] = field(default_factory=list)
-    """What is usable of each step, put right in dtype where only that was wrong."""
+    """The usable values of each step, converted to the right dtype if only that was wrong."""
     complaints: dict[str, str] = field(default_factory=dict)
-    """What is wrong with a returned value, by its name: a sentence about where it was first seen."""
+    """What is wrong with each returned value, by its name: a sentence about the first occurrence."""
     infinite: str | None = None
-    """Where the first number that is not finite was, as a sentence."""
+    """The first number that is not finite, as a sentence; ``None`` if there is none."""
     broken: str | None = None
-    """Why it could not be played on, as a sentence."""
+    """Why the rollout could not continue, as a sentence; ``None`` if it could."""
 
     def reset(self, env: VecEnv) -> None:
-        """Reset and look at what is shown."""
+        """Reset the environment and check what it returns."""
         names = ("observations", CRITIC) if has_critic(env) else ("observations",)
         shown = self._examined(_reset(env, SEED), names, env, "reset", "reset's ")
         self.first = shown.get("observations", self.first)
         self.first_critic = shown.get(CRITIC, self.first_critic)
 
     def step(self, env: VecEnv, actions: Tensor) -> list[int]:
-        """Step and look at what is returned; the environments whose episode ended."""
+        """Step and check what is returned; returns the indices of environments whose episode ended."""
         names = tuple(name for name in SHAPES if name != CRITIC or has_critic(env))
         values = self._examined(_step(env, actions), names, env, f"step {len(self.steps) + 1}")
         self.steps.append(values)
@@ -90,7 +90,7 @@ class Rollout:
     def _examined(
         self, values: dict[str, Any], names: tuple[str, ...], env: VecEnv, when: str, prefix: str = ""
     ) -> Values:
-        """What is usable, on the CPU; what is wrong is noted once for each name."""
+        """The usable values, on the CPU; the first problem of each name is added to ``complaints``."""
         usable: Values = {}
         for name in names:
             said, (axes, dtype) = f"{prefix}{name}", SHAPES[name]
@@ -127,44 +127,44 @@ class Rollout:
         return endings
 
     def has(self, name: str) -> bool:
-        """Whether a value could be used in every step, or after reset."""
+        """Whether a value was usable in every step, or after reset."""
         if name in (FIRST, FIRST_CRITIC):
             return (self.first if name == FIRST else self.first_critic).numel() > 0
         return bool(self.steps) and all(name in values for values in self.steps)
 
 
 def reset(env: VecEnv, seed: int | None = None) -> Tensor:
-    """First observations, copied."""
+    """Reset, and return copies of the first observations."""
     return first_values(env, seed)["observations"]
 
 
 def first_values(env: VecEnv, seed: int | None = None) -> Values:
-    """Copies of what a reset returns."""
+    """Reset, and return copies of everything it returns."""
     return {name: _as_tensor(f"reset's {name}", value).clone() for name, value in _reset(env, seed).items()}
 
 
 def step(env: VecEnv, actions: Tensor) -> Values:
-    """Copies of what a step returns."""
+    """Step, and return copies of everything it returns."""
     return {name: _as_tensor(name, value).clone() for name, value in _step(env, actions).items()}
 
 
 def returned_by(env: VecEnv, actions: Tensor | None = None, seed: int | None = None) -> dict[str, Any]:
-    """What a step, or a reset where there are no actions, returns: the very objects."""
+    """Step, or reset without ``actions``, and return the original objects, not copies."""
     return _reset(env, seed) if actions is None else _step(env, actions)
 
 
 def play(env: VecEnv, actions: Iterable[Tensor]) -> list[Values]:
-    """Copies of everything that the steps return."""
+    """Step through ``actions``, and return copies of everything."""
     return [step(env, row) for row in actions]
 
 
 def run(env: VecEnv, seed: int, actions: Iterable[Tensor]) -> list[Values]:
-    """Copies of what a reset with a seed and the steps after it return; the steps count from 1."""
+    """Reset with ``seed`` and step through ``actions``; returns copies of everything, the reset's first."""
     return [first_values(env, seed), *play(env, actions)]
 
 
 def differences(first: Sequence[Values], second: Sequence[Values], envs: list[int] | None = None) -> list[str]:
-    """Names and steps at which two records of ``run`` differ in any bit, in these environments or in all."""
+    """Names and steps at which two results of ``run`` differ in any bit, in ``envs`` or in all environments."""
     rows = slice(None) if envs is None else envs
     return [
         f"{name} in step {number}" if number else f"the first {name}"
@@ -175,19 +175,19 @@ def differences(first: Sequence[Values], second: Sequence[Values], envs: list[in
 
 
 def refusal(kind: type[Exception], call: Callable[[], object]) -> str:
-    """Why ``call`` is no refusal of the right kind; empty where it is one."""
+    """Why ``call`` does not raise ``kind``, as the end of a sentence; empty if it does."""
     try:
         call()
     except kind:
         return ""
     except Exception as error:
         return f"it raised {described(error)}"
-    return "it was taken"
+    return "it was accepted"
 
 
 @contextmanager
 def calling(call: str) -> Iterator[None]:
-    """Say in a sentence what raised, and where."""
+    """Turn any exception of the block into an ``AssertionError`` that says what raised it, and where."""
     try:
         yield
     except Exception as error:
@@ -203,18 +203,18 @@ def _reset(env: VecEnv, seed: int | None = None) -> dict[str, Any]:
         returned = env.reset() if seed is None else env.reset(seed=seed)
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise AssertionError(
-            f"{call} must return two things, observations and an empty dictionary; it returned {_kind(returned)}."
+            f"{call} must return a tuple of two, observations and an info dictionary; it returned {_kind(returned)}."
         )
     observations, info = returned
     if has_critic(env):
         if not isinstance(info, dict) or list(info) != ["critic_observations"]:
             raise AssertionError(
-                f"{call} must return a dictionary with critic_observations alone, not {info!r}: "
-                "single_critic_observation_space says that there are some."
+                f"{call} must return an info dictionary that holds critic_observations and nothing else, not "
+                f"{info!r}, because single_critic_observation_space is not None."
             )
         return {"observations": observations, CRITIC: info["critic_observations"]}
     if info != {}:
-        raise AssertionError(f"{call} must return an empty dictionary beside the observations, not {info!r}.")
+        raise AssertionError(f"{call} must return the observations and an empty info dictionary, not {info!r}.")
     return {"observations": observations}
 
 
@@ -223,26 +223,26 @@ def _step(env: VecEnv, actions: Tensor) -> dict[str, Any]:
         returned: Any = env.step(actions)
     if not isinstance(returned, tuple) or len(returned) != 5:
         raise AssertionError(
-            "env.step(actions) must return five things, observations, rewards, terminated, truncated and info; it "
+            "env.step(actions) must return a tuple of five, observations, rewards, terminated, truncated and info; it "
             f"returned {_kind(returned)}."
         )
     *values, info = returned
     if not isinstance(info, dict):
-        raise AssertionError(f"The fifth thing that env.step returns, info, must be a dictionary; it is {_kind(info)}.")
+        raise AssertionError(f"The fifth value that env.step returns, info, must be a dictionary; it is {_kind(info)}.")
     named = dict(zip(SHAPES, values))
     for name in ("final_observation", "outcome", "reward_terms", "critic_observations"):
         if name in info:
             named[f"info[{name!r}]"] = info[name]
     if CRITIC in named and not has_critic(env):
         raise AssertionError(
-            "info holds critic_observations, which nobody looks at: single_critic_observation_space, which says how "
-            "many numbers they are, is None."
+            "info holds critic_observations, but single_critic_observation_space is None, so they would be ignored. "
+            "Set the space, or leave them out."
         )
     return named
 
 
 def _shape(env: VecEnv, axes: str) -> tuple[int, ...] | None:
-    """The shape that symbolic axes stand for; ``None`` where the environment does not say."""
+    """The shape that symbolic axes stand for; ``None`` if the environment lacks the attribute that gives it."""
     sizes = {"N": env.num_envs, "F": axis_of(env, "single_observation_space")}
     if has(env, "reward_names"):
         sizes["T"] = len(env.reward_names)
@@ -255,22 +255,22 @@ def _shape(env: VecEnv, axes: str) -> tuple[int, ...] | None:
 def _judged(
     value: Any, axes: str, shape: tuple[int, ...] | None, dtype: torch.dtype, env: VecEnv
 ) -> tuple[str, Tensor | None]:
-    """What ``value`` must be, as the end of a sentence, empty where it is; and a tensor where it can be used."""
+    """What ``value`` must be, as the end of a sentence, or empty if it is correct; and a tensor if it is usable."""
     if not isinstance(value, Tensor):
         try:
             tensor = torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError):
             return f"a torch.Tensor of shape {axes}, not {_kind(value)}", None
         usable = tensor if shape in (None, tuple(tensor.shape)) else None
-        return f"a torch.Tensor of shape {axes}, not {_kind(value)}: torch.as_tensor makes one of it", usable
+        return f"a torch.Tensor of shape {axes}, not {_kind(value)}: convert it with torch.as_tensor", usable
     if shape is not None and tuple(value.shape) != shape:
         return f"of shape {axes} = {shape}, not {tuple(value.shape)}", None
     if value.is_meta or not _same_device(value.device, torch.device(env.device)):
-        return f"on {env.device}, which env.device says, not on {value.device}", None if value.is_meta else value
+        return f"on env.device={env.device}, not on {value.device}", None if value.is_meta else value
     if value.dtype != dtype:
         return f"{dtype}, not {value.dtype}", value
     if value.requires_grad:
-        return "without a gradient: step under torch.no_grad(), or detach() it", value
+        return "without a gradient: run step under torch.no_grad(), or detach() it", value
     return "", value
 
 
@@ -286,7 +286,7 @@ def _as_tensor(name: str, value: Any) -> Tensor:
 
 
 def axis_of(env: VecEnv, space: str) -> int:
-    """Size of the one axis of a space."""
+    """The size of a space with one axis. Raises ``AssertionError`` if it has another number of axes."""
     shape = getattr(getattr(env, space), "shape", None)
     if not isinstance(shape, tuple) or len(shape) != 1:
         raise AssertionError(f"{space} must be a box with one axis, of shape (n,); its shape is {shape}.")
@@ -304,7 +304,7 @@ def has_critic(env: VecEnv) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """A value in a few words."""
+    """Describe a value in a few words."""
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, (np.ndarray, Tensor)):

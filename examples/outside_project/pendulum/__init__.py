@@ -1,1 +1,1 @@
-"""A project of somebody else, who tests with dexhand's suites."""
+"""Example of a separate project that is tested with dexhand's suites."""

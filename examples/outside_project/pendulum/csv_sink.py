@@ -13,7 +13,7 @@ class CsvSink:
         self._writer = csv.writer(self._file)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """A line each."""
+        """Write one line per value."""
         self._writer.writerows((step, name, value) for name, value in values.items())
 
     def close(self) -> None:

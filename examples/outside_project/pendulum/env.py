@@ -34,7 +34,7 @@ class PendulumEnv:
         self.angle: Tensor | None = None
 
     def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
-        """Let all pendulums go, somewhere."""
+        """Release all pendulums at random angles."""
         if seed is not None:
             self.generator.manual_seed(seed)
         self.angle, self.speed = self._starts()
@@ -43,7 +43,7 @@ class PendulumEnv:
         return self._observe(), {}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """50 ms."""
+        """Simulate 50 ms."""
         if self.angle is None:
             raise RuntimeError("call reset first")
         if actions.shape != (self.num_envs, 1) or not bool(torch.isfinite(actions).all()):
@@ -68,7 +68,7 @@ class PendulumEnv:
         return self._observe(), terms.sum(dim=1), terminated, truncated, info
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to release."""
 
     def _observe(self) -> Tensor:
         assert self.angle is not None

@@ -115,7 +115,7 @@ class TestReport:
             "reset's observations must be torch.float32, not torch.float64 (in reset).",
             "After episode 1 of environment",
             "An environment whose episode ends is reset within the same step",
-            "the environment has no render: nobody can watch it",
+            "the environment has no render: it cannot be watched",
             "stranger:Late ",
         ):
             assert words in result.stdout.str()
