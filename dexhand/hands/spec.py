@@ -265,7 +265,7 @@ def _hand(spec: _Section) -> HandSpec:
     if abs(x * x + y * y + z * z + w * w - 1.0) > 1e-6:
         raise spec.error("palm_quat", [x, y, z, w], "give a quaternion (x, y, z, w) of length 1")
     fingers = tuple(_finger(name, spec.section("fingers").section(name)) for name in spec.section("fingers").values)
-    _refuse_repeated(spec, "joints", [*base_joints, *chain.from_iterable(finger.joints for finger in fingers)])
+    _refuse_repeated(spec, "fingers", [*base_joints, *chain.from_iterable(finger.joints for finger in fingers)])
     finger_joints = set(chain.from_iterable(finger.joints for finger in fingers))
     controls = spec.section("controls")
     gains = spec.section("gains").only(*_GAINS)

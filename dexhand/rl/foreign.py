@@ -52,7 +52,6 @@ def migrate_state(state: dict[str, Any]) -> dict[str, Any]:
     contract = state.get("dexhand", {}).get("contract")
     if not contract or "train_loop" not in state:
         return state
-    contract = {"env.hand": "dexhand021_right", **contract}  # the only hand at that time
     return {**state, "train_loop": {**state["train_loop"], "contract": contract}}
 
 

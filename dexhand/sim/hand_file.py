@@ -80,6 +80,7 @@ class _Reader:
         self._root = root
         self._path = path
         compiler = root.find("compiler")
+        self._autolimits = compiler is None or compiler.get("autolimits", "true") != "false"
         # the format defaults to degrees
         in_degrees = compiler is None or compiler.get("angle", "degree") == "degree"
         self._radian = math.pi / 180 if in_degrees else 1.0
@@ -134,8 +135,9 @@ class _Reader:
 
     def _joint(self, attributes: _Attributes) -> Joint:
         name = attributes.get("name", "")
-        if attributes.get("limited") != "true":
-            raise ValueError(f'{self._path}: joint {name} lacks limited="true"')
+        limited = attributes.get("limited", "auto")
+        if "range" not in attributes or limited == "false" or (limited == "auto" and not self._autolimits):
+            raise ValueError(f'{self._path}: joint {name} has no limits; give it a range and limited="true"')
         is_slide = attributes.get("type") == "slide"
         unit = 1.0 if is_slide else self._radian
         lower, upper = _numbers(attributes["range"])

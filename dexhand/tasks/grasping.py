@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dexhand.core import quaternions
 from dexhand.core.interfaces import Box, ResetPose, SimState
@@ -172,6 +172,16 @@ class GraspingTask(BaseTask):
     buffers_class: ClassVar[type[TaskState]] = GraspTaskState
     contact_distance_factor = 1.0
     """Largest distance of a touching pad from the box's centre, as a factor of half the box's space diagonal."""
+
+    def __init__(self, config: GraspingTaskConfig, *, hand: HandSpec, **kwargs: Any) -> None:
+        """See ``BaseTask``. Raises ``ValueError`` if the hand has too few fingers."""
+        needed = max(3, config.min_fingers_for_grasp)
+        if hand.num_fingers < needed:
+            raise ValueError(
+                f"env.hand={hand.name} has {hand.num_fingers} fingers; task={config.name} needs 3 or more, and "
+                f"task.min_fingers_for_grasp={config.min_fingers_for_grasp}"
+            )
+        super().__init__(config, hand=hand, **kwargs)
 
     @classmethod
     def objects(cls, config: GraspingTaskConfig) -> tuple[Box, ...]:  # type: ignore[override]

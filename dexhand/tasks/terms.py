@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, make_dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from dexhand.core.option import option
 from dexhand.hands.spec import HandSpec
@@ -56,7 +56,11 @@ class Reward(Term):
 
 @dataclass(frozen=True)
 class Ending(Term):
-    """A reward or penalty paid once, in the step that ends an episode."""
+    """A reward or penalty paid once, in the step that ends an episode; its weight is not negative."""
+
+    when: Literal["success", "failure", "timeout"]
+    sign: float
+    """1 for a bonus, -1 for a penalty."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def config_class_of(task: type) -> type:
     It extends ``task.config_class``: ``reward_weights`` has a field for each reward term, and the lists of observations
     and criteria accept the names of the task's terms.
     """
-    return _config_class_of(task)
+    return _config_class_of(task)  # mypy takes no ``type`` for hashable, which @cache asks for
 
 
 @cache

@@ -175,9 +175,9 @@ class BaseTask(HandObservations, HandRewards):
         """Height of the object; always 0 in a task without one."""
         return torch.zeros_like(state.lowest_fingertip)
 
-    termination_success = Ending("bonus when the episode ends in success")
-    termination_failure_penalty = Ending("subtracted when it ends in failure")
-    termination_timeout_penalty = Ending("subtracted when time runs out")
+    termination_success = Ending("bonus when the episode ends in success", "success", 1.0)
+    termination_failure_penalty = Ending("subtracted when it ends in failure", "failure", -1.0)
+    termination_timeout_penalty = Ending("subtracted when time runs out", "timeout", -1.0)
 
     @failure()
     def hitting_ground(self, state: HandState) -> Tensor:
@@ -261,8 +261,8 @@ class BaseTask(HandObservations, HandRewards):
         endings = terms_of(type(self), Ending)
         self._rewards = [name for name, weight in weights.items() if weight != 0.0 and name not in endings]
         self.reward_names = (*self._rewards, *endings)
-        bonus, *penalties = (weights[name] for name in endings)
-        signed = [bonus, *(-penalty for penalty in penalties)]
+        self._endings = [ending.when for ending in endings.values()]
+        signed = [ending.sign * weights[name] for name, ending in endings.items()]
         self._weights = torch.tensor([*(weights[name] for name in self._rewards), *signed], device=self.device)
 
     def _observations(self, state: HandState) -> Observations:
@@ -280,9 +280,9 @@ class BaseTask(HandObservations, HandRewards):
 
     def _weighted_rewards(self, state: HandState, success: Tensor, failure: Tensor, timeout: Tensor) -> Tensor:
         failed = failure & ~success
-        timed_out = timeout & ~success & ~failed
+        ended = {"success": success, "failure": failed, "timeout": timeout & ~success & ~failed}
         terms = [getattr(self, name)(state) for name in self._rewards]
-        return torch.stack([*terms, success.float(), failed.float(), timed_out.float()], dim=1) * self._weights
+        return torch.stack([*terms, *(ended[when].float() for when in self._endings)], dim=1) * self._weights
 
 
 def _max_velocity(config: BaseTaskConfig, hand: HandSpec) -> list[float]:

@@ -120,7 +120,7 @@ class TestErrors:
             ("palm_quat", [0, 0, 0, 2], "palm_quat=[0.0, 0.0, 0.0, 2.0]: give a quaternion"),
             ("fingers.thumb.pad", None, "fingers.thumb.pad=None: give a name"),
             ("fingers.ring.joints", "ring_mcp", "fingers.ring.joints=ring_mcp: give a list of names"),
-            ("fingers.ring.joints", ["index_mcp"], "joints=index_mcp: given more than once"),
+            ("fingers.ring.joints", ["index_mcp"], "fingers=index_mcp: given more than once"),
             ("fingers.ring.tip", "index_tip", "fingers=index_tip: given more than once"),
             ("controls.thumb_turn", {"thumb_rott": 1}, "controls.thumb_turn.thumb_rott=1: unknown key. Known: "),
             ("controls.thumb_turn", {"thumb_rot": 2}, "the first one with factor 1"),

@@ -47,6 +47,21 @@ def test_friction_is_that_of_shapes_that_can_touch_something() -> None:
     assert friction["ARTx_child"] is None
 
 
+def test_a_range_limits_a_joint_unless_the_compiler_says_otherwise(tmp_path: Path) -> None:
+    """MJCF's ``autolimits``, true by default."""
+    tree = ET.parse(RIGHT_HAND.asset)
+    for joint in tree.getroot().iter("joint"):
+        joint.attrib.pop("limited", None)
+    tree.write(tmp_path / "hand.xml")
+    with pytest.raises(ValueError, match="has no limits"):
+        joints_of(tmp_path / "hand.xml")
+    compiler = tree.getroot().find("compiler")
+    assert compiler is not None
+    del compiler.attrib["autolimits"]
+    tree.write(tmp_path / "hand.xml")
+    assert joints_of(tmp_path / "hand.xml")["ARTx"].upper == 1.0
+
+
 def test_angles_may_be_degrees(tmp_path: Path) -> None:
     """They are, where the file says nothing."""
     tree = ET.parse(RIGHT_HAND.asset)

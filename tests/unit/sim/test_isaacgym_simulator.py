@@ -68,7 +68,7 @@ class TestBuilding:
     @pytest.mark.parametrize(
         ("edit", "words"),
         [
-            (lambda root: root.find(".//joint[@name='ARTx']").set("limited", "false"), 'lacks limited="true"'),
+            (lambda root: root.find(".//joint[@name='ARTx']").set("limited", "false"), "has no limits"),
             (
                 lambda root: root.find(".//joint[@name='ARTx']").set("name", "slide"),
                 "lacks joints ARTx; has joints that are not the hand's: slide",

@@ -386,3 +386,14 @@ class TestReset:
         assert not joints.any()
         assert torch.equal(box[:, 3:], torch.tensor([0.0, 0.0, 0.0, 1.0]).repeat(400, 1))
         assert bool((box[:, 2] == 0.025).all())
+
+
+@pytest.mark.parametrize(("fingers", "least"), [(2, 2), (4, 5)])
+def test_a_hand_with_too_few_fingers_is_refused(fingers: int, least: int) -> None:
+    """Three pads surround the box; ``min_fingers_for_grasp`` may ask for more."""
+    config = composed("task=BoxGrasping", f"task.min_fingers_for_grasp={least}").task
+    hand = replace(HAND, fingers=HAND.fingers[:fingers])
+    with pytest.raises(ValueError, match=f"has {fingers} fingers; task=BoxGrasping needs 3 or more"):
+        TASKS["BoxGrasping"](
+            config, hand=hand, num_envs=1, device=torch.device("cpu"), control_dt=0.02, dof_limits=limits()
+        )

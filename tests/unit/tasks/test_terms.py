@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 from composed import composed
 from torch import Tensor
 
 from dexhand.app.build import build_env
+from dexhand.core.task_env import TaskEnv
 from dexhand.tasks import TASKS, BaseTask, HandState, failure, reward
-from dexhand.tasks.terms import Failure, Reward, config_class_of, terms_of
+from dexhand.tasks.terms import Ending, Failure, Reward, config_class_of, terms_of
 
 FOUR_FINGER = Path(__file__).parents[2] / "hands" / "four_finger"
 
@@ -72,3 +74,27 @@ def test_sizes_follow_from_the_hand(task: str) -> None:
     ours = build_env(composed(f"task={task}", "sim.backend=mock", "numEnvs=2"))
     assert env.reset()[0].shape == (2, env.single_observation_space.shape[0])
     assert env.single_observation_space.shape[0] < ours.single_observation_space.shape[0]
+
+
+def test_a_task_may_declare_endings() -> None:
+    """Each says when it is paid, and whether it is a bonus or a penalty."""
+
+    class Fragile(BaseTask):
+        breakage = Ending("subtracted when something breaks", "failure", -1.0)
+
+    config = config_class_of(Fragile)()
+    config.reward_weights.breakage = 3.0
+    env = build_env(composed("task=BaseTask", "sim.backend=mock", "numEnvs=1"))
+    assert isinstance(env, TaskEnv)
+    task = Fragile(
+        config,
+        hand=env.simulator.scene.hand,
+        num_envs=1,
+        device=torch.device("cpu"),
+        control_dt=0.01,
+        dof_limits=env.simulator.dof_limits,
+    )
+    state = env.simulator.state
+    state.body_pos[..., 2] = -1.0  # hitting_ground
+    result = task.evaluate(state, torch.Generator())
+    assert float(result.reward_terms[0, task.reward_names.index("breakage")]) == -3.0
