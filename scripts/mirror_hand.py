@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
+from dexhand.core.files import write_atomically
 from dexhand.hands.spec import HandError, HandSpec, load_hand
 from dexhand.sim.hand_file import Joint, read_hand
 
@@ -65,9 +66,9 @@ def main() -> int:
     renames = [(old, new) for old, _, new in (rename.partition("=") for rename in arguments.renames)]
     try:
         text = mirrored_mjcf(load_hand(arguments.hand), renames)
-    except (HandError, ValueError) as error:
+        write_atomically(arguments.mjcf, lambda file: file.write(text.encode()))
+    except (HandError, ValueError, OSError) as error:
         sys.exit(f"error: {error}")
-    arguments.mjcf.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -152,7 +152,12 @@ def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | No
     places = (values["train.checkpoint"], values.get("train.runsDir", TrainConfig.runsDir))
     checkpoint, runs_dir = OmegaConf.create([str(place) for place in places])  # which resolves ${...}
     path = find_trained(checkpoint, runs_dir)
-    return path if path is not None and "name" in (read_yaml(path).get("task") or {}) else None
+    if path is None:
+        return None
+    content = read_yaml(path)
+    if not content:
+        raise ConfigError(f"{path} holds nothing that can be read. Restore it, or give task=")
+    return path if "name" in (content.get("task") or {}) else None
 
 
 def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Values, list[str]]:

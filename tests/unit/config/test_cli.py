@@ -134,6 +134,13 @@ class TestASavedConfigurationThatIsNotWhole:
             for argv in ([f"resume={saved.parent}"], [f"config={saved}"], ["test=true", f"checkpoint={saved.parent}"]):
                 assert f"{saved} is not complete: its last line" in refused(argv)
 
+    @pytest.mark.parametrize("content", [b"", bytes(3000), b"task: {name: [\n"])
+    def test_one_that_holds_nothing_is_refused(self, saved: Path, content: bytes) -> None:
+        """A test does not play another task instead."""
+        saved.write_bytes(content)
+        assert "config.yaml holds nothing" in refused(["test=true", f"checkpoint={saved.parent}"])
+        refused([f"resume={saved.parent}"])
+
     def test_one_that_was_changed_is_used_and_the_change_reported(self, saved: Path) -> None:
         """Editing it is allowed."""
         assert parse([f"resume={saved.parent}"]).warnings == ()
