@@ -16,13 +16,15 @@ def test_a_full_disk_behind_the_log_file(
     tmp_path: Path, disk_with_room_for: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """No traceback and no "Logging error"; messages are in the file when there is room again."""
+    earlier = 10_000 * "-"  # so that the limit is one of this file, not of what pytest captures
+    (tmp_path / "train.log").write_text(earlier + "\n")
     with logging_to_console(Console(), "info"):
         log_to_file(tmp_path / "train.log")
-        with disk_with_room_for(0):
+        with disk_with_room_for(len(earlier) + 1):
             log.info("first")
         log.info("second")
     lines = (tmp_path / "train.log").read_text().splitlines()
-    assert [line.rpartition(" ")[2] for line in lines] == ["first", "second"]
+    assert [line.rpartition(" ")[2] for line in lines] == [earlier, "first", "second"]
     assert capfd.readouterr() == ("first\nsecond\n", "")
 
 

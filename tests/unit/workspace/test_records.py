@@ -98,7 +98,7 @@ class TestRecord:
         run = self.make(tmp_path)
         record(run, "seed: 1\n", ["train"])
         before = {path: path.read_bytes() for path in run.path.iterdir()}
-        room = max(map(len, before.values())) + 1000
+        room = 3 * max(map(len, before.values()))
         for size, config in ((0, ""), (room, "a" * 2 * room)):
             with disk_with_room_for(size), pytest.raises(WorkspaceError) as raised:
                 record(run, config, ["train"])
