@@ -12,14 +12,16 @@ from rich.console import Console
 
 from dexhand.app import build
 from dexhand.app.run_folder import new_run, resume_run
+from dexhand.checkpoints.folder import checkpoints_in, preferred_checkpoint
 from dexhand.checkpoints.format import config_digest_of
-from dexhand.checkpoints.store import CheckpointError, CheckpointStore
+from dexhand.checkpoints.store import CheckpointError, CheckpointStore, load_checkpoint
 from dexhand.config.cli import Invocation
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config, TrainConfig
 from dexhand.core.clock import SystemClock
 from dexhand.core.digest import digest_of
+from dexhand.core.finite import non_finite_place
 from dexhand.core.interfaces import Algorithm, Clock, MetricSink
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
@@ -163,6 +165,7 @@ def _read(checkpoint: Path, config: Config, exact: bool) -> dict[str, Any]:
         state = build.read_state(config, checkpoint)
     except CheckpointError as error:
         raise ConfigError(f"train.checkpoint: {error}") from None
+    _refuse_diverged(checkpoint, state if exact else {"model": state["model"]})
     if not exact:
         _warn_of_other_contract(config, checkpoint, state)
         return state
@@ -185,6 +188,25 @@ def _warn_of_other_configuration(run: Run, checkpoint: Path) -> None:
     saved = config_digest_of(checkpoint)
     if saved not in (None, digest_of(run.config_file.read_text(encoding="utf-8"))):
         log.warning("%s was saved under another configuration than %s holds", checkpoint, run.config_file)
+
+
+def _refuse_diverged(checkpoint: Path, state: dict[str, Any]) -> None:
+    """Raise ``ConfigError`` if ``state`` is not finite, naming the newest checkpoint of its folder that is."""
+    place = non_finite_place(state)
+    if place is None:
+        return
+    newest_first = sorted(checkpoints_in(checkpoint.parent), key=lambda path: path.stat().st_mtime, reverse=True)
+    finite = next((path for path in newest_first if _is_finite(path)), None)
+    instead = "no checkpoint in its folder is" if finite is None else f"give the newest one that is, {finite}"
+    raise ConfigError(f"train.checkpoint={checkpoint}: training had diverged, {place} is not finite; {instead}")
+
+
+def _is_finite(path: Path) -> bool:
+    """Tell whether ``path`` is a checkpoint that can be read and is finite."""
+    try:
+        return non_finite_place(load_checkpoint(path)) is None
+    except CheckpointError:
+        return False
 
 
 def _warn_of_other_contract(config: Config, checkpoint: Path, state: dict[str, Any]) -> None:
@@ -212,6 +234,9 @@ def _load(start: _Start, algorithm: Algorithm, exact: bool) -> float | None:
 def _report_result(result: TrainResult, run: Run, config: Config) -> int:
     best = "no best checkpoint yet" if result.best_return is None else f"best mean return {result.best_return:.2f}"
     log.info("Stopped after %d iterations: %s; %s", result.iterations_done, result.reason, best)
+    if result.reason == "diverged":
+        _report_divergence(result, run, config)
+        return 1
     if result.checkpoint is not None:
         log.info("Saved %s", result.checkpoint)
         log.info("Play it: python scripts/train.py %s test=true checkpoint=%s", _policy_arguments(config), run.name)
@@ -221,6 +246,20 @@ def _report_result(result: TrainResult, run: Run, config: Config) -> int:
         log.error("The last iteration, %d, is in no checkpoint: %s", result.iterations_done, result.unsaved)
         return 1
     return 0
+
+
+def _report_divergence(result: TrainResult, run: Run, config: Config) -> None:
+    last = preferred_checkpoint(run.checkpoints)
+    arguments = [_policy_arguments(config), f"train.ppo.learning_rate={config.train.ppo.learning_rate / 10:g}"]
+    if last is not None:
+        arguments += [f"checkpoint={last}", "train.resume=weights"]
+    log.error(
+        "Training diverged at iteration %d: %s. %s. Try a smaller learning rate: python scripts/train.py %s",
+        result.iterations_done,
+        result.unsaved,
+        "No checkpoint was saved before" if last is None else f"The last finite checkpoint is {last}",
+        " ".join(arguments),
+    )
 
 
 def _policy_arguments(config: Config) -> str:

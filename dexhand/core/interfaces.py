@@ -162,7 +162,8 @@ class Simulator(Protocol):
         """Place the environments where ``mask`` (N,) bool is true in a given pose, at rest, with targets at that pose.
 
         ``dof_pos`` is (N, D), ``object_pose`` (N, O, 7) position and quaternion; rows outside the mask are ignored.
-        Takes no simulated time, leaves all other environments bit-identical, and updates ``state`` immediately.
+        Takes no simulated time, leaves all other environments bit-identical, and updates ``state`` immediately. An
+        environment that has diverged, with NaN in its state, recovers completely.
         """
 
     def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
@@ -277,7 +278,10 @@ class Task(Protocol):
         """Draw starting poses for all environments."""
 
     def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
-        """Start new episodes where ``mask`` (N,) bool is true; ``state`` already holds their starting poses."""
+        """Start new episodes where ``mask`` (N,) bool is true; ``state`` already holds their starting poses.
+
+        New episodes do not depend on those before, even if ``evaluate`` was given NaN in a state that had diverged.
+        """
 
     def state_dict(self) -> dict[str, Tensor]:
         """Copy the state kept between control steps."""
@@ -395,7 +399,10 @@ class Iteration:
     mean_return: float | None
     """Mean return of the most recent episodes; ``None`` until one has finished."""
     metrics: Metrics = field(default_factory=dict)
-    """Scalars of this iteration by name (``losses/actor``, ``rewards/alive`` ...)."""
+    """Scalars of this iteration by name (``losses/actor``, ``rewards/alive`` ...).
+
+    Training ends as diverged if one of ``losses/...`` or ``info/param_norm``, the norm of all weights, is not finite.
+    """
 
 
 class Algorithm(Protocol):
@@ -417,7 +424,8 @@ class Algorithm(Protocol):
 
         Other code reads two keys: ``model``, the policy's weights by name, and ``epoch``, equal to ``iterations_done``.
         The key ``train_loop`` is reserved for ``TrainLoop``; all others are up to the learner. Tensors may be the
-        learner's own: save or copy them before the next ``iterate``.
+        learner's own: save or copy them before the next ``iterate``. They are finite, except under the key ``env`` of
+        any dictionary: otherwise training has diverged, ends, and is not saved.
         """
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

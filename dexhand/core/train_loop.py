@@ -1,12 +1,14 @@
 """The training loop: iterate, report metrics and save checkpoints until there is a reason to stop."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from dexhand.core.finite import non_finite_place
 from dexhand.core.interfaces import Algorithm, Clock, Iteration, MetricSink
 from dexhand.core.stop import StopRequest
 
@@ -14,6 +16,14 @@ log = logging.getLogger(__name__)
 
 RETRY_INTERVAL = 10.0
 """Seconds before a failed save is retried."""
+
+
+ALWAYS_FINITE = ("losses/", "info/param_norm")
+"""Metrics whose names start so are finite unless training has diverged."""
+
+
+class _Diverged(ArithmeticError):
+    """Training has diverged; the message names what is not finite."""
 
 
 class CheckpointWriter(Protocol):
@@ -33,7 +43,7 @@ class TrainResult:
     """Outcome of a training run."""
 
     reason: str
-    """``max iterations``, ``target score`` or ``stop requested``."""
+    """``max iterations``, ``target score``, ``stop requested`` or ``diverged``."""
     iterations_done: int
     best_return: float | None
     """Best mean return among saved iterations; ``None`` if there is none."""
@@ -55,6 +65,13 @@ def contract_in(state: Mapping[str, Any]) -> dict[str, Any]:
     return contract
 
 
+def _check_metrics(iteration: Iteration) -> None:
+    """Raise ``_Diverged`` if a metric of ``ALWAYS_FINITE`` is not finite."""
+    for name, value in iteration.metrics.items():
+        if name.startswith(ALWAYS_FINITE) and not math.isfinite(value):
+            raise _Diverged(name)
+
+
 class TrainLoop:
     """Drives an ``Algorithm``.
 
@@ -62,6 +79,9 @@ class TrainLoop:
     ``save_interval`` seconds have passed since the last one, and at the end. If saving fails (disk full, folder missing
     or not writable), training continues and saving is retried. A checkpoint is the learner's state plus the key
     ``train_loop``, which holds ``best_return`` and ``contract``, the meaning of observations and actions.
+
+    Training ends as ``diverged``, and nothing more is saved, when a metric named in ``ALWAYS_FINITE`` or a tensor of
+    the learner's state is not finite.
     """
 
     def __init__(
@@ -96,20 +116,28 @@ class TrainLoop:
         """Train until done or asked to stop. The last iteration is always saved unless writing fails."""
         reason = self._reason_to_stop(None, stop)
         checkpoint = None
-        while not reason:
-            iteration = self.algorithm.iterate()
-            self._report(iteration)
-            reason = self._reason_to_stop(iteration.mean_return, stop)
-            checkpoint = self._save_if_due(iteration, last=bool(reason)) or checkpoint
-        if checkpoint is None and self._unsaved is None:
-            checkpoint = self._save(self.algorithm.iterations_done, numbered=False, best=False)
+        try:
+            while not reason:
+                iteration = self.algorithm.iterate()
+                self._report(iteration)
+                _check_metrics(iteration)
+                reason = self._reason_to_stop(iteration.mean_return, stop)
+                checkpoint = self._save_if_due(iteration, last=bool(reason)) or checkpoint
+            if checkpoint is None and self._unsaved is None:
+                checkpoint = self._save(
+                    self._finite_state(), self.algorithm.iterations_done, numbered=False, best=False
+                )
+        except _Diverged as error:
+            reason, self._unsaved = "diverged", f"{error} is not finite"
         return TrainResult(reason, self.algorithm.iterations_done, self.best_return, checkpoint, self._unsaved)
 
-    def _state_dict(self) -> dict[str, Any]:
-        return {
-            **self.algorithm.state_dict(),
-            "train_loop": {"best_return": self.best_return, "contract": self.contract},
-        }
+    def _finite_state(self) -> dict[str, Any]:
+        """The learner's state. Raises ``_Diverged`` if it is not finite."""
+        state = self.algorithm.state_dict()
+        place = non_finite_place(state)
+        if place is not None:
+            raise _Diverged(place)
+        return state
 
     def _reason_to_stop(self, mean_return: float | None, stop: StopRequest) -> str:
         if self.target_score is not None and mean_return is not None and mean_return >= self.target_score:
@@ -135,19 +163,21 @@ class TrainLoop:
             is_due = last or waited >= RETRY_INTERVAL
         if not is_due:
             return None
+        state = self._finite_state()
         previous_best = self.best_return
         if best:
             self.best_return = iteration.mean_return
-        path = self._save(iteration.iterations_done, numbered=numbered, best=best)
+        path = self._save(state, iteration.iterations_done, numbered=numbered, best=best)
         if path is None:
             self.best_return = previous_best  # that of the checkpoints on disk
         return path
 
-    def _save(self, iterations_done: int, *, numbered: bool, best: bool) -> Path | None:
+    def _save(self, state: dict[str, Any], iterations_done: int, *, numbered: bool, best: bool) -> Path | None:
         """Save a checkpoint; returns the file, or ``None`` if it could not be written."""
         self._last_try = self.clock.monotonic()
+        state = {**state, "train_loop": {"best_return": self.best_return, "contract": self.contract}}
         try:
-            path = self.store.save(self._state_dict(), iteration=iterations_done, numbered=numbered, best=best)
+            path = self.store.save(state, iteration=iterations_done, numbered=numbered, best=best)
         except OSError as error:
             self._unsaved = f"{error.strerror or error} ({self.store.folder})"
             log.error(

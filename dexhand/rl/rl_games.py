@@ -181,6 +181,7 @@ class RlGamesPpo:
             "losses/entropy": _mean(entropies),
             "info/kl": _mean(kls),
             "info/learning_rate": float(lr),
+            "info/param_norm": _norm([tensor for part in self._parts() for tensor in part.model.parameters()]),
             "performance/frames_per_second": agent.curr_frames * self._group.size / total_time,
             "performance/step_seconds": step_time,
             "performance/rollout_seconds": play_time,
@@ -377,6 +378,11 @@ def _means(gathered: Sequence[Metrics]) -> Metrics:
 
 def _mean(values: list[Tensor]) -> float:
     return float(torch.stack([value.detach().mean() for value in values]).mean()) if values else 0.0
+
+
+def _norm(parameters: Sequence[Tensor]) -> float:
+    """Euclidean norm of all values together."""
+    return float(torch.stack([tensor.detach().norm() for tensor in parameters]).norm())
 
 
 def _meter_state(meter: Any) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class MujocoSimulator:
         self.device = torch.device("cpu")
         self.dof_names = scene.hand.dof_names
         self.model = compile_scene(scene, sim)
+        # a diverged environment stays so until it is reset, instead of jumping to the model's default pose
+        self.model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
         self._steps_per_control = mujoco_substeps(sim) * control_decimation
         self.control_dt = self.model.opt.timestep * self._steps_per_control
         # a persistent batch continues from the velocity stage instead of recomputing it

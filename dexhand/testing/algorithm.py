@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
+from dexhand.core.finite import non_finite_place
 from dexhand.core.interfaces import Algorithm
 from dexhand.testing.mismatched_weights import demand_refusal, mismatched_weights
 from dexhand.testing.random_states import random_states, random_states_put_back, reseed
@@ -236,6 +237,14 @@ class SavingClauses(AlgorithmHarness):
         assert state.get("epoch") == 2, f"After two iterations state_dict()['epoch'] is {state.get('epoch')!r}, not 2."
         assert "train_loop" not in state, (
             "state_dict() has the key 'train_loop', which is reserved for the state of TrainLoop. Rename it."
+        )
+
+    def test_the_state_is_finite(self) -> None:
+        """But for what lies under ``env``."""
+        place = non_finite_place(self.trained())
+        assert place is None, (
+            f"{place} of the state is not finite, which ends a training as diverged. Keep what may be infinite under "
+            "the key 'env', or as plain floats."
         )
 
     def test_a_saved_state_makes_the_same_policy(self) -> None:

@@ -227,6 +227,21 @@ class ResetClauses(SimulatorHarness):
             names = changed(first, play(sim, targets))
             assert not names, f"After a reset to the same pose, {names} still depend on what happened before it."
 
+    def test_reset_recovers_a_diverged_environment(self) -> None:
+        """After NaN in its state an environment is as if there had been none, and so are all others."""
+        with self.simulator() as sim, self.simulator() as sound:
+            targets = random_targets(sim, steps=4)
+            for each, bad in ((sim, math.nan), (sound, 0.0)):
+                rough_start(each)
+                dof_pos, pose = dof_rows(each), boxes_at(each)
+                each.reset(mask_of(each, 1), dof_pos + bad, pose + bad)
+                each.step(targets[0])
+                each.reset(mask_of(each, 1), dof_pos, pose)
+            names = changed(snapshot(sound.state), snapshot(sim.state))
+            assert not names, f"A reset left traces of NaN in {names}: set what it clears to 0 instead of multiplying."
+            names = changed(play(sound, targets[1:]), play(sim, targets[1:]))
+            assert not names, f"After NaN and a reset of environment 1, {names} take another course."
+
     def test_arguments_are_left_alone(self) -> None:
         """Neither step nor reset changes the tensors it is given, immediately or later."""
         with self.simulator() as sim:

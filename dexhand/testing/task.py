@@ -8,6 +8,7 @@
 The suite plays the part of ``TaskEnv``: it asks for targets, steps the simulator, and lets the task evaluate.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -329,6 +330,30 @@ class EpisodeClauses(TaskHarness):
         assert not different, (
             f"{different[0]} of a new episode depend on the previous episode: clear its state in reset."
         )
+
+    def test_a_new_episode_does_not_depend_on_a_diverged_one(self) -> None:
+        """After NaN in the state of an environment the next episode is that of a task that saw none."""
+        with self.parts() as (task, simulator), self.parts() as (sound, other_simulator):
+            actions = self.actions(task)
+            mask = torch.zeros(self.num_envs, dtype=torch.bool, device=simulator.device)
+            mask[1] = True
+            for each, its, bad in ((task, simulator, math.nan), (sound, other_simulator, 0.0)):
+                its.step(each.dof_targets(actions[0].to(its.device)))
+                state = copied(its.state)
+                for tensor in vars(state).values():
+                    tensor[1] += bad
+                each.evaluate(state, _generator(its, 0))
+                begin(each, its, seed=2, mask=mask)
+            different = places_that_differ(
+                _seen(sound.observe(other_simulator.state)), _seen(task.observe(simulator.state))
+            )
+            different = different or _differing(
+                play(sound, other_simulator, actions[1:]), play(task, simulator, actions[1:])
+            )
+            assert not different, (
+                f"After NaN in the state of environment 1 and a reset, {different[0]} differ: set what reset clears to "
+                "0 instead of multiplying by it."
+            )
 
     def test_the_state_continues_bit_for_bit(self) -> None:
         """After load_state_dict the same steps give the same bits, also in a task that had another state."""

@@ -9,7 +9,7 @@ import torch
 from commands import BACKEND, SMALL, run, run_process, start, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dexhand.checkpoints.store import load_checkpoint
+from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 from dexhand.mock_training.differences import differences as compare
 from dexhand.workspace.workspace import Run, lock_run
 
@@ -78,6 +78,36 @@ class TestInTheSameRun:
         values = [int(event.value) for event in events.Scalars("info/iteration")]
         assert values == list(range(1, saved + 4))
         assert steps == [32 * value for value in values]
+
+    def test_a_training_that_diverges_keeps_its_last_finite_checkpoint(self, tmp_path: Path) -> None:
+        """And says in one line where it is; it can be resumed, while a checkpoint with NaN names it instead."""
+        settings = ["sim.backend=mock", "train.ppo.lr_schedule=constant", "train.saveFrequency=1"]
+        assert run([*SMALL, *settings, "maxIter=2"], tmp_path).returncode == 0
+        nn = (tmp_path / "runs" / "latest_train").resolve() / "nn"
+        state = load_checkpoint(nn / "latest.pth")
+        rate = state["dexhand"]["learning_rate"]
+        state["dexhand"]["learning_rate"] = 1e30
+        save_checkpoint(nn / "latest.pth", state)
+        before = {path.name: path.read_bytes() for path in nn.iterdir()}
+        done = run(["resume=latest", "maxIter=9"], tmp_path)
+        assert done.returncode == 1
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith("error: "))
+        assert "diverged at iteration 3: losses/actor is not finite" in line
+        assert f"The last finite checkpoint is {nn / 'latest.pth'}. Try a smaller learning rate" in line
+        assert {path.name: path.read_bytes() for path in nn.iterdir()} == before
+
+        state["dexhand"]["learning_rate"] = rate
+        save_checkpoint(nn / "latest.pth", state)
+        assert run(["resume=latest", "maxIter=3"], tmp_path).returncode == 0
+
+        state["model"]["a2c_network.mu.weight"][0, 0] = torch.nan  # as older versions saved it
+        save_checkpoint(nn / "latest.pth", state)
+        refused = run(["resume=latest", "maxIter=9"], tmp_path)
+        assert refused.returncode == 2
+        (line,) = refused.stderr.splitlines()
+        assert "model.a2c_network.mu.weight is not finite" in line
+        assert line.endswith(f"give the newest one that is, {nn / 'checkpoint_3.pth'}")
+        assert run([f"resume={nn / 'checkpoint_3.pth'}", "maxIter=4"], tmp_path).returncode == 0
 
     def test_one_run_is_trained_by_one_process(self, tmp_path: Path) -> None:
         """While it is locked it is refused to others."""

@@ -76,6 +76,14 @@ class NotANumberForNoReturn(Learner):
         return Iteration(done.iterations_done, done.frames_done, mean_return, done.metrics)
 
 
+@found_by("the_state_is_finite")
+class InfiniteBound(Learner):
+    """In its state, from the start."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "bounds": [torch.tensor([0.0, float("inf")])]}
+
+
 @found_by("an_iteration_changes_the_policy")
 class NeverUpdates(Learner):
     """Plays, and puts its weights back."""

@@ -151,6 +151,14 @@ class WearingJoints(MockSimulator):
         super().step(dof_targets)
 
 
+@found_by("reset_recovers_a_diverged_environment")
+class ClearsByMultiplying(MockSimulator):
+    def reset(self, mask: Tensor, dof_pos: Tensor, object_pose: Tensor) -> None:
+        cleared = self.state.dof_vel * ~mask[:, None]
+        super().reset(mask, dof_pos, object_pose)
+        self.state.dof_vel.copy_(cleared)
+
+
 @found_by("arguments_are_left_alone")
 class ClampsInPlace(MockSimulator):
     def step(self, dof_targets: Tensor) -> None:

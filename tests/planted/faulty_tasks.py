@@ -259,6 +259,22 @@ class KeepsItsTargets(MockTask):
         self._targets = targets
 
 
+@found_by("a_new_episode_does_not_depend_on_a_diverged_one")
+class ClearsByMultiplying(MockTask):
+    """Adds up something, which is always 0 in a sound state."""
+
+    sums: Tensor | float = 0.0
+
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        result = super().evaluate(state, generator)
+        self.sums = self.sums + 0.0 * state.dof_pos.sum(dim=1)
+        return replace(result, reward_terms=result.reward_terms + self.sums[:, None])
+
+    def reset(self, mask: Tensor, state: SimState, generator: Generator) -> None:
+        super().reset(mask, state, generator)
+        self.sums = self.sums * ~mask
+
+
 @found_by("the_state_continues_bit_for_bit")
 class ForgetsTime(MockTask):
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

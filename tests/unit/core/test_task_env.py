@@ -169,7 +169,7 @@ def test_the_critic_sees_the_same_moment_as_the_policy(scripted: TaskEnv) -> Non
 def test_success_goes_before_failure_before_timeout(scripted: TaskEnv) -> None:
     """The outcome names the first criterion that holds."""
     outcomes = [scripted.step(STILL)[4]["outcome"].tolist() for _ in range(3)]
-    assert scripted.outcome_names == ("success:arrived", "failure:fell", "timeout")
+    assert scripted.outcome_names == ("success:arrived", "failure:fell", "timeout", "failure:diverged")
     assert outcomes == [[-1, -1], [0, -1], [-1, 1]]
 
 
@@ -221,3 +221,82 @@ def test_the_final_pose_is_that_before_episodes_begin_anew() -> None:
         assert torch.equal(pose.dof_pos, dof_pos)
         assert torch.equal(pose.object_pose, torch.cat((object_pos, object_quat), dim=2))
     assert build_env(composed("sim.backend=mock", "numEnvs=1")).keep_final_pose is False
+
+
+class DivergingTask(ScriptedTask):
+    """In the first step of its first episode environment 1 has ``bad`` in one of its results."""
+
+    def __init__(self, place: str, bad: float) -> None:
+        super().__init__(2)
+        self.place = place
+        self.bad = bad
+
+    def evaluate(self, state: SimState, generator: Generator) -> StepResult:
+        """Spoil it."""
+        result = super().evaluate(state, generator)
+        if self.place == "state":
+            state.dof_pos[1] = self.bad
+        elif self.episode[1] == 1:
+            parts = {**vars(result.observations), "reward": result.reward_terms}
+            parts[self.place][1, 0] = self.bad
+        return result
+
+
+class TestDivergence:
+    """``Critic`` and ``policy`` are the observations of each."""
+
+    @pytest.mark.parametrize("bad", [float("nan"), float("-inf"), 1e11])
+    @pytest.mark.parametrize("place", ["state", "policy", "critic", "reward"])
+    def test_an_environment_that_diverges_is_reset_by_itself(self, place: str, bad: float) -> None:
+        """As a failure of its own, with zeros for what it showed and earned; the other one goes on."""
+        simulator = ScriptedSimulator(2)
+        simulator.state = SimState(torch.zeros(2, 1), *([torch.zeros(2, 0, 3)] * 11))
+        env = TaskEnv(simulator, DivergingTask(place, bad), keep_final_pose=True)
+        env.reset()
+        observations, rewards, terminated, truncated, info = env.step(STILL)
+        assert [env.outcome_names[i] if i >= 0 else None for i in info["outcome"].tolist()] == [
+            None,
+            "failure:diverged",
+        ]
+        assert (terminated.tolist(), truncated.tolist()) == ([False, True], [False, False])
+        assert observations.tolist() == [[0, 1, 1], [1, 0, 2]]
+        assert info["final_observation"].tolist() == [[0, 1, 1], [0, 0, 0]]
+        assert info["critic_observations"].tolist() == [[10], [20]]
+        assert info["reward_terms"].tolist() == [[1, 0], [0, 0]]
+        assert rewards.tolist() == [1, 0]
+        assert env.final_pose is not None
+        assert bool((env.final_pose.dof_pos == 0).all())
+        assert simulator.resets[-1] == [False, True]
+
+    def test_it_is_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        """However often it happens."""
+        simulator = ScriptedSimulator(2)
+        simulator.state = SimState(torch.zeros(2, 1), *([torch.zeros(2, 0, 3)] * 11))
+        env = TaskEnv(simulator, DivergingTask("state", float("nan")))
+        env.reset()
+        outcomes = [int(env.step(STILL)[4]["outcome"][1]) for _ in range(4)]
+        assert outcomes == [env.outcome_names.index("failure:diverged")] * 4
+        assert caplog.text.count("An environment diverged") == 1
+
+    def test_a_criterion_of_this_name_has_the_same_outcome(self) -> None:
+        """A task may look for divergence itself."""
+        task = DivergingTask("policy", float("nan"))
+        task.failure_names = ("diverged",)
+        assert TaskEnv(ScriptedSimulator(2), task).outcome_names == ("success:arrived", "failure:diverged", "timeout")
+
+    @pytest.mark.parametrize("backend", ["mock", "mujoco"])
+    def test_a_simulation_that_diverges_is_noticed(self, backend: str) -> None:
+        """Instead of going on from another pose; afterwards it is a new episode like any other."""
+        env = build_env(composed("task=BoxGrasping", f"sim.backend={backend}", "numEnvs=3"))
+        env.reset(seed=0)
+        state, mask = env.simulator.state, torch.tensor([False, True, False])
+        bad = torch.full_like(torch.cat((state.object_pos, state.object_quat), dim=2), float("nan"))
+        env.simulator.reset(mask, torch.full_like(state.dof_pos, float("nan")), bad)
+        actions = torch.zeros(3, env.task.num_actions)
+        outcomes = []
+        for _ in range(2):
+            observations, rewards, _, _, info = env.step(actions)
+            outcomes.append([env.outcome_names[i] if i >= 0 else None for i in info["outcome"].tolist()])
+            returned = [observations, rewards, info["final_observation"], info["critic_observations"]]
+            assert all(bool(torch.isfinite(tensor).all()) for tensor in returned)
+        assert outcomes == [[None, "failure:diverged", None], [None, None, None]]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
 from dexhand.core.interfaces import Iteration, Policy
@@ -156,6 +157,51 @@ def test_every_iteration_is_reported(tmp_path: Path) -> None:
     assert [step for step, _ in bench.sink.rows] == [10, 20]
     assert bench.sink.series("info/iteration") == [1.0, 2.0]
     assert bench.sink.series("losses/actor") == pytest.approx([0.5, 0.5])
+
+
+class DivergingAlgorithm(ScriptedAlgorithm):
+    """In iteration 3 ``bad`` is the actor's loss, or one number of the optimizer's state or of the environment's."""
+
+    place = "losses/actor"
+    bad = float("nan")
+
+    def iterate(self) -> Iteration:
+        """With the loss."""
+        iteration = super().iterate()
+        if self.place in iteration.metrics and self.iterations_done == 3:
+            iteration.metrics[self.place] = self.bad
+        return iteration
+
+    def state_dict(self) -> dict[str, Any]:
+        """With a nested tensor of this iteration."""
+        number = torch.tensor([0.0, self.bad if self.iterations_done == 3 else 0.0])
+        return {**super().state_dict(), "nested": [{self.place: number}]}
+
+
+class TestDivergence:
+    @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+    @pytest.mark.parametrize("place", ["losses/actor", "exp_avg_sq"])
+    def test_what_is_not_finite_is_never_saved(self, tmp_path: Path, place: str, bad: float) -> None:
+        """Training ends there; the checkpoints from before stay."""
+        bench = Bench(tmp_path, [1.0, 2.0, 3.0, 4.0], save_frequency=1)
+        bench.loop.algorithm = algorithm = DivergingAlgorithm([1.0, 2.0, 3.0, 4.0], bench.clock)
+        algorithm.place, algorithm.bad = place, bad
+        result = bench.loop.run(bench.stop)
+        assert (result.reason, result.iterations_done) == ("diverged", 3)
+        where = place if place.startswith("losses/") else f"nested[0].{place}"
+        assert result.unsaved == f"{where} is not finite"
+        assert result.checkpoint == tmp_path / "checkpoint_2.pth"
+        assert [bench.saved("latest.pth"), bench.saved("checkpoint_best.pth")] == [2, 2]
+        assert [path.name for path in bench.store.numbered()] == ["checkpoint_1.pth", "checkpoint_2.pth"]
+        assert result.best_return == 2.0
+
+    def test_a_task_may_keep_infinities(self, tmp_path: Path) -> None:
+        """What lies under ``env`` is the environment's own."""
+        bench = Bench(tmp_path, [1.0, 2.0, 3.0, 4.0], save_frequency=1)
+        bench.loop.algorithm = algorithm = DivergingAlgorithm([1.0, 2.0, 3.0, 4.0], bench.clock)
+        algorithm.place, algorithm.bad = "env", float("inf")
+        assert bench.loop.run(bench.stop).reason == "max iterations"
+        assert bench.saved("latest.pth") == 4
 
 
 class FullDisk(CheckpointStore):
