@@ -18,7 +18,7 @@ from dexhand.checkpoints.store import CheckpointError, CheckpointStore, load_che
 from dexhand.config.cli import Invocation
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
-from dexhand.config.schema import Config, TrainConfig
+from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
 from dexhand.core.digest import digest_of
 from dexhand.core.finite import non_finite_place
@@ -81,6 +81,8 @@ def _algorithm(
     build.set_up_process(own)
     env = build.build_env(own)
     stack.callback(env.close)
+    seen, critic = env.single_observation_space, env.single_critic_observation_space
+    log.info("The policy sees %d numbers, the critic %d", seen.shape[0], (critic or seen).shape[0])
     return build.build_algorithm(own, env, group, hard_example_sinks)
 
 
@@ -239,7 +241,8 @@ def _report_result(result: TrainResult, run: Run, config: Config) -> int:
         return 1
     if result.checkpoint is not None:
         log.info("Saved %s", result.checkpoint)
-        log.info("Play it: python scripts/train.py %s test=true checkpoint=%s", _policy_arguments(config), run.name)
+        backend = "" if config.sim.backend == "auto" else f"sim.backend={config.sim.backend} "
+        log.info("Play it: python scripts/train.py %stest=true checkpoint=%s", backend, run.name)
         if result.reason == "stop requested":
             log.info("Resume it: python scripts/train.py resume=%s", run.name)
     if result.unsaved is not None:
@@ -250,7 +253,7 @@ def _report_result(result: TrainResult, run: Run, config: Config) -> int:
 
 def _report_divergence(result: TrainResult, run: Run, config: Config) -> None:
     last = preferred_checkpoint(run.checkpoints)
-    arguments = [_policy_arguments(config), f"train.ppo.learning_rate={config.train.ppo.learning_rate / 10:g}"]
+    arguments = [f"config={run.config_file}", f"train.ppo.learning_rate={config.train.ppo.learning_rate / 10:g}"]
     if last is not None:
         arguments += [f"checkpoint={last}", "train.resume=weights"]
     log.error(
@@ -260,10 +263,3 @@ def _report_divergence(result: TrainResult, run: Run, config: Config) -> None:
         "No checkpoint was saved before" if last is None else f"The last finite checkpoint is {last}",
         " ".join(arguments),
     )
-
-
-def _policy_arguments(config: Config) -> str:
-    """Return the command-line arguments that select the environment and learner of this training's policy."""
-    factory, algorithm = config.env.factory, config.train.algorithm
-    words = [f"task={config.task.name}" if factory is None else f"env.factory={factory}"]
-    return " ".join(words if algorithm == TrainConfig.algorithm else [*words, f"train.algorithm={algorithm}"])

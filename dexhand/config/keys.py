@@ -105,6 +105,8 @@ def _keys_of(schema: Any, prefix: str = "") -> list[Key]:
         if is_dataclass(kind):
             found += _keys_of(kind, f"{name}.")
         else:
+            if "help" not in entry.metadata:
+                raise ConfigError(f"{schema.__name__}.{entry.name} is no configuration key. Declare it with option()")
             default = entry.default_factory() if callable(entry.default_factory) else entry.default
             found.append(Key(name, kind, default, **entry.metadata))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -188,7 +189,8 @@ def load_hand(hand: str) -> HandSpec:
     path = folder / SPEC_FILE
     if not path.is_file():
         raise HandError(
-            f"env.hand={hand} is unknown. Known: {', '.join(known_hands())}; or give a folder that holds a {SPEC_FILE}"
+            f"env.hand={hand} is unknown. Known: {', '.join(known_hands())}; or give a folder that holds a {SPEC_FILE}."
+            + "".join(f" Did you mean {name!r}?" for name in get_close_matches(hand, known_hands(), 1))
         )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -65,7 +65,7 @@ def compile_scene(scene: Scene, sim: SimConfig) -> mujoco.MjModel:
     try:
         model = spec.compile()
     except ValueError as error:
-        raise ValueError(f"The scene with {scene.hand.asset} does not compile: {error}") from None
+        raise ValueError(f"The scene with {scene.hand.asset} does not compile: {_one_line(error)}") from None
     _apply_gains(model, scene)
     return model
 
@@ -86,7 +86,7 @@ def _load_hand(hand: HandSpec) -> mujoco.MjSpec:
     try:
         spec = mujoco.MjSpec.from_file(str(hand.asset))
     except ValueError as error:
-        raise ValueError(f"{hand.asset} is not a usable MJCF: {error}") from None
+        raise ValueError(f"{hand.asset} is not a usable MJCF: {_one_line(error)}") from None
     hand.check_model(
         joints=(joint.name for joint in spec.joints),
         bodies=(body.name for body in spec.bodies),
@@ -221,3 +221,7 @@ def _set_servo(model: mujoco.MjModel, actuator: int, gains: Gains) -> None:
     if gains.force_limit is not None:
         model.actuator_forcelimited[actuator] = True
         model.actuator_forcerange[actuator] = (-gains.force_limit, gains.force_limit)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -80,6 +80,8 @@ def observation(size: Size, *, privileged: bool = False) -> Callable[[Method], M
 
 def reward(weight: float = 0.0) -> Callable[[Method], Method]:
     """Declare a reward term with its default weight; 0 disables it."""
+    if inspect.isfunction(weight):
+        raise TypeError(f"@reward on {weight.__qualname__} lacks its brackets. Write @reward() or @reward(weight=...)")
     return lambda method: _declared(method, Reward(_help_of(method), weight))
 
 

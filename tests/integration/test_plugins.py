@@ -55,15 +55,15 @@ def test_an_environment_is_trained_continued_and_played(algorithm: list[str], mi
 
 def test_a_task_is_trained_continued_and_played_on_a_simulator_of_ones_own(mine: Path) -> None:
     """A continued run remembers it; a test names the simulator it plays on."""
-    simulator = "sim.backend=my_sim.py:WeakDrives"
+    simulator = "sim.backend=my_sim.py:Recorder"
     trained = run([simulator, *SMALL, "maxIter=1"], mine)
     assert trained.returncode == 0, trained.stderr
     assert "at iteration 1" in run(["resume=latest", "maxIter=2"], mine).stdout
     played = run([simulator, "test=true", "checkpoint=latest", "testGamesNum=1", "numEnvs=1"], mine)
     assert "1 episode:" in played.stdout, played.stderr
-    mistaken = run(["sim.backend=my_sim.py:WeekDrives"], mine)
+    mistaken = run(["sim.backend=my_sim.py:Recoder"], mine)
     assert mistaken.returncode == 2
-    assert "Did you mean 'WeakDrives'?" in mistaken.stderr
+    assert "Did you mean 'Recorder'?" in mistaken.stderr
 
 
 def test_a_newer_policy_of_a_learner_of_ones_own_is_reloaded(mine: Path) -> None:

@@ -240,10 +240,17 @@ class BaseTask(HandObservations, HandRewards):
         hand_state = self.hand_state(state)
         for name in dict.fromkeys([*self.config.policy_observation_keys, *self.config.critic_observation_keys]):
             self._check(f"observation {name}", getattr(self, name)(hand_state), self._size_of([name]))
-        for name in (*self._rewards, *self.success_names, *self.failure_names):
-            self._check(f"term {name}", getattr(self, name)(hand_state))
+        for name in self._rewards:
+            self._check(f"reward {name}", getattr(self, name)(hand_state))
+        for name in (*self.success_names, *self.failure_names):
+            value = getattr(self, name)(hand_state)
+            self._check(f"criterion {name}", value)
+            if value.dtype != torch.bool:
+                raise ValueError(f"task={type(self).__name__}: criterion {name} must be bool, but is {value.dtype}")
 
     def _check(self, what: str, value: Tensor, *size: int) -> None:
+        if not isinstance(value, torch.Tensor):
+            raise ValueError(f"task={type(self).__name__}: {what} must be a tensor, but is {value!r}")
         expected = (self.num_envs, *size)
         if tuple(value.shape) != expected:
             declared = ", ".join(["num_envs", *map(str, size)])

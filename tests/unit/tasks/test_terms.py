@@ -1,5 +1,6 @@
 """Terms are declared once, where they are computed."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from torch import Tensor
 
 from dexhand.app.build import build_env
 from dexhand.core.task_env import TaskEnv
-from dexhand.tasks import TASKS, BaseTask, HandState, failure, reward
+from dexhand.hands.spec import load_hand
+from dexhand.tasks import TASKS, BaseTask, HandState, TaskState, buffer, failure, reward
 from dexhand.tasks.terms import Ending, Failure, Reward, config_class_of, terms_of
 
 FOUR_FINGER = Path(__file__).parents[2] / "hands" / "four_finger"
@@ -96,3 +98,29 @@ def test_a_task_may_declare_endings() -> None:
     state.body_pos[..., 2] = -1.0  # hitting_ground
     result = task.evaluate(state, torch.Generator())
     assert float(result.reward_terms[0, task.reward_names.index("breakage")]) == -3.0
+
+
+def test_a_decorator_without_brackets_is_refused() -> None:
+    """It would declare nothing."""
+    with pytest.raises(TypeError, match=r"slow_wrist lacks its brackets"):
+
+        @reward
+        def slow_wrist(self: BaseTask, state: HandState) -> Tensor:
+            """Slow."""
+            return state.hand_pos[:, 2]
+
+
+def test_buffers_must_be_a_dataclass_with_new_names() -> None:
+    """Else they would be those of BaseTask."""
+    hand, cpu = load_hand("dexhand021_right"), torch.device("cpu")
+
+    class Forgotten(TaskState):
+        goal: Tensor = buffer(3)
+
+    @dataclass
+    class Taken(TaskState):
+        targets: Tensor = buffer(4)
+
+    for buffers, words in ((Forgotten, "decorate it with @dataclass"), (Taken, "already have a buffer targets")):
+        with pytest.raises(ValueError, match=words):
+            buffers.zeros(hand, 1, cpu)
