@@ -237,7 +237,7 @@ class WrongShapes(BaseTask):
             {"policy_observation_keys": ["wrist_height"]},
             r"observation wrist_height must have shape \(num_envs, 3\) = \(2, 3\), but has \(2, 1\)",
         ),
-        ({}, r"term far must have shape \(num_envs\) = \(2,\), but has \(2, 3\)"),
+        ({}, r"criterion far must have shape \(num_envs\) = \(2,\), but has \(2, 3\)"),
     ],
 )
 def test_a_term_of_another_shape_than_declared_is_refused(changes: dict[str, Any], message: str) -> None:
