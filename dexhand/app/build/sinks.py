@@ -31,7 +31,9 @@ def build_sinks(
 
             sinks.append(TensorBoardSink(run.summaries, first_step=first_step))
         else:
-            sinks.append(build_plugin("train.sinks", name, MetricSink, run.path))
+            from dexhand.sinks.guarded import GuardedSink
+
+            sinks.append(GuardedSink(name, build_plugin("train.sinks", name, MetricSink, run.path)))
     if config.train.wandb.enabled and not config.train.test:
         sinks.append(_wandb(config, run))
     return sinks
