@@ -118,16 +118,30 @@ def terms_of(task: type, kind: type[Kind]) -> dict[str, Kind]:
 @cache
 def _all_terms(task: type) -> dict[str, Term]:
     found: dict[str, Term] = {}
+    members: set[str] = set()  # names of our classes that are not terms
     for owner in reversed(task.__mro__):
         for name, value in vars(owner).items():
             term = value if isinstance(value, Ending) else getattr(value, "term", None)
             if not isinstance(term, Term):
+                _check_no_property(owner, name, value)
                 continue
+            if name.startswith("_") or (name in members and name not in found):
+                raise TypeError(
+                    f"{owner.__name__}.{name}: a task uses this name itself. Choose another name for the term"
+                )
             if name in found and type(found[name]) is not type(term):
                 kinds = type(found[name]).__name__.lower(), type(term).__name__.lower()
                 raise TypeError(f"{owner.__name__}.{name}: the {kinds[1]} has the name of an inherited {kinds[0]}")
             found[name] = term
+        if owner.__module__.startswith(__package__ + "."):
+            members |= {*vars(owner), *inspect.get_annotations(owner)} - found.keys()
     return found
+
+
+def _check_no_property(owner: type, name: str, value: Any) -> None:
+    wrapped = getattr(value, "fget", None) or getattr(value, "func", None)  # of a property or cached_property
+    if isinstance(getattr(wrapped, "term", None), Term):
+        raise TypeError(f"{owner.__name__}.{name}: a term must be a method. Take out @{type(value).__name__}")
 
 
 def config_class_of(task: type) -> type:

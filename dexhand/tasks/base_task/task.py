@@ -101,6 +101,14 @@ class BaseTask(HandObservations, HandRewards):
     """Configuration keys that the task declares itself."""
     buffers_class: ClassVar[type[TaskState]] = TaskState
     """State that the task keeps between control steps."""
+    num_envs: int
+    buffers: TaskState
+    num_actions: int
+    num_observations: int
+    num_critic_observations: int
+    reward_names: tuple[str, ...]
+    success_names: tuple[str, ...]
+    failure_names: tuple[str, ...]
 
     def __init__(
         self,

@@ -1,7 +1,9 @@
 """Terms are declared once, where they are computed."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -124,3 +126,36 @@ def test_buffers_must_be_a_dataclass_with_new_names() -> None:
     for buffers, words in ((Forgotten, "decorate it with @dataclass"), (Taken, "already have a buffer targets")):
         with pytest.raises(ValueError, match=words):
             buffers.zeros(hand, 1, cpu)
+
+
+NAMES = ["load_state_dict", "check_terms", "advance", "config", "hand", "buffers", "device", "num_envs", "_anything"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_term_with_the_name_of_a_member_of_the_task_is_refused(name: str) -> None:
+    """It would replace the member, or be replaced by it."""
+    mine = type("Mine", (BaseTask,), {name: Ending("subtracted", "failure", -1.0)})
+    with pytest.raises(TypeError, match=rf"Mine\.{name}: .* Choose another name"):
+        config_class_of(mine)
+
+
+def test_every_attribute_of_a_task_is_a_declared_member() -> None:
+    """So that no term takes its name."""
+    env = build_env(composed("task=BlindGrasping", "sim.backend=mock", "numEnvs=1"))
+    assert isinstance(env, TaskEnv)
+    for name in vars(env.task):
+        with pytest.raises(TypeError, match="Choose another name"):
+            terms_of(type("Mine", (type(env.task),), {name: Ending("subtracted", "failure", -1.0)}), Ending)
+
+
+@pytest.mark.parametrize("wrapper", [property, cached_property])
+def test_a_term_must_be_a_method(wrapper: "type[Any]") -> None:
+    """A property would silently declare nothing."""
+
+    @reward()
+    def slow(self: BaseTask, state: HandState) -> Tensor:
+        """Slow."""
+        return state.hand_pos[:, 2]
+
+    with pytest.raises(TypeError, match=f"Mine.slow: a term must be a method. Take out @{wrapper.__name__}"):
+        config_class_of(type("Mine", (BaseTask,), {"slow": wrapper(slow)}))
