@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
@@ -66,11 +66,6 @@ class TaskState:
     @classmethod
     def zeros(cls: type[AnyTaskState], hand: HandSpec, num_envs: int, device: torch.device) -> AnyTaskState:
         """Create the buffers of hands at rest without contact."""
-        if "__dataclass_fields__" not in vars(cls):
-            raise ValueError(f"{cls.__name__} holds buffers and must be a dataclass: decorate it with @dataclass")
-        inherited = {entry.name for base in cls.__bases__ if is_dataclass(base) for entry in fields(base)}
-        for name in inherited.intersection(vars(cls).get("__annotations__", ())):
-            raise ValueError(f"{cls.__name__}.{name}: tasks already have a buffer {name}. Choose another name")
         tensors = {}
         for entry in fields(cls):
             size = entry.metadata["size"]

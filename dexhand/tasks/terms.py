@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import Field, dataclass, field, fields, make_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -148,7 +148,7 @@ def config_class_of(task: type) -> type:
     """Create the dataclass of a task's configuration section.
 
     It extends ``task.config_class``: ``reward_weights`` has a field for each reward term, and the lists of observations
-    and criteria accept the names of the task's terms.
+    and criteria accept the names of the task's terms. Raises ``TypeError`` for a mistake in a declaration of the task.
     """
     return _config_class_of(task)  # mypy takes no ``type`` for hashable, which @cache asks for
 
@@ -156,6 +156,8 @@ def config_class_of(task: type) -> type:
 @cache
 def _config_class_of(task: type) -> type:
     own: Any = getattr(task, "config_class")  # noqa: B009 (``type`` has none)
+    _check_fields(own, may_override=True)
+    _check_fields(getattr(task, "buffers_class"), may_override=False)  # noqa: B009
     observations = terms_of(task, Observation)
     choices = {
         "policy_observation_keys": [name for name, term in observations.items() if not term.privileged],
@@ -175,6 +177,22 @@ def _config_class_of(task: type) -> type:
     config_class = make_dataclass(f"{task.__name__}Config", members, bases=(own,), namespace=namespace)
     config_class.__module__ = task.__module__
     return config_class
+
+
+def _check_fields(declared: type, *, may_override: bool) -> None:
+    """Raise ``TypeError`` if a field of ``declared`` would be lost or would hide something that it inherits."""
+    for owner in declared.__mro__:
+        names = {
+            *inspect.get_annotations(owner),
+            *(name for name, value in vars(owner).items() if type(value) is Field),
+        }
+        if names and "__dataclass_fields__" not in vars(owner):
+            raise TypeError(f"{owner.__name__} declares {', '.join(sorted(names))}: decorate the class with @dataclass")
+        for base in owner.__bases__:
+            inherited = getattr(base, "__dataclass_fields__", {})
+            for name in sorted(names):
+                if (hasattr(base, name) and name not in inherited) or (name in inherited and not may_override):
+                    raise TypeError(f"{owner.__name__}.{name}: {base.__name__} has {name} already. Choose another name")
 
 
 def _with_choices(entry: Any, choices: dict[str, list[str]]) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from dexhand.app.build import build_env
 from dexhand.core.task_env import TaskEnv
-from dexhand.hands.spec import load_hand
-from dexhand.tasks import TASKS, BaseTask, HandState, TaskState, buffer, failure, reward
+from dexhand.tasks import TASKS, BaseTask, BaseTaskConfig, HandState, TaskState, buffer, failure, option, reward
 from dexhand.tasks.terms import Ending, Failure, Reward, config_class_of, terms_of
 
 FOUR_FINGER = Path(__file__).parents[2] / "hands" / "four_finger"
@@ -112,20 +111,55 @@ def test_a_decorator_without_brackets_is_refused() -> None:
             return state.hand_pos[:, 2]
 
 
-def test_buffers_must_be_a_dataclass_with_new_names() -> None:
-    """Else they would be those of BaseTask."""
-    hand, cpu = load_hand("dexhand021_right"), torch.device("cpu")
+class ForgottenBuffers(TaskState):
+    goal: Tensor = buffer(3)
 
-    class Forgotten(TaskState):
-        goal: Tensor = buffer(3)
+
+@dataclass
+class TakenBuffers(TaskState):
+    targets: Tensor = buffer(4)
+
+
+@dataclass
+class HidingBuffers(TaskState):
+    load: Tensor = buffer(4)
+
+
+class ForgottenKeys(BaseTaskConfig):
+    gain: float = option(1.0, "gain")
+
+
+@dataclass
+class HidingKeys(BaseTaskConfig):
+    check: bool = option(True, "hides a method")
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (ForgottenBuffers, "ForgottenBuffers declares goal: decorate the class with @dataclass"),
+        (dataclass(type("Derived", (ForgottenBuffers,), {})), "ForgottenBuffers declares goal"),
+        (ForgottenKeys, "ForgottenKeys declares gain: decorate the class with @dataclass"),
+        (TakenBuffers, "TakenBuffers.targets: TaskState has targets already. Choose another name"),
+        (HidingBuffers, "HidingBuffers.load: TaskState has load already. Choose another name"),
+        (HidingKeys, "HidingKeys.check: BaseTaskConfig has check already. Choose another name"),
+    ],
+)
+def test_a_field_that_would_be_lost_or_hide_another_is_refused(declared: type, message: str) -> None:
+    """Buffers and configuration keys are fields of dataclasses."""
+    kind = "buffers_class" if issubclass(declared, TaskState) else "config_class"
+    with pytest.raises(TypeError, match=message):
+        config_class_of(type("Mine", (BaseTask,), {kind: declared}))
+
+
+def test_a_task_may_give_an_inherited_key_another_default() -> None:
+    """Only buffers must be new."""
 
     @dataclass
-    class Taken(TaskState):
-        targets: Tensor = buffer(4)
+    class Long(BaseTaskConfig):
+        episodeLength: int = option(1000, "longer", low=2)
 
-    for buffers, words in ((Forgotten, "decorate it with @dataclass"), (Taken, "already have a buffer targets")):
-        with pytest.raises(ValueError, match=words):
-            buffers.zeros(hand, 1, cpu)
+    assert config_class_of(type("Mine", (BaseTask,), {"config_class": Long}))().episodeLength == 1000
 
 
 NAMES = ["load_state_dict", "check_terms", "advance", "config", "hand", "buffers", "device", "num_envs", "_anything"]
