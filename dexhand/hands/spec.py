@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from difflib import get_close_matches
 from functools import cached_property
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,12 @@ class HandSpec:
         base = [{joint: 1.0} for joint in self.base_joints]
         rows = [*base, *(dict(control.joints) for control in self.controls)]
         return tuple(tuple(row.get(joint, 0.0) for joint in self.dof_names) for row in rows)
+
+    @cached_property
+    def layout(self) -> str:
+        """Digest of what a policy takes for granted: joints, fingers, controls and palm. Folder and gains are not."""
+        parts = (self.base_joints, [*map(astuple, self.fingers)], [*map(astuple, self.controls)])
+        return sha256(repr((*parts, self.palm, self.palm_quat)).encode()).hexdigest()[:12]
 
     @property
     def joint_groups(self) -> tuple[tuple[tuple[str, ...], Gains], ...]:

@@ -13,7 +13,10 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.interfaces import Policy, VecEnv
 from dexhand.core.train_loop import contract_in
-from dexhand.hands.spec import load_hand
+from dexhand.hands.spec import known_hands, load_hand
+
+_LAYOUT = "env.hand.layout"
+_GIVEN_AS = {"task.name": "task", _LAYOUT: "layout of env.hand"}
 
 
 def read_state(config: Config, path: Path, content: bytes | None = None) -> dict[str, Any]:
@@ -87,23 +90,34 @@ def check_contract(config: Config, path: Path, state: Mapping[str, Any]) -> None
     """
     trained, needed = contract_in(state), contract_of(config)
     if "task.name" in trained:
-        trained = {"env.hand": "dexhand021_right", **trained}  # the only hand when runs did not record theirs
+        trained = _with_hand(trained, needed)
     for key, value in needed.items():
         if key in trained and trained[key] != value:
-            key_given = "task" if key == "task.name" else key
+            given, hand = _GIVEN_AS.get(key, key), f" ({needed['env.hand']})" if key == _LAYOUT else ""
             raise ConfigError(
-                f"{key_given}={_formatted(value)}: {path} was trained with {key_given}={_formatted(trained[key])}. "
+                f"{given}={_formatted(value)}{hand}: {path} was trained with {given}={_formatted(trained[key])}. "
                 "Give the hand, the task and the task.* settings it was trained with"
             )
+
+
+def _with_hand(trained: dict[str, Any], needed: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the hand's layout where an older run did not record it; hands of the same layout pass under any name."""
+    trained = {"env.hand": "dexhand021_right", **trained}  # the only hand when runs did not record theirs
+    if trained["env.hand"] in known_hands():
+        trained = {_LAYOUT: load_hand(trained["env.hand"]).layout, **trained}
+    if _LAYOUT in needed and trained.get(_LAYOUT) == needed[_LAYOUT]:
+        trained["env.hand"] = needed["env.hand"]
+    return trained
 
 
 def contract_of(config: Config) -> dict[str, Any]:
     """Describe the meaning of observations and actions; a policy is only valid under the contract of its training."""
     if config.env.factory is not None:
         return {"env.factory": Path(config.env.factory).name}
-    task = config.task
+    task, hand = config.task, load_hand(config.env.hand)
     return {
-        "env.hand": load_hand(config.env.hand).name,
+        "env.hand": hand.name,
+        _LAYOUT: hand.layout,
         "env.factory": None,
         "task.name": task.name,
         "task.policy_observation_keys": list(task.policy_observation_keys),

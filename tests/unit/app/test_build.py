@@ -1,15 +1,21 @@
-"""Which simulator and which device a configuration means on this machine."""
+"""Which simulator and device a configuration means on this machine, and which policies fit it."""
 
 import importlib.util
+import shutil
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from dexhand.app.build import backend_of, device_of
+from dexhand.app.build import backend_of, check_contract, contract_of, device_of
 from dexhand.config.compose import compose
 from dexhand.config.errors import ConfigError
+from dexhand.config.schema import Config
+from dexhand.hands.spec import HANDS
 
+FOUR_FINGER = Path(__file__).parents[2] / "hands" / "four_finger"
 Machine = Callable[[int, set[str]], None]
 
 
@@ -77,3 +83,39 @@ class TestRefusal:
         with pytest.raises(ConfigError) as error:
             device_of(config)
         assert [part for part in parts if part not in str(error.value)] == []
+
+
+class TestHandOfAPolicy:
+    def test_the_same_hand_passes_under_another_name(self, tmp_path: Path) -> None:
+        """Only what a policy takes for granted counts, not the folder."""
+        renamed = shutil.copytree(FOUR_FINGER, tmp_path / "renamed")
+        check(renamed, contract_of(with_hand(FOUR_FINGER)))
+
+    def test_another_hand_of_the_same_name_is_refused(self, tmp_path: Path) -> None:
+        """Here two controls have changed places."""
+        other = shutil.copytree(FOUR_FINGER, tmp_path / "four_finger")
+        text = (other / "spec.yaml").read_text().replace("index_mcp", "X").replace("middle_mcp", "index_mcp")
+        (other / "spec.yaml").write_text(text.replace("X", "middle_mcp"))
+        with pytest.raises(ConfigError, match=r"layout of env\.hand=\w+ \(four_finger\): .* trained with"):
+            check(other, contract_of(with_hand(FOUR_FINGER)))
+
+    @pytest.mark.parametrize(
+        ("trained", "hand"),
+        [({}, "dexhand021_right"), ({"env.hand": "dexhand021_left"}, "dexhand021_left")],
+        ids=["no hand", "a name"],
+    )
+    def test_older_policies_record_at_most_a_name(self, trained: dict[str, Any], hand: str, tmp_path: Path) -> None:
+        """It means the built-in hand, also as a copy of its folder; other hands are refused."""
+        contract = {"task.name": contract_of(with_hand(hand))["task.name"], **trained}
+        check(hand, contract)
+        check(shutil.copytree(HANDS / hand, tmp_path / "copy"), contract)
+        with pytest.raises(ConfigError, match=f"env.hand=four_finger: .* trained with env.hand={hand}"):
+            check(FOUR_FINGER, contract)
+
+
+def with_hand(hand: Path | str) -> Config:
+    return compose([f"env.hand={hand}"])
+
+
+def check(hand: Path | str, contract: dict[str, Any]) -> None:
+    check_contract(with_hand(hand), Path("a.pth"), {"train_loop": {"contract": contract}})
