@@ -6,6 +6,8 @@ torch or a simulator.
 
 from __future__ import annotations
 
+import math
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields
@@ -194,19 +196,23 @@ def load_hand(hand: str) -> HandSpec:
     """Load a hand by the name of a built-in one or by a folder with a ``spec.yaml``. Raises ``HandError``."""
     folder = HANDS / hand if hand in known_hands() else Path(hand)
     path = folder / SPEC_FILE
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, false for a name that no file can have
         raise HandError(
             f"env.hand={hand} is unknown. Known: {', '.join(known_hands())}; or give a folder that holds a {SPEC_FILE}."
             + "".join(f" Did you mean {name!r}?" for name in get_close_matches(hand, known_hands(), 1))
         )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise HandError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     return _hand(_Section(path, "", values))
 
 
 _GAINS = ("base_translation", "base_rotation", "fingers")
+
+
+_LARGEST = 1e30
+"""Fits into single precision."""
 
 
 class _Section:
@@ -246,8 +252,14 @@ class _Section:
             raise self.error(key, value, "give a list of names")
         return tuple(value)
 
-    def number(self, key: str) -> float:
-        return self._float(key, self.values[key])
+    def number(self, key: str, *, above: float = -math.inf, at_least: float = -math.inf) -> float:
+        """Return a finite number that is more than ``above`` and not less than ``at_least``."""
+        number = self._float(key, self.values[key])
+        if not (number > above and number >= at_least):
+            raise self.error(
+                key, number, f"give {f'{at_least:g} or more' if number > above else f'more than {above:g}'}"
+            )
+        return number
 
     def numbers(self, key: str, default: tuple[float, ...]) -> tuple[float, ...]:
         value = self.values.get(key, default)
@@ -258,6 +270,8 @@ class _Section:
     def _float(self, key: str, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.error(key, value, "give a number")
+        if not abs(value) <= _LARGEST:
+            raise self.error(key, value, f"give a finite number, at most {_LARGEST:g} in size")
         return float(value)
 
 
@@ -277,23 +291,25 @@ def _hand(spec: _Section) -> HandSpec:
     _refuse_repeated(spec, "fingers", [*base_joints, *chain.from_iterable(finger.joints for finger in fingers)])
     finger_joints = set(chain.from_iterable(finger.joints for finger in fingers))
     controls = spec.section("controls")
+    angles = spec.section("start_angles").only(*controls.values)
     gains = spec.section("gains").only(*_GAINS)
+    asset = spec.path.parent / spec.text("asset")
+    if not os.path.isfile(asset):
+        raise spec.error("asset", spec.text("asset"), f"there is no file {asset}")
     hand = HandSpec(
         name=spec.path.parent.resolve().name,
-        asset=(spec.path.parent / spec.text("asset")).resolve(),
+        asset=asset.resolve(),
         base_joints=base_joints,
         fingers=fingers,
         controls=tuple(_control(name, controls, finger_joints) for name in controls.values),
         palm=spec.text("palm"),
         palm_quat=(x, y, z, w),
-        start_angles=_angles(spec.section("start_angles"), controls.values),
+        start_angles={name: angles.number(name, at_least=0.0) for name in angles.values},
         thumb_opposition=_thumb_opposition(spec.section("thumb_opposition"), controls.values),
         base_translation_gains=_gains(gains.section(_GAINS[0])),
         base_rotation_gains=_gains(gains.section(_GAINS[1])),
         finger_gains=_gains(gains.section(_GAINS[2])),
     )
-    if not hand.asset.is_file():
-        raise spec.error("asset", spec.text("asset"), f"there is no file {hand.asset}")
     _refuse_repeated(spec, "controls", [joint for control in hand.controls for joint, _ in control.joints])
     _refuse_repeated(spec, "fingers", [*hand.bodies])
     _refuse_repeated(spec, "fingers", [*hand.contact_bodies])
@@ -313,12 +329,8 @@ def _control(name: str, controls: _Section, finger_joints: Collection[str]) -> C
     return Control(name, joints)
 
 
-def _angles(angles: _Section, controls: Collection[str]) -> dict[str, float]:
-    return {name: angles.number(name) for name in angles.only(*controls).values}
-
-
 def _thumb_opposition(section: _Section, controls: Collection[str]) -> tuple[str, float] | None:
-    angles = list(_angles(section, controls).items())
+    angles = [(name, section.number(name)) for name in section.only(*controls).values]
     if len(angles) > 1:
         raise section.error("", section.values, "give one control and its angle, rad")
     return angles[0] if angles else None
@@ -326,7 +338,9 @@ def _thumb_opposition(section: _Section, controls: Collection[str]) -> tuple[str
 
 def _gains(gains: _Section) -> Gains:
     gains.only(*(entry.name for entry in fields(Gains)))
-    return Gains(**{name: gains.number(name) for name in gains.values})
+    if "force_limit" in gains.values:
+        gains.number("force_limit", above=0.0)
+    return Gains(**{name: gains.number(name, at_least=0.0) for name in gains.values})
 
 
 def _refuse_repeated(spec: _Section, key: str, names: list[str]) -> None:

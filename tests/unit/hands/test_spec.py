@@ -126,9 +126,18 @@ class TestErrors:
             ("controls.thumb_turn", {"thumb_rot": 2}, "the first one with factor 1"),
             ("controls.thumb_turn", {"thumb_mcp": 1}, "controls=thumb_mcp: given more than once"),
             ("controls.thumb_turn", {"thumb_rot": "x"}, "controls.thumb_turn.thumb_rot=x: give a number"),
+            ("controls.thumb_turn", {"thumb_rot": 1, "thumb_mcp": 10**400}, "give a finite number"),
             ("controls", {}, "controls={}: give at least one"),
             ("start_angles", {"sprad": 0.1}, "start_angles.sprad=0.1: unknown key. Known: thumb_turn"),
             ("gains.fingers.stifness", 1.0, "gains.fingers.stifness=1.0: unknown key. Known: stiffness, damping"),
+            ("gains.fingers.stiffness", -1.0, "gains.fingers.stiffness=-1.0: give 0 or more"),
+            ("gains.fingers.damping", float("inf"), "gains.fingers.damping=inf: give a finite number"),
+            ("gains.fingers.armature", float("nan"), "gains.fingers.armature=nan: give a finite number"),
+            ("gains.fingers.force_limit", 0, "gains.fingers.force_limit=0.0: give more than 0"),
+            ("start_angles", {"thumb_turn": -0.1}, "start_angles.thumb_turn=-0.1: give 0 or more"),
+            ("palm_quat", [0, 0, 0, float("nan")], "palm_quat=nan: give a finite number"),
+            ("asset", "hand\0.xml", "there is no file"),
+            ("asset", "x" * 5000, "there is no file"),
         ],
     )
     def test_a_wrong_spec_is_refused_in_one_line(self, tmp_path: Path, key: str, value: Any, words: str) -> None:
@@ -140,11 +149,16 @@ class TestErrors:
         assert words in text
         assert "\n" not in text
 
-    @pytest.mark.parametrize("text", ["fingers: [", "just text", "- a\n- list"])
+    @pytest.mark.parametrize("text", ["fingers: [", "just text", "- a\n- list", "[" * 9999, "palm: " + "9" * 9999])
     def test_a_file_that_is_no_mapping_is_refused(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "spec.yaml").write_text(text)
         with pytest.raises(HandError, match=r"spec\.yaml"):
             load_hand(str(tmp_path))
+
+    @pytest.mark.parametrize("hand", ["a\0b", "x" * 5000], ids=["NUL", "long"])
+    def test_a_name_that_no_folder_can_have_is_unknown(self, hand: str) -> None:
+        with pytest.raises(HandError, match="is unknown"):
+            load_hand(hand)
 
     def test_an_mjcf_that_lacks_parts_is_refused_name_by_name(self, tmp_path: Path) -> None:
         """By every reader of MJCF: joints, bodies and servos, all in one line."""
