@@ -173,8 +173,8 @@ class Simulator(Protocol):
         and all other environments stay bit-identical. The values persist across resets until the next call and are
         part of ``state_dict``; loading a state without physics restores the scene's values.
 
-        Raises ``ValueError``, changing nothing, for a name not in ``physics``, a wrong shape and, on the CPU, values
-        out of range.
+        Raises ``ValueError``, changing nothing, for a name not in ``physics``, a wrong shape of mask or values, and, on
+        the CPU, values out of range.
         """
 
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:

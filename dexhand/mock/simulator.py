@@ -112,9 +112,9 @@ class MockSimulator:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See ``Simulator.load_state_dict``."""
+        self._physics.load_state_dict(state)
         for name, tensor in self._saved_tensors().items():
             tensor.copy_(state[name])
-        self._physics.load_state_dict(state)
         self._write_physics()
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ class Physics:
 
     def __init__(self, nominal: Mapping[str, Tensor], num_envs: int, device: torch.device) -> None:
         """``nominal`` holds the scene's values in double precision, without axis N."""
+        self._num_envs = num_envs
         self._nominal = {name: value.to(device).expand(num_envs, *value.shape) for name, value in nominal.items()}
         self._initial = {name: value.float() for name, value in self._nominal.items()}
         self.values: dict[str, Tensor] = dict(self._initial)
@@ -21,9 +22,8 @@ class Physics:
 
     def update(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
         """Set the values where ``mask`` (N,) is true. Raises as ``Simulator.randomize`` does."""
-        self._check(mask, values)
-        for name, value in values.items():
-            self.values[name] = torch.where(rows_of(mask, value), value.float(), self.values[name])
+        for name, value in self._checked(mask, values).items():
+            self.values[name] = torch.where(rows_of(mask, value), value, self.values[name])
 
     def precise(self, name: str) -> Tensor:
         """Return the current values (N, ...) in double precision, exactly the scene's where they are not varied."""
@@ -39,13 +39,14 @@ class Physics:
         return {_SAVED_AS + name: self.values[name].clone() for name in self._updated()}
 
     def load_state_dict(self, saved: Mapping[str, Tensor]) -> Collection[str]:
-        """Load the parameters in ``saved``, the scene's values for all others; returns which may have changed."""
-        values = {
-            name: saved[_SAVED_AS + name].to(initial, copy=True)
-            for name, initial in self._initial.items()
-            if _SAVED_AS + name in saved
-        }
-        self._check_shapes(values)
+        """Load the parameters in ``saved``, the scene's values for all others; returns which may have changed.
+
+        Raises ``ValueError``, changing nothing, for a wrong shape or values out of range.
+        """
+        values = {name: saved[_SAVED_AS + name] for name in self._initial if _SAVED_AS + name in saved}
+        values = {name: value.to(self._initial[name], copy=True) for name, value in self._converted(values).items()}
+        for name, value in values.items():
+            _check_range(name, value)
         changed = values.keys() | self._updated()
         self.values.update({**self._initial, **values})
         return changed
@@ -53,22 +54,32 @@ class Physics:
     def _updated(self) -> set[str]:
         return {name for name, value in self.values.items() if value is not self._initial[name]}
 
-    def _check(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+    def _checked(self, mask: Tensor, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the values in single precision, or raise ``ValueError``."""
         for name in values:
             if name not in self.values:
                 known = ", ".join(self.values) or "nothing"
                 raise ValueError(f"physics {name!r} cannot be varied on this simulator, which varies: {known}")
-        self._check_shapes(values)
+        if mask.dtype != torch.bool or mask.shape != (self._num_envs,):
+            expected = f"torch.bool of shape {(self._num_envs,)}"
+            raise ValueError(f"The mask is {mask.dtype} of shape {tuple(mask.shape)}, expected {expected}")
+        converted = self._converted(values)
         # on a GPU this check would synchronise host and device
         if mask.device.type == "cpu":
-            for name, value in values.items():
+            for name, value in converted.items():
                 _check_range(name, value[mask])
+        return converted
 
-    def _check_shapes(self, values: Mapping[str, Tensor]) -> None:
+    def _converted(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the values in single precision; raise ``ValueError`` for other types and wrong shapes."""
         for name, value in values.items():
+            if not isinstance(value, Tensor) or value.is_complex() or value.dtype == torch.bool:
+                found = value.dtype if isinstance(value, Tensor) else type(value).__name__
+                raise ValueError(f"physics {name!r} is {found}, expected a tensor of real numbers")
             if value.shape != self.values[name].shape:
                 expected = tuple(self.values[name].shape)
                 raise ValueError(f"physics {name!r} has shape {tuple(value.shape)}, expected {expected}")
+        return {name: value.float() for name, value in values.items()}
 
 
 def rows_of(mask: Tensor, value: Tensor) -> Tensor:

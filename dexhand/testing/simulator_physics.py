@@ -192,6 +192,12 @@ class PhysicsClauses(SimulatorHarness):
                 refusal = self._refusal(sim, {**sim.physics, name: value[:1]})
                 assert name in refusal, f"randomize accepted {name!r} of shape {tuple(value[:1].shape)}: {refusal!r}."
 
+    def test_masks_out_of_shape_are_refused(self) -> None:
+        """A mask of shape (N, 1) is a ValueError; nothing has changed."""
+        with self.simulator() as sim:
+            refusal = self._refusal(sim, self._other_physics(sim), _everywhere(sim)[:, None])
+            assert refusal, f"randomize accepted a mask of shape {(NUM_ENVS, 1)}."
+
     def test_values_out_of_range_are_refused(self) -> None:
         """On a CPU, NaN and physically impossible values are a ValueError that names the parameter."""
         with self.simulator() as sim:
@@ -202,11 +208,11 @@ class PhysicsClauses(SimulatorHarness):
                     refusal = self._refusal(sim, {**sim.physics, name: torch.full_like(value, wrong)})
                     assert name in refusal, f"randomize accepted {wrong:g} for {name!r}."
 
-    def _refusal(self, sim: Simulator, values: dict[str, Tensor]) -> str:
+    def _refusal(self, sim: Simulator, values: dict[str, Tensor], mask: Tensor | None = None) -> str:
         """The message of randomize's ValueError, empty if there is none; checks that nothing has changed."""
         before = dict(sim.physics)
         try:
-            sim.randomize(_everywhere(sim), values)
+            sim.randomize(_everywhere(sim) if mask is None else mask, values)
         except ValueError as error:
             names = [name for name in before if not torch.equal(before[name], sim.physics[name])]
             assert not names, f"randomize refused the values, but had already changed {names}. Check everything first."

@@ -505,6 +505,12 @@ class BroadcastsValues(MockSimulator):
         super().randomize(mask, {name: value.expand(self.physics[name].shape) for name, value in values.items()})
 
 
+@found_by("masks_out_of_shape_are_refused")
+class FlattensTheMask(MockSimulator):
+    def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
+        super().randomize(mask.flatten(), values)
+
+
 @found_by("values_out_of_range_are_refused")
 class MakesValuesFit(MockSimulator):
     def randomize(self, mask: Tensor, values: Mapping[str, Tensor]) -> None:
