@@ -228,7 +228,7 @@ class RlGamesPpo:
         """
         agent, central, ours = self._agent, self._central, state["dexhand"]
         self._check_networks(state)
-        same_kind = ours["env_kind"] == self.env_kind and self._has_value_of(state)
+        same_critic = self._has_value_of(state)
         if central is not None:
             fresh = {_CENTRAL_WEIGHTS: central.state_dict(), _CENTRAL_OPTIMIZER: central.optimizer.state_dict()}
             state = {**fresh, **state}
@@ -242,14 +242,18 @@ class RlGamesPpo:
         for name in _METERS:
             _load_meter(getattr(agent, name), ours["meters"][name])
         all_processes = [ours, *ours.get("others", [])]
-        if same_kind and len(all_processes) == self._group.size:
+        trained, here = (ours["env_kind"], len(all_processes)), (self.env_kind, self._group.size)
+        if trained == here and same_critic:
             self._load_episodes(all_processes[self._group.rank])
         else:
-            log.warning(
-                "Episodes start over: the checkpoint's are of %s in %d processes, these environments are %s in %d "
-                "(simulator:task:number of environments)",
-                *(ours["env_kind"], len(all_processes), self.env_kind, self._group.size),
-            )
+            if trained == here:
+                log.warning("Episodes start over: the checkpoint's have other critic observations")
+            else:
+                log.warning(
+                    "Episodes start over: the checkpoint's are of %s in %d processes, these environments are %s in %d "
+                    "(simulator:task:number of environments)",
+                    *(*trained, *here),
+                )
             agent.obs = agent.env_reset()
             if self._group.is_leader:
                 _set_random_state(ours["random"])

@@ -18,6 +18,8 @@ from dexhand.hands.spec import known_hands, load_hand
 _LAYOUT = "env.hand.layout"
 _GIVEN_AS = {"task.name": "task", _LAYOUT: "layout of env.hand"}
 
+_CRITIC_KEYS = "task.critic_observation_keys"
+
 
 def read_state(config: Config, path: Path, content: bytes | None = None) -> dict[str, Any]:
     """Read an ``Algorithm.state_dict()`` from a checkpoint, or the parts of one if rl_games itself wrote the file.
@@ -55,7 +57,7 @@ def build_policy(config: Config, path: Path, state: dict[str, Any], env: VecEnv)
     Raises ``ConfigError`` if it was trained for another task or for other observations or actions than those of
     ``config``, and ``CheckpointError`` if it produces no valid actions.
     """
-    check_contract(config, path, state)
+    check_contract(config, path, state, policy_only=True)
     num_observations, num_actions = env.single_observation_space.shape[0], env.single_action_space.shape[0]
     builder = policy_builder(config)
     try:
@@ -83,12 +85,15 @@ def policy_loader(config: Config, env: VecEnv) -> Load:
     return load
 
 
-def check_contract(config: Config, path: Path, state: Mapping[str, Any]) -> None:
+def check_contract(config: Config, path: Path, state: Mapping[str, Any], *, policy_only: bool = False) -> None:
     """Raise ``ConfigError`` if a checkpoint's observations or actions have another meaning than those of ``config``.
 
-    Files without this information (rl_games's own) pass.
+    Critic observations matter unless ``policy_only``, and only if both have some: otherwise the value estimate starts
+    over. Files without this information (rl_games's own) pass.
     """
     trained, needed = contract_in(state), contract_of(config)
+    if policy_only or not trained.get(_CRITIC_KEYS) or not needed.get(_CRITIC_KEYS):
+        needed.pop(_CRITIC_KEYS, None)
     if "task.name" in trained:
         trained = _with_hand(trained, needed)
     for key, value in needed.items():
@@ -111,7 +116,7 @@ def _with_hand(trained: dict[str, Any], needed: Mapping[str, Any]) -> dict[str, 
 
 
 def contract_of(config: Config) -> dict[str, Any]:
-    """Describe the meaning of observations and actions; a policy is only valid under the contract of its training."""
+    """Describe the meaning of observations and actions; a learner's state is only valid under that of its training."""
     if config.env.factory is not None:
         return {"env.factory": Path(config.env.factory).name}
     task, hand = config.task, load_hand(config.env.hand)
@@ -121,6 +126,7 @@ def contract_of(config: Config) -> dict[str, Any]:
         "env.factory": None,
         "task.name": task.name,
         "task.policy_observation_keys": list(task.policy_observation_keys),
+        _CRITIC_KEYS: list(task.critic_observation_keys),
         "task.controlMode": task.controlMode,
         "task.policy_controls_hand_base": task.policy_controls_hand_base,
         "task.policy_controls_fingers": task.policy_controls_fingers,

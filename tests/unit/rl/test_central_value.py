@@ -122,6 +122,7 @@ def test_a_checkpoint_of_the_other_kind_begins_the_value_estimate_anew(
     with caplog.at_level(logging.WARNING):
         algorithm.load_state_dict(trained.state_dict())
     assert "The value estimate starts over" in caplog.text
+    assert "Episodes start over: the checkpoint's have other critic observations" in caplog.text
     assert same(weights(trained), weights(algorithm))
     assert algorithm.iterate().iterations_done == 2
 
