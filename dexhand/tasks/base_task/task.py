@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -244,28 +245,29 @@ class BaseTask(HandObservations, HandRewards):
     # --- assembling the terms ---
 
     def check_terms(self, state: SimState) -> None:
-        """Compute every term once and raise ``ValueError`` for a shape other than declared."""
+        """Compute every term once; raises ``ValueError`` if one fails with it or returns other than declared."""
         hand_state = self.hand_state(state)
         for name in dict.fromkeys([*self.config.policy_observation_keys, *self.config.critic_observation_keys]):
-            self._check(f"observation {name}", getattr(self, name)(hand_state), self._size_of([name]))
+            self._check("observation", name, hand_state, self._size_of([name]), dtype=torch.float32)
         for name in self._rewards:
-            self._check(f"reward {name}", getattr(self, name)(hand_state))
+            self._check("reward", name, hand_state)
         for name in (*self.success_names, *self.failure_names):
-            value = getattr(self, name)(hand_state)
-            self._check(f"criterion {name}", value)
-            if value.dtype != torch.bool:
-                raise ValueError(f"task={type(self).__name__}: criterion {name} must be bool, but is {value.dtype}")
+            self._check("criterion", name, hand_state, dtype=torch.bool)
 
-    def _check(self, what: str, value: Tensor, *size: int) -> None:
+    def _check(self, kind: str, name: str, state: HandState, *size: int, dtype: torch.dtype | None = None) -> None:
+        what, expected = f"task={type(self).__name__}: {kind} {name}", (self.num_envs, *size)
+        try:
+            value = getattr(self, name)(state)
+        except ValueError as error:
+            place = traceback.extract_tb(error.__traceback__)[:2][-1]  # in the term, which this method calls
+            raise ValueError(f"{what}: {error} ({place.filename}, line {place.lineno})") from error
         if not isinstance(value, torch.Tensor):
-            raise ValueError(f"task={type(self).__name__}: {what} must be a tensor, but is {value!r}")
-        expected = (self.num_envs, *size)
+            raise ValueError(f"{what} must be a tensor, but is {value!r}")
         if tuple(value.shape) != expected:
             declared = ", ".join(["num_envs", *map(str, size)])
-            raise ValueError(
-                f"task={type(self).__name__}: {what} must have shape ({declared}) = {expected}, but has "
-                f"{tuple(value.shape)}"
-            )
+            raise ValueError(f"{what} must have shape ({declared}) = {expected}, but has {tuple(value.shape)}")
+        if dtype not in (None, value.dtype):
+            raise ValueError(f"{what} must be {dtype}, but is {value.dtype}")
 
     def _size_of(self, keys: Sequence[str]) -> int:
         terms = terms_of(type(self), Observation)

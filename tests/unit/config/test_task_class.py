@@ -41,6 +41,16 @@ class MyTask(BaseTask):
         """Announces two numbers and returns one."""
         return state.finger_pos[:, :1]
 
+    @observation(1)
+    def unpacked(self, state):
+        """Unpacks too much."""
+        one, two = 1, 2, 3
+
+    @observation(1)
+    def precise(self, state):
+        """Of double precision."""
+        return state.finger_pos[:, :1].double()
+
     @failure()
     def open_hand(self, state):
         """No finger is closed."""
@@ -109,11 +119,19 @@ def test_a_weight_that_no_file_gives_is_that_of_the_declaration(mine: Path) -> N
     assert compose(["task=MyTask"], config_dir="conf").task.reward_weights.fist == 0.5
 
 
-def test_a_term_that_returns_another_shape_than_declared_is_explained(mine: Path) -> None:
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        ("misfit", r"observation misfit must have shape \(num_envs, 2\) = \(3, 2\), but has \(3, 1\)"),
+        ("precise", "observation precise must be torch.float32, but is torch.float64"),
+        ("unpacked", r"observation unpacked: too many values to unpack \(expected 2\) \(.*my_hand_task.py, line 34\)"),
+    ],
+)
+def test_a_term_that_fails_or_returns_other_than_declared_is_explained(term: str, message: str, mine: Path) -> None:
     """When the environment is built, in one line."""
-    keys = "task.policy_observation_keys=[misfit]"
+    keys = f"task.policy_observation_keys=[{term}]"
     config = compose(["task=MyTask", keys, "sim.backend=mock", "numEnvs=3"], config_dir="conf")
-    with pytest.raises(ConfigError, match=r"misfit must have shape \(num_envs, 2\) = \(3, 2\), but has \(3, 1\)"):
+    with pytest.raises(ConfigError, match=f"^task=MyTask: {message}$"):
         build_env(config)
 
 
