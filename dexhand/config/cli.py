@@ -163,5 +163,5 @@ def _sweep(argv: Sequence[str], flags: argparse.Namespace, words: Sequence[str],
         if value is not None:
             raise ConfigError(f"--multirun and {what} exclude each other: one is about many runs, the other about one")
     others = [word for word in argv if word not in words and word not in ("-m", "--multirun")]
-    combinations = itertools.product(*expand(words))
+    combinations = itertools.product(*expand(words, flags.config_dir))
     return Sweep(tuple(_invocation([*others, *job], flags, job, saved) for job in combinations))

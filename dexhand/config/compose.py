@@ -1,7 +1,7 @@
 """From a command line to a typed, complete and checked ``Config``. Hydra composes; nothing here imports torch."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
@@ -23,7 +23,7 @@ from dexhand.config.plugins import settled
 from dexhand.config.schema import Config, TrainConfig
 from dexhand.config.sources import CFG, Sources, find_sources, leaves, names_of, read_yaml
 from dexhand.config.task_class import task_class
-from dexhand.config.validate import validate
+from dexhand.config.validate import check_values, validate
 from dexhand.core.digest import is_changed
 from dexhand.hands.spec import known_hands
 from dexhand.tasks.terms import config_class_of
@@ -63,7 +63,7 @@ def compose_with_warnings(
     With ``find_trained``, a test uses the task that its policy was trained for, unless the command line or a file of
     the user names a task.
     """
-    given = dict(leaves(key_values(overrides)))
+    given = {canonical_key(name): value for name, value in leaves(key_values(overrides))}  # task.reward={alive:1}
     sources = find_sources(config, config_dir, overrides[SEARCHPATH].value if SEARCHPATH in overrides else ())
     changed = _changes(sources.primary)
     try:
@@ -79,13 +79,16 @@ def compose_with_warnings(
     _refuse_incomplete(values, sources)
     schema = _task_schema(values)
     keys = all_keys(schema)
-    for key in values:
-        if key not in keys:
+    for key, value in [*values.items()]:
+        if value == {} and _is_section(key, keys):
+            del values[key]  # a section of a file that is left at its defaults
+        elif key not in keys:
             raise about_key(key, None, overrides, sources, keys)
     try:
         typed = _typed(values, schema)
     except OmegaConfBaseException as error:
         raise explain(error, overrides, sources, keys) from None
+    check_values(typed)
     _fill_in(typed)
     validate(typed)
     spellings = spelling_warnings({override.alias: key for key, override in overrides.items()})
@@ -97,12 +100,11 @@ def to_yaml(config: Config, section: str = "") -> str:
 
     Raises ``ConfigError``.
     """
-    try:
-        found = attrgetter(canonical_key(section))(config) if section else config
-    except AttributeError:
-        raise ConfigError(
-            f"{section} is no section. Known: sim, env, task, train and those below, such as train.ppo"
-        ) from None
+    task_schema: Any = type(config.task)
+    name, keys = canonical_key(section), all_keys(task_schema)
+    if section and name not in keys and not _is_section(name, keys):
+        raise ConfigError(f"{section} is no section. Known: sim, env, task, train and those below, such as train.ppo")
+    found = attrgetter(name)(config) if section else config
     if is_dataclass(found) and not isinstance(found, type):
         return OmegaConf.to_yaml(OmegaConf.create(asdict(found)))
     return yaml.safe_dump(found).removesuffix("...\n")
@@ -131,7 +133,8 @@ def _changes(file: Path) -> list[str]:
 def _drop_missing_features(values: Values) -> None:
     """Remove the keys of features that do not exist yet. Raises ``ConfigError`` if one is switched on."""
     for key, answer in NOT_YET.items():
-        if values.pop(key, None) and answer:
+        value = values.pop(key, None)
+        if answer and str(value).lower() in ("true", "yes", "on", "1"):
             raise ConfigError(f"{key}=true: {answer}")
 
 
@@ -189,6 +192,10 @@ def _refuse_incomplete(values: Values, sources: Sources) -> None:
             raise ConfigError(f"{key}=??? is no value. " + (f"Expected {known.allowed()}" if known else "Give it one"))
 
 
+def _is_section(name: str, keys: Iterable[str]) -> bool:
+    return any(key.startswith(f"{name}.") for key in keys)
+
+
 def _typed(values: Values, task_schema: type) -> Config:
     tree = deepcopy(_schema(task_schema))
     for key, value in values.items():
@@ -225,7 +232,7 @@ def _fill_in(config: Config) -> None:
     config.sim.backend = settled(config.sim.backend)
     env.factory = None if env.factory is None else settled(env.factory)
     train.algorithm, train.sinks = settled(train.algorithm), [settled(sink) for sink in train.sinks]
-    if env.hand not in known_hands():
+    if env.hand and env.hand not in known_hands():
         env.hand = str(Path(env.hand).resolve())
 
 

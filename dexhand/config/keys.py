@@ -65,6 +65,8 @@ class Key:
     def check(self, value: Any) -> None:
         """Raise ``ConfigError`` if a value of the right type is not one of the choices or is out of range."""
         for element in value if self.is_list else [value]:
+            if isinstance(element, (list, dict)):  # which OmegaConf lets pass as an element
+                raise ConfigError(f"{self.name}={value}: expected {self.allowed()}")
             if self.plugin and element is not None:
                 check_plugin_name(self.name, element, self.choices or ())
             elif self.choices is not None and element is not None and element not in self.choices:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from hydra.core.override_parser.types import Override as ParsedOverride
 from hydra.errors import HydraException
 
@@ -103,22 +104,25 @@ def key_values(overrides: Overrides) -> dict[str, Any]:
     return {o.key: o.value for o in overrides.values() if not o.is_choice and o.key != SEARCHPATH}
 
 
-def expand(words: Sequence[str]) -> Iterator[list[str]]:
+def expand(words: Sequence[str], config_dir: str | None = None) -> Iterator[list[str]]:
     """Yield for each word the words it stands for: ``seed=1,2`` gives ``seed=1`` and ``seed=2``.
 
-    Raises ``ConfigError``.
+    ``task=glob(*)`` stands for our tasks and those in the user's folder ``config_dir``. Raises ``ConfigError``.
     """
-    with find_sources("config").in_hydra() as (loader, _):
-        parser = OverridesParser.create(loader)  # glob() asks for the choices that exist
-        for word in words:
-            parsed = _parse(word, parser)
-            try:
+    folders = find_sources("config", config_dir).folders
+    for word in words:
+        parsed = _parse(word, OverridesParser.create())
+        value = parsed.value()
+        try:
+            if isinstance(value, Glob):
+                swept = value.filter(names_of(parsed.key_or_group, folders))
+            else:
                 swept = list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else None
-            except HydraException:
-                swept = []
-            if swept == []:
-                raise ConfigError(f"{word}: these values cannot be listed. Write key=a,b,c or key=range(1,4)")
-            yield [word] if swept is None else [f"{word.partition('=')[0]}={value}" for value in swept]
+        except HydraException:
+            swept = []
+        if swept == []:
+            raise ConfigError(f"{word}: these values cannot be listed. Write key=a,b,c or key=range(1,4)")
+        yield [word] if swept is None else [f"{word.partition('=')[0]}={value}" for value in swept]
 
 
 def example_key(section: str) -> str:

@@ -61,7 +61,7 @@ def load_module(module: str, where: str) -> ModuleType:
     ``where`` begins messages. Raises ``ConfigError``.
     """
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())  # behind the standard library, so that a random.py here harms nobody
     try:
         return _from_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
     except FileNotFoundError as error:

@@ -117,9 +117,9 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value of nested mappings, with its full name: ``train.ppo.gamma``."""
+    """Each value of nested mappings, with its full name: ``train.ppo.gamma``. An empty mapping is a value, too."""
     for key, value in tree.items():
-        if isinstance(value, Mapping):
+        if value and isinstance(value, Mapping):
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -1,8 +1,8 @@
 """Checks beyond types: ranges, choices, and settings that must fit together."""
 
+import os
 import re
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 from dexhand.config.errors import ConfigError
@@ -14,15 +14,19 @@ _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
+def check_values(config: Config) -> None:
+    """Raise ``ConfigError`` for the first value that is wrong by itself."""
+    task_schema: Any = type(config.task)
+    for name, key in all_keys(task_schema).items():
+        key.check(attrgetter(name)(config))
+
+
 def validate(config: Config) -> None:
-    """Raise ``ConfigError`` for the first value that cannot work."""
+    """Raise ``ConfigError`` for the first value that cannot work with the others or with the files it names."""
     try:
         config.task.check()
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    task_schema: Any = type(config.task)
-    for name, key in all_keys(task_schema).items():
-        key.check(attrgetter(name)(config))
     _check_env(config)
     _check_train(config)
 
@@ -37,7 +41,7 @@ def _check_env(config: Config) -> None:
         load_hand(env.hand)
     except HandError as error:
         raise ConfigError(str(error)) from None
-    if env.handAsset is not None and not Path(env.handAsset).is_file():
+    if env.handAsset is not None and not os.path.isfile(env.handAsset):
         raise ConfigError(f"env.handAsset={env.handAsset}: there is no such file. Give the path of an MJCF, or null")
 
     if env.viewer and config.sim.backend != "isaacgym":

@@ -196,7 +196,7 @@ def load_hand(hand: str) -> HandSpec:
     """Load a hand by the name of a built-in one or by a folder with a ``spec.yaml``. Raises ``HandError``."""
     folder = HANDS / hand if hand in known_hands() else Path(hand)
     path = folder / SPEC_FILE
-    if not os.path.isfile(path):  # unlike Path.is_file, false for a name that no file can have
+    if not hand or not os.path.isfile(path):  # unlike Path.is_file, false for a name that no file can have
         raise HandError(
             f"env.hand={hand} is unknown. Known: {', '.join(known_hands())}; or give a folder that holds a {SPEC_FILE}."
             + "".join(f" Did you mean {name!r}?" for name in get_close_matches(hand, known_hands(), 1))

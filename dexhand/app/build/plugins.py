@@ -50,7 +50,7 @@ def check_call(where: str, plugin: Callable[..., Any], *args: Any, **kwargs: Any
     """Raise ``ConfigError`` if ``plugin`` does not accept these arguments."""
     try:
         inspect.signature(plugin).bind(*args, **kwargs)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # ValueError: of code in C whose parameters are unknown
         given = ", ".join([*(type(value).__name__ for value in args), *(f"{name}=..." for name in kwargs)])
         raise ConfigError(f"{where} is called with ({given}), which it does not take: {error}") from None
 

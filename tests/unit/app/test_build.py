@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dexhand.app.build import backend_of, check_contract, contract_of, device_of
+from dexhand.app.build.plugins import check_call
 from dexhand.config.compose import compose
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
@@ -119,3 +120,9 @@ def with_hand(hand: Path | str) -> Config:
 
 def check(hand: Path | str, contract: dict[str, Any]) -> None:
     check_contract(with_hand(hand), Path("a.pth"), {"train_loop": {"contract": contract}})
+
+
+def test_code_without_a_readable_signature_is_refused() -> None:
+    """Whether it takes the arguments cannot be known."""
+    with pytest.raises(ConfigError, match=r"env\.factory=builtins:dict is called with \(seed=\.\.\.\).*no signature"):
+        check_call("env.factory=builtins:dict", dict, seed=1)

@@ -13,6 +13,7 @@ from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
 from dexhand.config.schema import Config
+from dexhand.config.sources import names_of
 from dexhand.core.digest import is_cut, with_digest
 from dexhand.tasks import BaseTask
 from dexhand.tasks.terms import Observation, terms_of
@@ -222,7 +223,14 @@ class TestShowing:
         """With ``--package``."""
         assert page(["-c", "job", "--package=env.numEnvs", "numEnvs=1"]) == "1\n"
 
-    @pytest.mark.parametrize("argv", [["--cfg", "hydra"], ["--cfg", "job", "-p", "nothing"], ["--cfg"]])
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["--cfg", "hydra"],
+            ["--cfg"],
+            *(["--cfg", "job", "-p", name] for name in ("nothing", "train.__class__", "task.check", "train.seed.real")),
+        ],
+    )
     def test_what_there_is_not(self, argv: list[str]) -> None:
         """One line."""
         refused(argv)
@@ -258,6 +266,13 @@ class TestSweeps:
         assert [job.config.sim.mujoco.substeps for job in self.jobs("-m", "physics=glob(*)", "task=BaseTask")] == [
             *(5, 2, 1)
         ]
+
+    def test_a_glob_finds_tasks(self, tmp_path: Path) -> None:
+        """Each of ours, and those in the folder of ``--config-dir``."""
+        (tmp_path / "task").mkdir()
+        (tmp_path / "task" / "Mine.yaml").write_text("# @package _global_\ndefaults: [BaseTask, _self_]\n")
+        assert [job.config.task.name for job in self.jobs("-m", "task=glob(*)")] == names_of("task")
+        assert len(self.jobs("-m", "task=glob([B*,Mine])", f"--config-dir={tmp_path}")) == len(names_of("task")) + 1
 
     def test_lists_stay_lists(self) -> None:
         """Commas in brackets separate elements."""

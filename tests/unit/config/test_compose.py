@@ -160,6 +160,23 @@ class TestOldSpellingsInFiles:
             self.compose("training:\n  maxIteration: 3\n", tmp_path)
 
 
+class TestMappings:
+    def test_an_old_section_takes_a_mapping(self) -> None:
+        """Its keys are those of the section's current name."""
+        assert compose(["task.reward={alive:7}"]).task.reward_weights.alive == 7
+
+    def test_an_empty_section_in_a_file_keeps_the_defaults(self, tmp_path: Path) -> None:
+        """Like a section that is left out."""
+        path = tmp_path / "mine.yaml"
+        path.write_text("defaults: [config, _self_]\ntrain:\n  ppo: {}\n")
+        assert compose(config=str(path)).train.ppo == compose().train.ppo
+
+
+def test_a_missing_feature_may_be_off_in_quotes() -> None:
+    """A string that means false is false."""
+    assert compose(["videoRecord='false'"]) == compose()
+
+
 class TestFilledIn:
     def test_the_number_of_environments_depends_on_the_mode(self) -> None:
         """Many for training, a few for testing."""
@@ -248,6 +265,17 @@ class TestRefusals:
             ("task.name=BoxGrasping", ["task.name=BoxGrasping", "task=BoxGrasping"]),
             ("+defaults=x", ["+defaults=x", "/physics/fast"]),
             ("hydra.run.dir=x", ["hydra.run.dir=x", "hydra.searchpath", "train.runsDir"]),
+            ("seed={}", ["seed={}", "whole number"]),
+            ("task.reward={}", ["task.reward={}", "there is no key"]),
+            ("videoRecord='true'", ["env.videoRecord=true", "videoRecord=false"]),
+            ("train.network.units=[8,[8]]", ["train.network.units=[8, [8]]", "a list of whole numbers"]),
+            ("train.network.units=[{a:1}]", ["train.network.units=", "a list of whole numbers"]),
+            ("train.sinks=[[console]]", ["train.sinks=[['console']]", "a list of names"]),
+            ("task.policy_observation_keys=[[hand_pose]]", ["task.policy_observation_keys=", "a list of names"]),
+            ("env.initialHandPos=[[0],0,1]", ["env.initialHandPos=", "a list of numbers"]),
+            ("env.hand=", ["env.hand= is unknown", "dexhand021_right"]),
+            (f"env.hand={'a' * 300}", ["is unknown", "dexhand021_right"]),
+            (f"env.handAsset={'a' * 300}", ["env.handAsset=a", "no such file"]),
             ("task.reward_weights.grasp_duration=2", ["grasp_duration=2", "task=BoxGrasping"]),
         ],
     )

@@ -195,6 +195,14 @@ def test_an_error_in_the_module_is_shown(mine: Path) -> None:
     assert "cannot be imported: ZeroDivisionError: division by zero" in refused()
 
 
+def test_the_standard_library_comes_before_the_working_folder(mine: Path) -> None:
+    """A file that is called like one of its modules does not replace it."""
+    (mine / "colorsys.py").write_text("1 / 0\n")
+    sys.modules.pop("colorsys", None)
+    (mine / "my_hand_task.py").write_text(f"import colorsys\n{MODULE}")
+    assert compose(["task=MyTask"], config_dir="conf").task.name == "MyTask"
+
+
 def test_two_files_of_one_name_are_not_mixed_up(mine: Path) -> None:
     """Python knows a module by its name alone."""
     (mine / "other").mkdir()
