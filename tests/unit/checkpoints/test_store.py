@@ -233,7 +233,7 @@ SMALL = {"t": torch.tensor([1.5, -2.0]), "n": 3, "empty": torch.empty(0)}
 @pytest.fixture(scope="module")
 def small_file() -> bytes:
     """The bytes of a small checkpoint."""
-    return checkpoints._serialize(SMALL)
+    return checkpoints._serialize(SMALL, {})
 
 
 class TestDamage:

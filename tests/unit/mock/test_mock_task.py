@@ -45,6 +45,6 @@ def test_it_can_be_solved() -> None:
         *_, info = env.step((-targets / MockTask.change).clamp(-1.0, 1.0))
         observations = env.observe().policy
         outcomes |= set(info["outcome"].tolist())
-    assert env.outcome_names == ("success:at_zero", "failure:too_far", "timeout")
+    assert env.outcome_names == ("success:at_zero", "failure:too_far", "timeout", "failure:diverged")
     assert outcomes == {-1, 0}
     assert torch.isfinite(observations).all()
