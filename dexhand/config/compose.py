@@ -207,7 +207,11 @@ def _typed(values: Values, task_schema: type) -> Config:
 def _schema(task_schema: type) -> DictConfig:
     """Types and defaults; cached, because creating them takes a fifth of a composition."""
     schema: DictConfig = OmegaConf.structured(Config)
-    schema.task = OmegaConf.structured(task_schema)
+    try:
+        schema.task = OmegaConf.structured(task_schema)
+    except OmegaConfBaseException as error:
+        problem = str(error).splitlines()[0]
+        raise ConfigError(f"task.{error.full_key}: its default does not fit its type: {problem}") from None
     return schema
 
 

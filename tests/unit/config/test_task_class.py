@@ -203,6 +203,12 @@ def test_the_standard_library_comes_before_the_working_folder(mine: Path) -> Non
     assert compose(["task=MyTask"], config_dir="conf").task.name == "MyTask"
 
 
+def test_a_default_of_another_type_is_explained(mine: Path) -> None:
+    """With the key and the value."""
+    (mine / "my_hand_task.py").write_text(MODULE.replace("closed_at: float", "closed_at: int"))
+    assert "task.closed_at: its default does not fit its type: Value '1.0'" in refused()
+
+
 def test_two_files_of_one_name_are_not_mixed_up(mine: Path) -> None:
     """Python knows a module by its name alone."""
     (mine / "other").mkdir()
