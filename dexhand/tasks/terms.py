@@ -7,7 +7,8 @@
             return state.hand_pos[:, 2]
 
 A term is named after its method, and the first line of the docstring is its help text. Terms are inherited; a task that
-overrides the method of a term keeps the declaration. Configuration keys follow from terms; see ``config_class_of``.
+overrides the method of a term keeps the declaration, and ``hitting_ground = None`` in its class drops the term.
+Configuration keys follow from terms; see ``config_class_of``.
 """
 
 from __future__ import annotations
@@ -124,6 +125,8 @@ def _all_terms(task: type) -> dict[str, Term]:
             term = value if isinstance(value, Ending) else getattr(value, "term", None)
             if not isinstance(term, Term):
                 _check_no_property(owner, name, value)
+                if value is None:
+                    found.pop(name, None)
                 continue
             if name.startswith("_") or (name in members and name not in found):
                 raise TypeError(

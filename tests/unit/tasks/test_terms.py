@@ -162,6 +162,11 @@ def test_a_task_may_give_an_inherited_key_another_default() -> None:
     assert config_class_of(type("Mine", (BaseTask,), {"config_class": Long}))().episodeLength == 1000
 
 
+def test_a_task_drops_an_inherited_term() -> None:
+    """By setting its name to None."""
+    assert "hitting_ground" not in terms_of(type("Mine", (BaseTask,), {"hitting_ground": None}), Failure)
+
+
 NAMES = ["load_state_dict", "check_terms", "advance", "config", "hand", "buffers", "device", "num_envs", "_anything"]
 
 
