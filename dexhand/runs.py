@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from dexhand.config.schema import TrainConfig
 from dexhand.core.clock import SystemClock
-from dexhand.core.output import output_code, write_patiently
+from dexhand.files.output import output_code, write_patiently
 from dexhand.workspace.links import LATEST, PINNED, Change, Limits
 from dexhand.workspace.listing import FoundRun, facts_of, find, found_runs
 from dexhand.workspace.table import print_table

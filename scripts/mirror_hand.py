@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-from dexhand.core.files import write_atomically
+from dexhand.files.atomic import write_atomically
 from dexhand.hands.spec import HandError, HandSpec, load_hand
 from dexhand.sim.hand_file import Joint, read_hand
 

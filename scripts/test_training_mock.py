@@ -6,7 +6,7 @@ import functools
 import gc
 import sys
 
-from dexhand.core.output import write_patiently
+from dexhand.files.output import write_patiently
 from dexhand.mock_training.command_line import training_settings
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from dexhand.core.episodes import Episode, Statistics, Summary
 from dexhand.core.eval_loop import LoadedPolicy
-from dexhand.core.files import write_atomically
 from dexhand.core.interfaces import Clock, Metrics, MetricSink
+from dexhand.files.atomic import write_atomically
 from dexhand.workspace.records import record_played
 from dexhand.workspace.workspace import Run
 

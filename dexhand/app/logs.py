@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from dexhand.core.output import patient_text
+from dexhand.files.output import patient_text
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
-from dexhand.core.output import output_code, write_patiently
+from dexhand.files.output import output_code, write_patiently
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
 from dexhand.workspace.workspace import Run, WorkspaceError
 

@@ -20,7 +20,6 @@ from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
-from dexhand.core.digest import digest_of
 from dexhand.core.finite import non_finite_place
 from dexhand.core.interfaces import Algorithm, Clock, MetricSink
 from dexhand.core.process_state import process_state_restored
@@ -34,6 +33,7 @@ from dexhand.distributed.process_group import (
     join_process_group,
     run_worker,
 )
+from dexhand.files.digest import digest_of
 from dexhand.hard_examples.reports import HardExampleSink
 from dexhand.sinks.console import ConsoleSink
 from dexhand.workspace.workspace import Run, lock_run

@@ -13,9 +13,9 @@ from dexhand.checkpoints.folder import BEST_NAME, iteration_of
 from dexhand.checkpoints.folder_changes import FolderChanges
 from dexhand.checkpoints.store import read_checkpoint
 from dexhand.core.eval_loop import LoadedPolicy
-from dexhand.core.file_locks import InUse
 from dexhand.core.interfaces import Clock, Policy
 from dexhand.core.stop import StopRequest
+from dexhand.files.locks import InUse
 
 log = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from dexhand.checkpoints.format import (
     parse_index,
     state_from,
 )
-from dexhand.core.file_locks import is_in_use
-from dexhand.core.files import link_atomically, remove_leftovers, write_atomically
+from dexhand.files.atomic import link_atomically, remove_leftovers, write_atomically
+from dexhand.files.locks import is_in_use
 
 log = logging.getLogger(__name__)
 

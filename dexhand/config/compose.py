@@ -24,7 +24,7 @@ from dexhand.config.schema import Config, TrainConfig
 from dexhand.config.sources import CFG, Sources, find_sources, leaves, names_of, read_yaml
 from dexhand.config.task_class import task_class
 from dexhand.config.validate import check_values, validate
-from dexhand.core.digest import is_changed
+from dexhand.files.digest import is_changed
 from dexhand.hands.spec import known_hands
 from dexhand.tasks.terms import config_class_of
 

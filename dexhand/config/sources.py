@@ -12,7 +12,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 
 from dexhand.config.errors import ConfigError, did_you_mean
-from dexhand.core.digest import is_cut
+from dexhand.files.digest import is_cut
 
 CFG = Path(__file__).parent / "cfg"
 OURS = (CFG, *sorted(CFG.parents[1].glob("tasks/*/cfg")))

@@ -9,8 +9,8 @@ from typing import Any
 from torch.distributed.elastic.utils.distributed import get_free_port
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, start_processes
 
-from dexhand.core.output import write_patiently
 from dexhand.core.stop import handle_signals
+from dexhand.files.output import write_patiently
 
 GRACE = 10.0
 """Seconds that the other processes have to exit after one has failed."""

@@ -7,7 +7,7 @@ from typing import BinaryIO
 from PIL import Image
 from torch import Tensor
 
-from dexhand.core.files import write_atomically
+from dexhand.files.atomic import write_atomically
 from dexhand.hard_examples.reports import HardExampleReport
 from dexhand.sinks.hard_example_file import HardExampleFile
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import wandb
 
-from dexhand.core.files import write_atomically
+from dexhand.files.atomic import write_atomically
 from dexhand.hard_examples.reports import HardExample, HardExampleReport
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from dexhand.core.file_locks import is_locked
-from dexhand.core.files import symlink_atomically
+from dexhand.files.atomic import symlink_atomically
+from dexhand.files.locks import is_locked
 from dexhand.workspace.run_name import KINDS, RunName
 
 LATEST = {f"latest_{kind}": kind for kind in KINDS}

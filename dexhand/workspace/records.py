@@ -9,8 +9,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from dexhand.core.digest import with_digest
-from dexhand.core.files import append_atomically, remove_leftovers, write_atomically
+from dexhand.files.atomic import append_atomically, remove_leftovers, write_atomically
+from dexhand.files.digest import with_digest
 from dexhand.workspace.workspace import Run, explained
 
 GIT_TIMEOUT = 5.0

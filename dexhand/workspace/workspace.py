@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from dexhand.core.files import symlink_atomically, write_atomically
+from dexhand.files.atomic import symlink_atomically, write_atomically
 from dexhand.workspace.links import HOLD_FILE, LATEST, Change, Limits, RunsView
 from dexhand.workspace.run_name import KINDS, RunKind, RunName
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
-from dexhand.core.file_locks import InUse, is_in_use
+from dexhand.files.locks import InUse, is_in_use
 
 
 def names(folder: Path) -> list[str]:

@@ -23,9 +23,9 @@ from dexhand.checkpoints.folder_changes import FolderChanges
 from dexhand.checkpoints.reload import Load, ReloadWatcher, Source
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import LoadedPolicy
-from dexhand.core.file_locks import is_in_use
 from dexhand.core.interfaces import Clock, Policy
 from dexhand.core.stop import StopRequest
+from dexhand.files.locks import is_in_use
 from dexhand.mock.clock import FakeClock
 
 INTERVAL = 30.0

@@ -14,7 +14,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
 from dexhand.config.schema import Config
 from dexhand.config.sources import names_of
-from dexhand.core.digest import is_cut, with_digest
+from dexhand.files.digest import is_cut, with_digest
 from dexhand.tasks import BaseTask
 from dexhand.tasks.terms import Observation, terms_of
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dexhand.core.digest import with_digest
+from dexhand.files.digest import with_digest
 from dexhand.mock.clock import FakeClock
 from dexhand.workspace import records
 from dexhand.workspace.records import record

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dexhand.core.output import KEPT, PatientFile, patient_text
+from dexhand.files.output import KEPT, PatientFile, patient_text
 
 
 def test_what_a_full_disk_refuses_is_written_when_there_is_room(tmp_path: Path, disk_with_room_for: Any) -> None:
@@ -53,7 +53,7 @@ def test_a_page_that_cannot_be_printed(out: str, code: int) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     target = os.open(out, os.O_WRONLY) if out.startswith("/") else writer
-    program = "from dexhand.core.output import *; write_patiently(); print('page'); raise SystemExit(output_code())"
+    program = "from dexhand.files.output import *; write_patiently(); print('page'); raise SystemExit(output_code())"
     done = subprocess.run([sys.executable, "-c", program], stdout=target, stderr=subprocess.PIPE, text=True)
     for descriptor in {target, writer}:
         os.close(descriptor)
