@@ -15,7 +15,11 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 def check_values(config: Config) -> None:
-    """Raise ``ConfigError`` for the first value that is wrong by itself."""
+    """Raise ``ConfigError`` for the first value that is wrong by itself, or that the task refuses."""
+    try:
+        config.task.check()
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     task_schema: Any = type(config.task)
     for name, key in all_keys(task_schema).items():
         key.check(attrgetter(name)(config))
@@ -23,10 +27,6 @@ def check_values(config: Config) -> None:
 
 def validate(config: Config) -> None:
     """Raise ``ConfigError`` for the first value that cannot work with the others or with the files it names."""
-    try:
-        config.task.check()
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
     _check_env(config)
     _check_train(config)
 

@@ -175,7 +175,7 @@ def _config_class_of(task: type) -> type:
     ]
     weights = _weights_class(task)
     members.append(("reward_weights", weights, option(weights, "weight of each reward term")))
-    privileged = frozenset(name for name, term in observations.items() if term.privileged)
+    privileged = tuple(name for name, term in observations.items() if term.privileged)
     namespace = {"privileged_observations": privileged}
     config_class = make_dataclass(f"{task.__name__}Config", members, bases=(own,), namespace=namespace)
     config_class.__module__ = task.__module__

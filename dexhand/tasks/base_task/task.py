@@ -74,7 +74,7 @@ class BaseTaskConfig:
     critic_observation_keys: list[str] = option([], CRITIC_SEES)
     reward_weights: Any = option({}, "weight of each reward term")
 
-    privileged_observations: ClassVar[frozenset[str]] = frozenset()
+    privileged_observations: ClassVar[tuple[str, ...]] = ()
     """Observation keys that only the critic may use."""
 
     def check(self) -> None:
