@@ -5,7 +5,7 @@ TensorBoard), a mock or user-defined. A suite in ``dexhand.testing`` checks each
 checks is not guaranteed.
 
 Symbols in shapes: N environments, D joints (degrees of freedom), B tracked bodies, C contact bodies, O objects,
-A actions, F observations, Fc critic observations, T reward terms.
+A actions, F observations, Fc critic observations, T reward terms, K drawn bodies, E drawn environments.
 
 Units: metres, radians, seconds, newtons, kilograms. Quaternions are (x, y, z, w), unit length. All poses, velocities
 and forces are in the environment's own frame: origin at the environment's centre on the ground, z up.
@@ -14,9 +14,9 @@ Tensors are float32 on the implementation's ``device`` unless stated otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, Protocol, TypedDict
 
 from dexhand.hands.spec import HandSpec
 
@@ -373,6 +373,62 @@ class VecEnv(Protocol):
 
     def close(self) -> None:
         """Release all resources. Calling it again does nothing."""
+
+
+# --- drawing ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """A rigid shape that is fixed to a body. It never changes."""
+
+    kind: Literal["box", "ellipsoid", "cylinder", "capsule", "mesh"]
+    """Cylinders and capsules are round about their z axis."""
+    body: int
+    """Index of its body in axis K."""
+    size: Vec3
+    """Extents along the shape's own axes, metres; a capsule's ends included. Factors on the vertices of a mesh."""
+    position: Vec3 = (0.0, 0.0, 0.0)
+    """Centre of the shape (origin of the vertices of a mesh) in the frame of its body, metres."""
+    quat: Quat = (0.0, 0.0, 0.0, 1.0)
+    """Orientation in the frame of its body."""
+    rgba: tuple[float, float, float, float] = (0.5, 0.5, 0.5, 1.0)
+    vertices: np.ndarray | None = None
+    """Of a mesh, float32, metres. Shape (number of vertices, 3)."""
+    faces: np.ndarray | None = None
+    """Of a mesh: triangles, counter-clockwise seen from outside, as indices of vertices. int32, shape (number, 3)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What E environments look like at one moment. The caller owns the arrays."""
+
+    body_pose: np.ndarray
+    """Positions, metres, and quaternions of all bodies. float32, shape (E, K, 7)."""
+    force: np.ndarray
+    """Points, metres, and contact forces that act there, N; 0 where there is no contact. float32, shape (E, any, 6)."""
+    caption: tuple[str, ...]
+    """What to know about each environment beside its picture, such as the stage of the task; may be empty. Length E."""
+
+
+class Drawable(Protocol):
+    """An environment that can be drawn on any machine: shapes once, then the poses of their bodies.
+
+    All methods are called from the thread that steps the environment.
+    """
+
+    control_dt: float
+    """Simulated seconds per step."""
+
+    @property
+    def shapes(self) -> Sequence[Shape]:
+        """All shapes of one environment; all environments have the same. The ground, at z = 0, is not among them."""
+
+    def frame(self, env_ids: Sequence[int]) -> Frame:
+        """Copy the current state of the environments ``env_ids``, in this order, which may be empty.
+
+        Draws no random numbers and does not affect later steps.
+        """
 
 
 # --- learning ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""A ``VecEnv`` whose optimal return is known exactly, to test whether an algorithm learns."""
+"""A drawable ``VecEnv`` whose optimal return is known exactly, to test whether an algorithm learns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
-from dexhand.core.interfaces import StepInfo
+from dexhand.core.interfaces import Frame, Shape, StepInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +23,14 @@ ARENA = 1.5
 """Distance beyond which the point counts as lost, metres."""
 STEP_COST = 1.0 / 4.0
 """Penalty per step."""
+
+_THICKNESS = 0.01
+_SHAPES = (
+    Shape("box", 0, (2 * ARENA, 2 * ARENA, _THICKNESS), (0.0, 0.0, _THICKNESS / 2), rgba=(0.2, 0.2, 0.25, 1.0)),
+    Shape("box", 0, (2 * REACH, 2 * REACH, _THICKNESS), (0.0, 0.0, 3 * _THICKNESS / 2), rgba=(0.0, 0.6, 0.2, 1.0)),
+    Shape("ellipsoid", 1, (2 * REACH, 2 * REACH, 2 * REACH), rgba=(0.9, 0.9, 0.9, 1.0)),
+)
+"""The arena and the goal, which do not move, and the point."""
 
 
 class MockEnv:
@@ -53,6 +61,9 @@ class MockEnv:
 
     reward_names = ("progress", "time", "success", "failure")
     outcome_names = ("success:reached", "failure:lost", "timeout")
+    control_dt = 0.1
+    """See ``Drawable``; nothing else here depends on time."""
+    shapes = _SHAPES
 
     def __init__(
         self,
@@ -90,6 +101,18 @@ class MockEnv:
         distance = _distance(first_observations[:, :2])
         least_steps = torch.ceil((distance - REACH) / SPEED)
         return 1.0 + distance - STEP_COST * least_steps
+
+    # --- Drawable
+
+    def frame(self, env_ids: Sequence[int]) -> Frame:
+        """See ``Drawable.frame``."""
+        rows = list(env_ids)
+        body_pose = np.zeros((len(rows), 2, 7), np.float32)
+        body_pose[..., 6] = 1.0
+        body_pose[:, 1, :2] = self._position[rows].cpu().numpy()
+        body_pose[:, 1, 2] = REACH
+        captions = (f"step {step} of {self.max_episode_steps}" for step in self._steps[rows].tolist())
+        return Frame(body_pose, np.zeros((len(rows), 0, 6), np.float32), tuple(captions))
 
     # --- VecEnv
 

@@ -1,4 +1,4 @@
-"""The suites of tasks, learners, policies and sinks reject everything that breaks a clause."""
+"""The suites of tasks, learners, policies, drawables and sinks reject everything that breaks a clause."""
 
 import inspect
 from collections import defaultdict
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import faulty_drawables
 import faulty_learners
 import faulty_policies
 import faulty_sinks
@@ -14,12 +15,14 @@ import pytest
 import torch
 from planted import Faults, checks_of, reject
 
-from dexhand.core.interfaces import Algorithm, Box, MetricSink, Policy, Scene, Simulator, Task
+from dexhand.core.interfaces import Algorithm, Box, Drawable, MetricSink, Policy, Scene, Simulator, Task, VecEnv
+from dexhand.mock.env import MockEnv
 from dexhand.mock.policy import MockPolicy
 from dexhand.mock.simulator import MockSimulator
 from dexhand.mock.task import MockTask
 from dexhand.sinks.memory import MemorySink
 from dexhand.testing.algorithm import AlgorithmConformance
+from dexhand.testing.drawable import DrawableConformance
 from dexhand.testing.metric_sink import MetricSinkConformance, Series
 from dexhand.testing.policy import PolicyConformance
 from dexhand.testing.scenes import RIGHT_HAND
@@ -75,10 +78,20 @@ def sink_suite(made: type[MemorySink]) -> Any:
     return Suite()
 
 
+def drawable_suite(made: type[MockEnv]) -> Any:
+    class Suite(DrawableConformance):
+        def make_drawable(self, num_envs: int) -> tuple[VecEnv, Drawable]:
+            env = made(num_envs)
+            return env, env
+
+    return Suite()
+
+
 SUITES: dict[Any, tuple[Faults, type[Any], tuple[type[Any], ...]]] = {
     task_suite: (faulty_tasks.FAULTS, TaskConformance, faulty_tasks.SOUND),
     learner_suite: (faulty_learners.FAULTS, AlgorithmConformance, (faulty_learners.Learner,)),
     policy_suite: (faulty_policies.FAULTS, PolicyConformance, (MockPolicy,)),
+    drawable_suite: (faulty_drawables.FAULTS, DrawableConformance, (MockEnv, faulty_drawables.WithMesh)),
     sink_suite: (faulty_sinks.FAULTS, MetricSinkConformance, (MemorySink,)),
 }
 """For each suite its faults, its class, and what is sound."""

@@ -169,6 +169,10 @@ class BaseTask(HandObservations, HandRewards):
         """Return the next targets (N, C) of controls that the policy does not command; by default they stay."""
         return targets
 
+    def captions(self, env_ids: Sequence[int]) -> list[str]:
+        """Describe the situation of environments in a few words for a person who watches; by default nothing."""
+        return [""] * len(env_ids)
+
     def reset_pose(self, generator: Generator) -> ResetPose:
         """Start with all joints at 0, or as close to it as their limits allow."""
         lower, upper = self.dof_limits.unbind(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import pi
@@ -23,6 +24,7 @@ else:
 
 BASE_SPREAD = [0.2] * 3 + [pi / 4] * 3
 """Largest initial displacement of each base joint from 0, m and rad."""
+STAGES = ("pre-grasp", "grasp", "lift")
 MOST_CLOSED = pi / 6
 """Largest initial angle of finger controls that the hand's ``start_angles`` do not list, rad."""
 
@@ -123,6 +125,10 @@ class BlindGrasping(GraspingTask):
         buffers.stage += moved_on
         buffers.stage_steps.masked_fill_(moved_on, 0)
         buffers.pinch_steps.masked_fill_(moved_on, 0)
+
+    def captions(self, env_ids: Sequence[int]) -> list[str]:
+        """See ``BaseTask.captions``; names the stage."""
+        return [f"stage {stage}: {STAGES[stage - 1]}" for stage in self.buffers.stage[list(env_ids)].tolist()]
 
     # --- observations
 

@@ -10,19 +10,26 @@ from torch import Tensor
 
 from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
 from dexhand.config.schema import NetworkConfig, PpoConfig
-from dexhand.core.interfaces import Policy, VecEnv
+from dexhand.core.interfaces import Drawable, Policy, VecEnv
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop
 from dexhand.mock.clock import FakeClock
 from dexhand.mock.env import ARENA, REACH, SPEED, MockEnv
 from dexhand.mock.policy import MockPolicy
 from dexhand.sinks.memory import MemorySink
+from dexhand.testing.drawable import DrawableConformance
 from dexhand.testing.vec_env import VecEnvConformance
 
 
 class TestContract(VecEnvConformance):
     def make_env(self, num_envs: int) -> VecEnv:
         return MockEnv(num_envs)
+
+
+class TestDrawing(DrawableConformance):
+    def make_drawable(self, num_envs: int) -> tuple[VecEnv, Drawable]:
+        env = MockEnv(num_envs)
+        return env, env
 
 
 def first_returns(env: MockEnv, policy: Policy, observations: Tensor) -> Tensor:
