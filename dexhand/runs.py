@@ -11,7 +11,8 @@ from typing import NoReturn
 
 from dexhand.config.schema import TrainConfig
 from dexhand.core.clock import SystemClock
-from dexhand.files.output import output_code, write_patiently
+from dexhand.core.program import run_program
+from dexhand.files.output import output_code
 from dexhand.workspace.links import LATEST, PINNED, Change, Limits
 from dexhand.workspace.listing import FoundRun, facts_of, find, found_runs
 from dexhand.workspace.table import print_table
@@ -198,5 +199,4 @@ def _fail(message: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    write_patiently()
-    sys.exit(main(sys.argv[1:]))
+    run_program(lambda: main(sys.argv[1:]))

@@ -1,6 +1,16 @@
 """Make ``python -m dexhand.app ...`` equivalent to ``python scripts/train.py ...``."""
 
-from dexhand.app.main import run_as_program
+import sys
+
+from dexhand.core.program import run_program
+
+
+def main() -> int:
+    """Run the command line of this process; returns the exit code."""
+    from dexhand.app.main import main  # takes a while, in which signals are already handled
+
+    return main(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    run_as_program()
+    run_program(main)

@@ -1,20 +1,18 @@
 """The entry point: train, test or describe a run. Slow imports are deferred until the command line is validated."""
 
-import atexit
-import gc
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from dexhand.app.logs import logging_to_console
 from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
-from dexhand.files.output import output_code, write_patiently
+from dexhand.distributed.place import CannotJoin, Place, place_of_process
+from dexhand.files.output import output_code
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
 from dexhand.workspace.workspace import Run, WorkspaceError
 
@@ -52,14 +50,6 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-def run_as_program() -> NoReturn:
-    """Run ``main`` with the command line of this process and exit."""
-    write_patiently()
-    logging.raiseExceptions = False  # nor does a message that cannot be formatted print a traceback
-    atexit.register(gc.freeze)  # else Python spends most of a second searching torch's objects for cycles at exit
-    sys.exit(main(sys.argv[1:]))
-
-
 class Workspaces(SavedConfigs):
     """``SavedConfigs`` of the runs in workspaces."""
 
@@ -83,15 +73,24 @@ def run(invocation: Invocation) -> int:
     from rich.console import Console
 
     console = Console(highlight=False)
-    is_leader = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, only the leader logs
-    with logging_to_console(console, invocation.config.train.logLevel if is_leader else "error"):
+    place, train = _place(), invocation.config.train
+    with logging_to_console(console, train.logLevel if place.is_leader else "error"):
         for warning in invocation.warnings:
             log.info("%s", warning)
-        return _test(invocation, console) if invocation.config.train.test else _train(invocation, console)
+        return _test(invocation, console, place) if train.test else _train(invocation, console)
 
 
-def _test(invocation: Invocation, console: "Console") -> int:
+def _place() -> Place:
+    try:
+        return place_of_process()
+    except CannotJoin as error:
+        raise ConfigError(str(error)) from None
+
+
+def _test(invocation: Invocation, console: "Console", place: Place) -> int:
     config = invocation.config
+    if place.size > 1:
+        raise ConfigError("train.test=true plays in one process. Start it without torchrun")
     if config.train.checkpoint is None:
         raise ConfigError("train.test=true needs train.checkpoint: latest, a run folder or a .pth file")
     source = find_source(config.train.checkpoint, Path(config.train.runsDir))
@@ -99,8 +98,6 @@ def _test(invocation: Invocation, console: "Console") -> int:
         found = source.checkpoints()
         _describe(config, "Test", str(found[0]) if found else f"{source}, which holds no checkpoint yet", console)
         return output_code()
-    if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise ConfigError("train.test=true plays in one process. Start it without torchrun")
     from dexhand.app.evaluate import evaluate
 
     return evaluate(invocation, source, console)

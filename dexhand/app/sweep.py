@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def run_jobs(sweep: Sweep) -> int:
     """Run all jobs, even after one has failed.
 
-    SIGINT and SIGTERM are forwarded to the current job, which stops cleanly; no further job is started. Returns 0 if
+    Signals are forwarded to the current job, which stops cleanly; no further job is started. Returns 0 if
     all started jobs succeeded, else the exit code of the first that failed.
     """
     failed: dict[str, int] = {}
@@ -45,17 +45,24 @@ class _Job:
     """The current job, to which signals are forwarded."""
 
     def __init__(self) -> None:
-        self.is_stopping = False
+        self._signal: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, command: Sequence[str]) -> int:
         """Run a command and return its exit code."""
         # in a new session, so that Ctrl-C reaches it only once, through ``signal``
         self._process = subprocess.Popen(command, start_new_session=True)
+        if self._signal is not None:  # it came while the process was being started
+            self._process.send_signal(self._signal)
         return self._process.wait()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a signal has arrived: no further job is to be started."""
+        return self._signal is not None
 
     def signal(self, number: int) -> None:
         """Forward a signal and start no further job."""
-        self.is_stopping = True
+        self._signal = number
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)

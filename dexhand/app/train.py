@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from dexhand.config.cli import Invocation
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
+from dexhand.config.sources import leaves
 from dexhand.core.clock import SystemClock
 from dexhand.core.finite import non_finite_place
 from dexhand.core.interfaces import Algorithm, Clock, MetricSink
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
+from dexhand.distributed.place import CannotJoin
 from dexhand.distributed.process_group import (
     DistributedAlgorithm,
     LostProcess,
@@ -52,21 +54,28 @@ def train(invocation: Invocation, checkpoint: Path | None, resumed: Run | None, 
     Processes started by ``torchrun`` train together; only the leader, process 0, logs and writes files. Returns the
     exit code: 0, or 1 if the end could not be saved or another process was lost. Raises ``ConfigError``.
     """
-    build.check_machine(invocation.config)
+    config = invocation.config
+    build.check_machine(config)
+    device, settings = str(build.device_of(config)), _shared_settings(config)
     try:
-        with (
-            join_process_group(str(build.device_of(invocation.config)), PROCESS_TIMEOUT) as group,
-            ExitStack() as stack,
-        ):
+        with join_process_group(device, PROCESS_TIMEOUT, settings) as group, ExitStack() as stack:
+            config.train.seed = group.broadcast(config.train.seed)
             if group.is_leader:
                 return _lead(invocation, checkpoint, resumed, console, group, stack)
-            run_worker(_algorithm(invocation.config, group, stack), group)
+            run_worker(_algorithm(config, group, stack), group)
     except NoSuchDevice as error:
-        raise ConfigError(f"env.device={invocation.config.env.device}: {error}") from None
+        raise ConfigError(f"env.device={config.env.device}: {error}") from None
+    except CannotJoin as error:
+        raise ConfigError(str(error)) from None
     except LostProcess as error:
         log.error("Training ends: %s. Use resume= to continue from the last checkpoint", error)
         return 1
     return 0
+
+
+def _shared_settings(config: Config) -> dict[str, str]:
+    """Return the settings that all processes must share: all but the seed, which process 0 may have drawn."""
+    return {key: str(value) for key, value in leaves(asdict(config)) if key != "train.seed"}
 
 
 def _algorithm(
@@ -108,6 +117,7 @@ def _lead(
         log.info("%d processes train together, each in %d environments", group.size, config.env.numEnvs)
     best_return = None if start is None else _load(start, algorithm, exact)
     first_step = None
+    stop = stack.enter_context(StopRequest())  # from here on, a run exists, which is left in good order
     if resumed is None:
         run = stack.enter_context(new_run("train", invocation, clock))
     else:
@@ -120,7 +130,7 @@ def _lead(
 
     sinks = build.build_sinks(config, run, console_sink if log.isEnabledFor(logging.INFO) else None, first_step)
     hard_example_sinks += build.hard_example_sinks(sinks, run)
-    return _report_result(_run_loop(config, algorithm, run, clock, best_return, sinks), run, config)
+    return _report_result(_run_loop(config, algorithm, run, clock, best_return, sinks, stop), run, config)
 
 
 def _run_loop(
@@ -130,6 +140,7 @@ def _run_loop(
     clock: Clock,
     best_return: float | None,
     sinks: Sequence[MetricSink],
+    stop: StopRequest,
 ) -> TrainResult:
     digest = digest_of(to_yaml(config))
     store = CheckpointStore(run.checkpoints, keep=config.train.keepCheckpoints, config_digest=digest)
@@ -146,7 +157,7 @@ def _run_loop(
         best_return=best_return,
         contract=build.contract_of(config),
     )
-    with StopRequest() as stop, ExitStack() as closing:
+    with ExitStack() as closing:
         for sink in sinks:
             closing.callback(sink.close)
         closing.callback(algorithm.close)  # called first: it may still write to the sinks

@@ -1,8 +1,9 @@
-"""Handling SIGINT and SIGTERM, in particular to stop a loop cleanly."""
+"""Handling the signals that end a program, in particular to stop a loop cleanly."""
 
 import contextlib
 import logging
 import os
+import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -13,12 +14,11 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def handle_signals(handle: Callable[[int], None]) -> Iterator[None]:
-    """Call ``handle`` with the number of each SIGINT and SIGTERM that arrives during the block.
+    """Call ``handle`` with the number of each SIGINT, SIGTERM and SIGHUP that arrives during the block.
 
     The previous handlers are restored afterwards. Enter it in the main thread, where Python delivers signals.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, lambda number, frame: handle(number)) for number in numbers}
+    previous = {number: signal.signal(number, lambda number, frame: handle(number)) for number in _numbers()}
     try:
         yield
     finally:
@@ -26,8 +26,23 @@ def handle_signals(handle: Callable[[int], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def exit_on_signals() -> None:
+    """Make each of these signals end this process at once with exit code 128 + its number, unless a block handles it.
+
+    Python's own ``KeyboardInterrupt`` is lost where it is raised in a callback, such as those of every import.
+    """
+    for number in _numbers():
+        signal.signal(number, lambda number, frame: os._exit(128 + number))
+
+
+def _numbers() -> list[int]:
+    """The signals to handle; ``nohup`` makes a process ignore SIGHUP."""
+    hangup = [number for number in (signal.SIGHUP,) if signal.getsignal(number) != signal.SIG_IGN]
+    return [signal.SIGINT, signal.SIGTERM, *hangup]
+
+
 class StopRequest:
-    """Turns SIGINT and SIGTERM into a request to stop while the context is entered.
+    """Turns SIGINT, SIGTERM and SIGHUP into a request to stop while the context is entered.
 
     The first signal sets ``requested``, so that the loop stops after its current step; the second one ends the process
     immediately with exit code 128 + signal number.
@@ -36,8 +51,12 @@ class StopRequest:
     def __init__(self) -> None:
         self.requested = False
         self._signals: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        self._arrived: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        # a signal may interrupt a write to the console, which is not reentrant, or the start of a thread
+        self._speaker = threading.Thread(target=self._log_first, name="stop request", daemon=True)
 
     def __enter__(self) -> "StopRequest":
+        self._speaker.start()
         self._signals = handle_signals(self._handle)
         self._signals.__enter__()
         return self
@@ -49,11 +68,17 @@ class StopRequest:
         traceback: TracebackType | None,
     ) -> None:
         self._signals.__exit__(None, None, None)
+        self._arrived.put(None)
+        self._speaker.join(timeout=1.0)
 
     def _handle(self, number: int) -> None:
         if self.requested:
             os._exit(128 + number)
         self.requested = True
-        # in a separate thread: the signal may have interrupted a write to the console, which is not reentrant
-        message = "%s: stopping after the current step; repeat it to exit immediately"
-        threading.Thread(target=log.warning, args=(message, signal.Signals(number).name)).start()
+        self._arrived.put(number)
+
+    def _log_first(self) -> None:
+        number = self._arrived.get()
+        if number is not None:
+            name = signal.Signals(number).name
+            log.warning("%s: stopping after the current step; repeat it to exit immediately", name)

@@ -9,7 +9,7 @@ from typing import Any
 from torch.distributed.elastic.utils.distributed import get_free_port
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, start_processes
 
-from dexhand.core.stop import handle_signals
+from dexhand.core.stop import exit_on_signals, handle_signals
 from dexhand.files.output import write_patiently
 
 GRACE = 10.0
@@ -31,9 +31,12 @@ def launch(function: Callable[..., int], arguments: tuple[Any, ...], count: int,
     """
     signals: list[int] = []
     with handle_signals(signals.append):
+        # blocked in the new processes until they can handle signals
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         processes: ProcessContext = start_processes(
             _run_process, (function, arguments, count, get_free_port()), count, join=False
         )
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         leader = processes.processes[0]
         try:
             while not processes.join(timeout=_POLL, grace_period=grace):
@@ -55,6 +58,8 @@ def _report(error: ProcessExitedException, count: int) -> None:
 
 
 def _run_process(rank: int, function: Callable[..., int], arguments: tuple[Any, ...], count: int, port: int) -> None:
+    exit_on_signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     write_patiently()
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -20,6 +20,8 @@ from torch import Tensor
 
 from dexhand.core.interfaces import Algorithm, Iteration, Policy
 from dexhand.core.stop import handle_signals
+from dexhand.distributed.meeting import NobodyCame, meet
+from dexhand.distributed.place import CannotJoin, Place, place_of_process
 
 TIMEOUT = 60.0
 """Seconds that a process waits for the others before giving up."""
@@ -31,7 +33,7 @@ class LostProcess(RuntimeError):
     """Another process has exited or does not respond, so training cannot continue."""
 
 
-class NoSuchDevice(ValueError):
+class NoSuchDevice(CannotJoin):
     """The requested device does not exist. The message is one line for the user."""
 
 
@@ -92,24 +94,31 @@ thread, which may need the GIL to free a tensor, an occasional deadlock."""
 
 
 @contextlib.contextmanager
-def join_process_group(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[ProcessGroup]:
+def join_process_group(
+    device: str = "cpu", timeout: float = TIMEOUT, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[ProcessGroup]:
     """Join the process group that ``torchrun``'s environment variables describe; without these, a group of one.
 
     On GPUs, each process of a machine uses its own. Raises ``LostProcess``, also from within the block, if another
-    process has exited or not responded for ``timeout`` seconds, and ``NoSuchDevice``.
+    process has exited or not responded for ``timeout`` seconds, and ``CannotJoin`` if the variables are wrong or the
+    ``settings`` of the processes differ.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    place = _device(device, size)
-    if size == 1:
-        yield ProcessGroup(place)
+    place = place_of_process()
+    own = _device(device, place)
+    if place.size == 1:
+        yield ProcessGroup(own)
         return
-    rank, limit = int(os.environ["RANK"]), datetime.timedelta(seconds=timeout)
+    rank, size, limit = place.rank, place.size, datetime.timedelta(seconds=timeout)
     try:
-        dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=limit)
+        store = meet(place, settings, timeout)
+        backend = "nccl" if own.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=limit, store=store, rank=rank, world_size=size)
         control = dist.new_group(backend="gloo", timeout=limit)  # objects are sent through the CPU
         _KEPT.extend((dist.group.WORLD, control))
-        yield ProcessGroup(place, rank, size, control)
+        yield ProcessGroup(own, rank, size, control)
         dist.barrier(group=control)
+    except NobodyCame as error:
+        raise LostProcess(str(error)) from None
     except RuntimeError as error:
         if not _is_about_communication(error):
             raise
@@ -132,7 +141,7 @@ def _reason(error: RuntimeError) -> str:
     return re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).split(". ")[0]
 
 
-def _device(name: str, processes: int) -> torch.device:
+def _device(name: str, place: Place) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -141,7 +150,7 @@ def _device(name: str, processes: int) -> torch.device:
         return device
     if device.type != "cuda":
         raise NoSuchDevice(f"{name!r} is not a supported device. Give cpu, cuda or cuda:<number>")
-    number = int(os.environ.get("LOCAL_RANK", "0")) if processes > 1 else device.index or 0
+    number = place.local_rank if place.size > 1 else device.index or 0
     if number >= torch.cuda.device_count():
         raise NoSuchDevice(f"there is no GPU {number} for {name!r}: torch sees {torch.cuda.device_count()}. Give cpu")
     torch.cuda.set_device(number)
@@ -155,6 +164,7 @@ class DistributedAlgorithm:
         self._algorithm = algorithm
         self._processes = processes
         self._closed = False
+        processes.gather(None)  # all are in ``run_worker``, which no signal ends
 
     @property
     def iterations_done(self) -> int:
@@ -203,9 +213,10 @@ class DistributedAlgorithm:
 def run_worker(algorithm: Algorithm, processes: ProcessGroup) -> None:
     """Execute the calls of process 0 until it closes its ``DistributedAlgorithm``.
 
-    SIGINT and SIGTERM are ignored: if a worker exited by itself, process 0 could not save the last checkpoint.
+    Signals are ignored: if a worker exited by itself, process 0 could not save the last checkpoint.
     """
     with handle_signals(lambda number: None):
+        processes.gather(None)
         method = ""
         while method != "close":
             method, arguments = processes.broadcast(("", ()))

@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
 from dexhand.distributed.launch import is_launched, launch
+from dexhand.distributed.place import CannotJoin
 from dexhand.distributed.process_group import (
     DistributedAlgorithm,
     LostProcess,
-    NoSuchDevice,
     ProcessGroup,
     join_process_group,
     run_worker,
@@ -57,7 +58,7 @@ def run(settings: TrainingSettings, say: Say) -> int:
             _check(settings, settings.fsdp_devices)
             return launch(run, (settings, say), settings.fsdp_devices)
         return _run_process(settings, say)
-    except (SettingsError, NoSuchDevice, LostProcess) as error:
+    except (SettingsError, CannotJoin, LostProcess) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1 if isinstance(error, LostProcess) else 2
 
@@ -65,7 +66,8 @@ def run(settings: TrainingSettings, say: Say) -> int:
 def _run_process(settings: TrainingSettings, say: Say) -> int:
     torch.set_num_threads(1)  # arrays this small are not worth waiting for a second one
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    with join_process_group(settings.device) as processes:
+    shared = {f"--{name}": str(value) for name, value in asdict(settings).items()}
+    with join_process_group(settings.device, settings=shared) as processes:
         _check(settings, processes.size)
         return _lead(settings, processes, say) if processes.is_leader else _follow(settings, processes)
 

@@ -1,5 +1,6 @@
 """One training in several processes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,20 @@ def test_they_go_on_bit_for_bit_and_one_goes_on_where_two_were(trained: Path) ->
     assert state_of(trained)["frame"] == (4 * 2 + 1) * 4 * 8
 
 
+def train_with_own_rate(folder: Path) -> int:
+    """Each process has a learning rate of its own."""
+    return train([*WORDS, f"train.ppo.learning_rate=0.00{os.environ['RANK']}1"], folder)
+
+
+@pytest.mark.usefixtures("launched_processes_are_forks")
+def test_processes_of_different_configurations_are_refused(tmp_path: Path) -> None:
+    """One line in each, which names the key; no run is left behind."""
+    assert launch(train_with_own_rate, (tmp_path,), 2) == 2
+    line = "error: process 1 was started with train.ppo.learning_rate=0.0011 where process 0 has 0.0001. "
+    assert (tmp_path / "said.txt").read_text() == 2 * f"{line}Start all processes with the same settings\n"
+    assert not (tmp_path / "runs_all").exists()
+
+
 def test_a_signal_to_torchrun_ends_all_in_good_order(tmp_path: Path) -> None:
     """It passes it on; the iteration is finished and saved."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -76,8 +91,8 @@ def test_a_signal_to_torchrun_ends_all_in_good_order(tmp_path: Path) -> None:
 
 def test_a_test_is_played_by_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And says so to more."""
-    assert run([*WORDS, "maxIter=1"], tmp_path).returncode == 0
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
     done = run(["test=true", "checkpoint=latest"], tmp_path)
     assert done.returncode == 2
     assert "train.test=true plays in one process" in done.stderr

@@ -22,9 +22,9 @@ with StopRequest() as stop:
 """
 
 
-@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def number(request: pytest.FixtureRequest) -> int:
-    """Both signals."""
+    """Each of the signals."""
     return int(request.param)
 
 
@@ -55,6 +55,17 @@ def test_the_handlers_of_before_come_back(number: int) -> None:
         os.kill(os.getpid(), number)
         assert stop.requested
     assert signal.getsignal(number) is before
+
+
+def test_nohup_stays_in_force() -> None:
+    """A process that was told to ignore SIGHUP does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_signal_in_the_middle_of_a_line_leaves_it_whole() -> None:

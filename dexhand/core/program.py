@@ -1,0 +1,46 @@
+"""Running a function as a program: signals, output and the end of the process."""
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from dexhand.core.stop import exit_on_signals
+from dexhand.files.output import write_patiently
+
+PATIENCE = 2.0
+"""Seconds that threads have to finish their work when the program ends."""
+
+
+def run_program(main: Callable[[], int]) -> NoReturn:
+    """Run ``main`` and end the process with the exit code that it returns.
+
+    Until ``main`` handles signals, they end the process at once. Import what is slow inside ``main``. A thread that
+    never ends, for example in a call to a file system that does not answer, does not keep the process.
+    """
+    exit_on_signals()
+    write_patiently()
+    logging.raiseExceptions = False  # nor does a message that cannot be formatted print a traceback
+    try:
+        code = main()
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """End without finalizing Python, which would wait for threads and search all of torch's objects for cycles."""
+    end = time.monotonic() + PATIENCE
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.main_thread():
+            thread.join(max(0.0, end - time.monotonic()))
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,135 @@
+"""Processes of one training find each other and check that they were started alike, before torch connects them.
+
+torch's own functions for this wait without a word, do not notice signals, and print several lines where they fail.
+"""
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from torch.distributed import DistError, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
+
+from dexhand.distributed.place import CannotJoin, Place
+
+log = logging.getLogger(__name__)
+
+SILENCE = 5.0
+"""Seconds before it is said who is being waited for."""
+_LINGER = 5.0
+"""Seconds that the others have to learn that they do not fit together, before process 0 ends with their store."""
+_POLL = 0.05
+
+
+class NobodyCame(RuntimeError):
+    """Other processes did not come in time."""
+
+
+def meet(place: Place, settings: Mapping[str, str], timeout: float) -> Store:
+    """Wait for all processes; returns the store through which they can be connected.
+
+    Raises ``CannotJoin`` in every process if ``settings`` or the number of processes are not those of process 0, and
+    ``NobodyCame`` if the others do not come within ``timeout`` seconds.
+    """
+    wait = _Wait(place, timeout)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = PrefixStore(f"dexhand/{attempt}", _connect(place, wait))
+    store.set_timeout(timedelta(seconds=timeout))
+    if store.add(f"{place.rank}/count", 1) > 1:
+        raise CannotJoin(f"two processes were started with RANK={place.rank}. Give each of them its own")
+    settings = {"WORLD_SIZE": str(place.size), **settings}
+    if place.is_leader:
+        store.set("settings", json.dumps(settings))
+        _decide(place, store, wait)
+    else:
+        wait("process 0", lambda: store.check(["settings"]))
+        store.set(f"{place.rank}/problem", _difference(place, json.loads(store.get("settings")), settings))
+        wait("the other processes", lambda: store.check(["decision"]))
+    problem = store.get("decision").decode()
+    if problem:
+        _part(place, store)
+        raise CannotJoin(problem)
+    return store
+
+
+def _decide(place: Place, store: Store, wait: "_Wait") -> None:
+    """Publish, in process 0, why the processes do not fit together; an empty text if they do."""
+    problem, missing = "", list(range(1, place.size))
+
+    def come() -> list[int]:
+        return [rank for rank in missing if store.check([f"{rank}/problem"])]
+
+    while missing and not problem:
+        wait(f"process{'es' * (len(missing) > 1)} {', '.join(map(str, missing))}", lambda: bool(come()))
+        rank = come()[0]
+        problem = store.get(f"{rank}/problem").decode()
+        missing.remove(rank)
+    store.set("decision", problem)
+
+
+def _part(place: Place, store: Store) -> None:
+    """Let the others learn of the decision before the store ends with process 0."""
+    parted, end = store.add("parted", 1), time.monotonic() + _LINGER
+    while place.is_leader and parted < place.size and time.monotonic() < end:
+        time.sleep(_POLL)
+        parted = store.add("parted", 0)
+
+
+def _difference(place: Place, leading: Mapping[str, str], own: Mapping[str, str]) -> str:
+    """Name the settings in which a process differs from process 0."""
+    keys = [key for key in {**leading, **own} if leading.get(key) != own.get(key)]
+    if not keys:
+        return ""
+    first = "; ".join(f"{key}={own.get(key, '')} where process 0 has {leading.get(key, '')}" for key in keys[:3])
+    more = f"; {len(keys) - 3} more: {', '.join(keys[3:])}" if len(keys) > 3 else ""
+    return f"process {place.rank} was started with {first}{more}. Start all processes with the same settings"
+
+
+def _connect(place: Place, wait: "_Wait") -> Store:
+    """Open the store of process 0, or of ``torchrun``."""
+    is_host = place.is_leader and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    if not is_host:
+        wait(f"process 0 at {place.host}:{place.port}", lambda: _answers(place))
+    try:
+        return TCPStore(place.host, place.port, is_master=is_host, wait_for_workers=False)
+    except DistError as error:
+        if not is_host:
+            raise
+        reason = str(error).splitlines()[0].rpartition("message: ")[2]
+        raise CannotJoin(
+            f"process 0 cannot listen at MASTER_PORT={place.port}: {reason}. Is there another process with RANK=0?"
+        ) from None
+
+
+def _answers(place: Place) -> bool:
+    try:
+        socket.create_connection((place.host, place.port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+class _Wait:
+    """Waits until something is true, in Python, so that signals are handled meanwhile."""
+
+    def __init__(self, place: Place, timeout: float) -> None:
+        self._place = place
+        self._start = time.monotonic()
+        self._timeout = timeout
+        self._has_said = False
+
+    def __call__(self, whom: str, has_come: Callable[[], bool]) -> None:
+        """Raises ``NobodyCame``."""
+        while not has_come():
+            waited = time.monotonic() - self._start
+            if waited >= self._timeout:
+                raise NobodyCame(f"process {self._place.rank} of {self._place.size} waited {waited:.0f} s for {whom}")
+            if waited >= SILENCE and not self._has_said:
+                self._has_said = True
+                # processes other than the first log only errors
+                level = logging.WARNING if self._place.is_leader else logging.ERROR
+                log.log(level, "Process %d of %d waits for %s", self._place.rank, self._place.size, whom)
+            time.sleep(_POLL)

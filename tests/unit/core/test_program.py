@@ -1,0 +1,52 @@
+"""A function that runs as a program, in processes without torch."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+
+def run(main: str) -> "subprocess.CompletedProcess[str]":
+    """Run the body of a function as a program."""
+    code = f"import atexit, os, signal, sys, threading, time\nfrom dexhand.core.program import run_program\n{main}\n"
+    command = [sys.executable, "-c", f"{code}run_program(main)\n"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_a_callback_is_not_lost(number: signal.Signals) -> None:
+    """Where Python drops a ``KeyboardInterrupt``, as during imports: the process ends, without a word."""
+    done = run(
+        "class Interrupting:\n"
+        "    def __del__(self):\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "def main():\n"
+        "    Interrupting()\n"
+        "    print('lost')\n"
+        "    return 0"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+
+
+def test_a_thread_that_never_ends_does_not_keep_the_process() -> None:
+    """What is printed arrives, exit functions are called, and the exit code is the function's."""
+    done = run(
+        "from dexhand.core import program\n"
+        "program.PATIENCE = 0.1\n"
+        "atexit.register(print, 'at exit', end='')\n"
+        "def main():\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    print('result', end=', ')\n"
+        "    return 3"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "result, at exit", "")
+
+
+def test_an_error_is_a_traceback_and_exit_code_1() -> None:
+    """As in any program; a ``SystemExit`` keeps its code."""
+    done = run("def main():\n    raise ValueError('a bug')")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.endswith("ValueError: a bug\n")
+    assert run("def main():\n    sys.exit(2)").returncode == 2
