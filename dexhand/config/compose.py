@@ -115,13 +115,23 @@ def to_yaml(config: Config, section: str = "") -> str:
 
 def _compose(choices: Sequence[str], sources: Sources) -> tuple[Values, list[str]]:
     """Values from files in canonical spelling, and warnings about old spellings."""
-    with sources.in_hydra() as (_, searchpath):
-        tree = hydra_compose(sources.name, overrides=[*choices, searchpath])
-    values = dict(leaves(cast(dict[str, Any], OmegaConf.to_container(tree))))
+    read = _values_of_ours if sources.are_ours else _values_of
+    values = deepcopy(read(tuple(choices), sources))
     renamed = {name: canonical_key(name) for name in values if canonical_key(name) != name}
     for alias, key in renamed.items():
         values[key] = canonical_value(alias, values.pop(alias))  # wins: our files, which come first, have no aliases
     return values, spelling_warnings(renamed)
+
+
+def _values_of(choices: tuple[str, ...], sources: Sources) -> Values:
+    """Values from files, spelled as there."""
+    with sources.in_hydra() as (_, searchpath):
+        tree = hydra_compose(sources.name, overrides=[*choices, searchpath])
+    return dict(leaves(cast(dict[str, Any], OmegaConf.to_container(tree))))
+
+
+_values_of_ours = cache(_values_of)
+"""Of files that do not change: a sweep composes them once, not for each job."""
 
 
 def _changes(file: Path) -> list[str]:

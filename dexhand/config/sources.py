@@ -40,6 +40,11 @@ class Sources:
         """The file of ``config``."""
         return self.folders[0] / f"{self.name.removesuffix('.yaml')}.yaml"
 
+    @property
+    def are_ours(self) -> bool:
+        """All of them are."""
+        return self.folders == OURS and not self.packages
+
     def find(self, name: str) -> Path | None:
         """The file of a choice, such as ``physics/fast``."""
         return _find(name, self.folders)
