@@ -34,7 +34,8 @@ def rotate(quat: Tensor, vector: Tensor) -> Tensor:
 
 def cross(left: Tensor, right: Tensor) -> Tensor:
     """Return the cross product of two (..., 3) tensors, broadcast against each other."""
-    left, right = torch.broadcast_tensors(left, right)
+    if left.ndim != right.ndim:  # torch broadcasts the others itself
+        left, right = torch.broadcast_tensors(left, right)
     product: Tensor = torch.linalg.cross(left, right, dim=-1)
     return product
 

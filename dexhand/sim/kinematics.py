@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dexhand.core import quaternions as quat
 from dexhand.hands.spec import HandSpec
-from dexhand.sim.hand_file import Body, read_hand
+from dexhand.sim.hand_file import read_hand
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,20 @@ class HandKinematics:
         limits = [(joints[name].lower, joints[name].upper) for name in hand.dof_names]
         self.dof_limits = torch.tensor(limits, device=device)
         """Shape (D, 2), m or rad."""
-        self._pos = torch.tensor([body.pos for body in tree], device=device)
+        # the last row is the world, above the root
+        self._pos = torch.tensor([*(body.pos for body in tree), (0.0, 0.0, 0.0)], device=device)
         self._pos[0] += torch.tensor(tuple(root_position), device=device)
-        self._quat = torch.tensor([body.quat for body in tree], device=device)
+        self._quat = torch.tensor([*(body.quat for body in tree), (0.0, 0.0, 0.0, 1.0)], device=device)
         # a body without a joint has a zero axis, so the joint index it reads has no effect
-        axes = torch.tensor([body.joint.axis if body.joint else (0.0, 0.0, 0.0) for body in tree], device=device)
-        slides = torch.tensor([bool(body.joint and body.joint.is_slide) for body in tree], device=device)[:, None]
+        of_bodies = [*(body.joint for body in tree), None]
+        axes = torch.tensor([joint.axis if joint else (0.0, 0.0, 0.0) for joint in of_bodies], device=device)
+        slides = torch.tensor([bool(joint and joint.is_slide) for joint in of_bodies], device=device)[:, None]
         self._hinge_axes = torch.where(slides, torch.zeros_like(axes), axes)
         self._slide_axes = torch.where(slides, axes, torch.zeros_like(axes))
-        dofs = [hand.dof_names.index(body.joint.name) if body.joint else 0 for body in tree]
+        dofs = [hand.dof_names.index(joint.name) if joint else 0 for joint in of_bodies]
         self._dofs = torch.tensor(dofs, device=device)
         self._lineage = _lineage(self._parents).to(device)
-        self._levels = [_Level.of(depth, tree, device) for depth in range(1, 1 + max(body.depth for body in tree))]
+        self._ancestors = [ancestors.to(device) for ancestors in _ancestors(self._parents)]
 
     def index(self, body: str) -> int:
         """Return the index of a body in the arrays of ``poses``. Raises ``ValueError`` for an unknown name."""
@@ -76,38 +78,41 @@ class HandKinematics:
         """Compute poses and velocities of all bodies, in the order of ``names``, for joints (N, D)."""
         position = dof_pos[:, self._dofs, None]
         velocity = dof_vel[:, self._dofs, None]
-        local_quat = quat.multiply(self._quat, quat.from_rotation_vector(self._hinge_axes * position))
-        local_pos = self._pos + quat.rotate(self._quat, self._slide_axes * position)
-        pos, rotation = local_pos.clone(), local_quat.clone()
-        for level in self._levels:
-            parent = rotation[:, level.parents]
-            rotation[:, level.bodies] = quat.multiply(parent, local_quat[:, level.bodies])
-            pos[:, level.bodies] = pos[:, level.parents] + quat.rotate(parent, local_pos[:, level.bodies])
+        rotation = quat.multiply(self._quat, quat.from_rotation_vector(self._hinge_axes * position))
+        pos = self._pos + quat.rotate(self._quat, self._slide_axes * position)
+        for ancestors in self._ancestors:
+            above = rotation.index_select(1, ancestors)
+            pos = pos.index_select(1, ancestors) + quat.rotate(above, pos)
+            rotation = quat.multiply(above, rotation)
         # a body has at most one joint, so its orientation maps that joint's axis to the world frame
         turning = quat.rotate(rotation, self._hinge_axes * velocity)
         sliding = quat.rotate(rotation, self._slide_axes * velocity)
         # each ancestor hinge, at its origin q, moves the body's origin p: sum of w x (p - q)
         angvel = self._lineage @ turning
         linvel = self._lineage @ (sliding - quat.cross(turning, pos)) + quat.cross(angvel, pos)
-        return BodyPoses(pos, rotation, linvel, angvel)
+        return BodyPoses(*(each[:, :-1] for each in (pos, rotation, linvel, angvel)))
 
 
 def _lineage(parents: Sequence[int]) -> Tensor:
-    """Return (B, B): 1 where the column's body is the row's or an ancestor of it, else 0. Parents precede children."""
-    lineage = torch.eye(len(parents))
+    """Return (B + 1, B + 1): 1 where the column's body is the row's or an ancestor of it, else 0.
+
+    Parents precede children; the last row is the world's.
+    """
+    lineage = torch.eye(len(parents) + 1)
     for body, parent in enumerate(parents[1:], 1):
         lineage[body] += lineage[parent]
     return lineage
 
 
-@dataclass(frozen=True)
-class _Level:
-    """All bodies of one depth, and their parents."""
+def _ancestors(parents: Sequence[int]) -> list[Tensor]:
+    """Return the parent (B + 1) of each body, then the parent's parent, then the ancestor 4 levels above, 8 ...
 
-    bodies: Tensor
-    parents: Tensor
-
-    @classmethod
-    def of(cls, depth: int, tree: Sequence[Body], device: torch.device) -> "_Level":
-        bodies = [index for index, body in enumerate(tree) if body.depth == depth]
-        return cls(torch.tensor(bodies, device=device), torch.tensor([tree[i].parent for i in bodies], device=device))
+    Composing each pose with that of such an ancestor doubles the levels that it spans. The world is above the root.
+    """
+    world = len(parents)
+    above = torch.tensor([*(world if parent < 0 else parent for parent in parents), world])
+    found = []
+    while bool((above != world).any()):
+        found.append(above)
+        above = above[above]
+    return found
