@@ -6,30 +6,26 @@ A checkpoint is what ``torch.save`` writes, with one more record, ``archive/dexh
      "tensors": [{"record": "data/0", "dtype": "float32", "shape": [400, 69]}, ...],
      "state": ...}
 
-Every tensor is contiguous and alone in its record. In ``state``, null, booleans, integers, finite floats, strings and
-lists stand for themselves; the rest is an object with one member: ``{"dict": [[key, value], ...]}``,
-``{"tuple": [...]}``, ``{"float": "nan"}`` or ``{"tensor": index into tensors}``. A training adds ``config``, the digest
-of its configuration.
+Every tensor is contiguous and alone in its record, and occurs once in ``state``, in the order of ``tensors``. In
+``state``, null, booleans, integers, finite floats, strings and lists stand for themselves; the rest is an object with
+one member: ``{"dict": [[key, value], ...]}``, ``{"tuple": [...]}``, ``{"float": "nan"}`` or
+``{"tensor": index into tensors}``. A training adds ``config``, the digest of its configuration.
 """
 
 import json
-import struct
 import sys
-import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from dexhand.checkpoints.archive import Archive, ArchiveError
 
 FORMAT = "dexhand checkpoint"
 FORMAT_VERSION = 1
 INDEX_RECORD = "archive/dexhand.json"
+DEEPEST = 100
+"""Levels to which a state may nest."""
 
-ZIP_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-    *(EOFError, OSError, OverflowError, RuntimeError, ValueError),
-)
-"""Errors of zipfile for files that are damaged or no zip files."""
 STATE_ERRORS = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
 """Errors that an index in another format leads to."""
 
@@ -52,22 +48,39 @@ def parse_index(content: bytes) -> dict[str, Any]:
     return index
 
 
-def state_from(node: Any, tensors: Sequence[Any]) -> Any:
+def state_from(node: Any, tensors: Iterable[Any]) -> Any:
     """The value that a node of ``index["state"]`` stands for. Raises one of ``STATE_ERRORS``."""
+    return _value(node, enumerate(tensors), DEEPEST)
+
+
+def _value(node: Any, tensors: Iterator[tuple[int, Any]], depth: int) -> Any:
+    """``tensors`` are those that have not occurred yet; ``depth`` is the number of levels that may follow."""
+    if depth == 0:
+        raise ValueError(f"its state nests deeper than {DEEPEST} levels")
     if isinstance(node, list):
-        return [state_from(item, tensors) for item in node]
+        return [_value(item, tensors, depth - 1) for item in node]
     if not isinstance(node, dict):
         return node
     ((kind, value),) = node.items()
     if kind == "dict":
-        return {key: state_from(item, tensors) for key, item in value}
+        return {_key(key): _value(item, tensors, depth - 1) for key, item in value}
     if kind == "tuple":
-        return tuple(state_from(item, tensors) for item in value)
+        return tuple(_value(item, tensors, depth - 1) for item in value)
     if kind == "float":
         return float(value)
     if kind == "tensor":
-        return tensors[value]
+        number, tensor = next(tensors, (None, None))
+        if value != number:
+            raise ValueError(f"tensor {value} is not the next one, {number}")
+        return tensor
     raise KeyError(kind)
+
+
+def _key(key: Any) -> str | int:
+    if type(key) not in (str, int):
+        raise TypeError(f"{key!r} is no key")
+    found: str | int = key
+    return found
 
 
 def read_plain_state(path: Path) -> dict[str, Any]:
@@ -75,22 +88,28 @@ def read_plain_state(path: Path) -> dict[str, Any]:
 
     Raises ``ValueError`` for a file that is damaged or was not written by dexhand, ``OSError`` where there is none.
     """
-    with open(path, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                index = parse_index(archive.read(INDEX_RECORD))
-            state = state_from(index["state"], [None] * len(index["tensors"]))
-        except (*ZIP_ERRORS, *STATE_ERRORS, RecursionError) as error:
-            raise ValueError(f"{path}: no readable index: {error}") from error
+    try:
+        index = _read_index(path)
+        state = state_from(index["state"], [None] * len(index["tensors"]))
+    except (ArchiveError, *STATE_ERRORS) as error:
+        raise ValueError(f"{path}: no readable index: {error}") from error
     if not isinstance(state, dict):
         raise ValueError(f"{path}: malformed index: its state is not a dictionary")
     return state
 
 
 def config_digest_of(path: Path) -> str | None:
-    """The digest of the configuration that an intact checkpoint was saved under, if it has one."""
-    with zipfile.ZipFile(path) as archive:
-        if INDEX_RECORD not in archive.namelist():
-            return None
-        digest: str | None = parse_index(archive.read(INDEX_RECORD)).get("config")
-    return digest
+    """The digest of the configuration that a checkpoint was saved under, if it has one.
+
+    Raises ``ArchiveError`` or one of ``STATE_ERRORS`` for a file that ``load_checkpoint`` does not read either.
+    """
+    try:
+        digest = _read_index(path).get("config")
+    except KeyError:  # written by another program
+        return None
+    return digest if isinstance(digest, str) else None
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        return parse_index(Archive(file).read_table(INDEX_RECORD))

@@ -10,20 +10,22 @@ import math
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
+from dexhand.checkpoints.archive import LARGEST_TABLE, Archive, ArchiveError
 from dexhand.checkpoints.folder import BEST_NAME, LATEST_NAME, numbered_checkpoints, numbered_name
 from dexhand.checkpoints.format import (
+    DEEPEST,
     FORMAT,
     FORMAT_VERSION,
     INDEX_RECORD,
     STATE_ERRORS,
-    ZIP_ERRORS,
     parse_index,
     state_from,
 )
@@ -41,6 +43,7 @@ _DTYPES = {
     )
 }
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_MOST_DIMENSIONS = 64  # of a tensor that torch can compute with
 _LARGEST_INT_BITS = 255 * 8 - 1  # more than this, torch.load(weights_only=True) cannot read
 
 
@@ -92,8 +95,18 @@ def _serialize(state: dict[str, Any], more: dict[str, str]) -> bytes:
     torch.save(plain, buffer)
     with zipfile.ZipFile(buffer, "a") as archive:
         _check_records(archive, tensors)
-        archive.writestr(INDEX_RECORD, json.dumps(index, allow_nan=False, separators=(",", ":")))
+        archive.writestr(INDEX_RECORD, _encoded(index))
     return buffer.getvalue()
+
+
+def _encoded(index: dict[str, Any]) -> str:
+    content = json.dumps(index, allow_nan=False, separators=(",", ":"))
+    if len(content) > LARGEST_TABLE:
+        raise TypeError(
+            f"all but the tensors of this state takes {len(content)} bytes as JSON; a checkpoint can hold "
+            f"{LARGEST_TABLE}. Turn long lists of numbers into tensors"
+        )
+    return content
 
 
 def _check_records(archive: zipfile.ZipFile, tensors: list[torch.Tensor]) -> None:
@@ -108,8 +121,10 @@ def _check_records(archive: zipfile.ZipFile, tensors: list[torch.Tensor]) -> Non
         raise RuntimeError(f"torch {torch.__version__} wrote {len(written)} records for {len(tensors)} tensors")
 
 
-def _plain(value: Any, place: str) -> Any:
+def _plain(value: Any, place: str, depth: int = DEEPEST) -> Any:
     """A copy of ``value`` in exactly the types that a checkpoint can hold; every tensor in memory of its own."""
+    if depth == 0:
+        raise TypeError(f"{place} is nested too deeply; a checkpoint can hold {DEEPEST} levels")
     if isinstance(value, torch.Tensor):
         return _plain_tensor(value, place)
     if isinstance(value, dict):
@@ -117,9 +132,9 @@ def _plain(value: Any, place: str) -> Any:
             if type(key) not in (str, int):
                 raise TypeError(f"{place} has the key {key!r}; a checkpoint can hold str and int keys")
             _check_scalar(key, f"a key of {place}")
-        return {key: _plain(item, f"{place}[{key!r}]") for key, item in value.items()}
+        return {key: _plain(item, f"{place}[{key!r}]", depth - 1) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_plain(item, f"{place}[{number}]") for number, item in enumerate(value))
+        return type(value)(_plain(item, f"{place}[{number}]", depth - 1) for number, item in enumerate(value))
     if value is None or type(value) in (bool, int, float, str):
         _check_scalar(value, place)
         return value
@@ -177,85 +192,92 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     return parse_checkpoint(path, read_checkpoint(path), map_location)
 
 
-def parse_checkpoint(path: Path, content: bytes, map_location: str | torch.device = "cpu") -> dict[str, Any]:
-    """``load_checkpoint`` of what ``read_checkpoint`` read from ``path``."""
-    records = _read_records(path, content)
-    if INDEX_RECORD not in records:
-        if any(name.endswith("data.pkl") for name in records):
-            raise ForeignCheckpointError(path, "not written by dexhand: this torch file has no dexhand index")
-        raise CheckpointError(path, f"not a checkpoint: a zip file without {INDEX_RECORD}")
-    index = _read_index(path, records[INDEX_RECORD])
-    with _malformed_index_error(path):
-        tensors = [_read_tensor(entry, records) for entry in index["tensors"]]
-    located = [tensor.to(map_location) for tensor in tensors]
-    with _malformed_index_error(path):
-        state = state_from(index["state"], located)
-    if not isinstance(state, dict):
-        raise CheckpointError(path, "malformed index: its state is not a dictionary")
-    return state
-
-
 def read_checkpoint(path: Path) -> bytes:
-    """Read the bytes of a file, unchecked. Raises ``CheckpointError`` where there is none."""
+    """Read the bytes of a torch file, after a check of its table of records. Raises ``CheckpointError``."""
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        with open(path, "rb") as file, _explained(path):
+            Archive(file)
+            file.seek(0)
+            return file.read()
     except FileNotFoundError:
         raise CheckpointError(path, "there is no such file") from None
     except IsADirectoryError:
         raise CheckpointError(path, "is a folder; name a .pth file in it") from None
     except OSError as error:
         raise CheckpointError(path, f"cannot be read: {error.strerror}") from error
-    if not content:
-        raise CheckpointError(path, "is empty")
-    return content
+
+
+def parse_checkpoint(path: Path, content: bytes, map_location: str | torch.device = "cpu") -> dict[str, Any]:
+    """``load_checkpoint`` of what ``read_checkpoint`` read from ``path``."""
+    with _explained(path):
+        archive = Archive(io.BytesIO(content))
+        if INDEX_RECORD not in archive.sizes:
+            _refuse_foreign(path, archive)
+        index = _parsed(path, archive.read_table(INDEX_RECORD))
+        tensors = _read_tensors(index["tensors"], archive)
+        state = state_from(index["state"], [tensor.to(map_location) for tensor in tensors])
+        if not isinstance(state, dict):
+            raise ValueError("its state is not a dictionary")
+    return state
 
 
 @contextmanager
-def _malformed_index_error(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Iterator[None]:
+    """Raise ``CheckpointError`` for what is wrong with the file."""
     try:
         yield
+    except CheckpointError:
+        raise
+    except ArchiveError as error:
+        raise CheckpointError(path, str(error)) from error
     except STATE_ERRORS as error:
-        raise CheckpointError(path, f"malformed index: {type(error).__name__}: {error}") from error
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise CheckpointError(path, f"malformed index: {kind}{error}") from error
 
 
-def _read_records(path: Path, content: bytes) -> dict[str, bytes]:
-    """All records of a zip file, each with its checksum verified."""
-    name = "the table of records"
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            records = {}
-            for info in archive.infolist():
-                name = f"record {info.filename}"
-                if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-                    raise zipfile.BadZipFile("it is compressed")
-                if info.filename in records:
-                    raise zipfile.BadZipFile("it is there twice")
-                records[info.filename] = archive.read(info)
-            return records
-    except ZIP_ERRORS as error:
-        if content.startswith(b"PK\x03\x04") or name.startswith("record"):
-            raise CheckpointError(path, f"truncated or damaged: {name} cannot be read ({error})") from error
-        raise CheckpointError(path, "not a checkpoint: not a zip file, which is what torch writes") from error
-
-
-def _read_index(path: Path, content: bytes) -> dict[str, Any]:
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     try:
         return parse_index(content)
     except ValueError as error:
         raise CheckpointError(path, str(error)) from error
 
 
-def _read_tensor(entry: Mapping[str, Any], records: Mapping[str, bytes]) -> torch.Tensor:
-    dtype, shape, content = _DTYPES[entry["dtype"]], entry["shape"], records[f"archive/{entry['record']}"]
-    if any(type(size) is not int or size < 0 for size in shape):
-        raise ValueError(f"{entry['record']} cannot have shape {shape}")
-    if math.prod(shape) * dtype.itemsize != len(content):
-        raise ValueError(f"{entry['record']} has {len(content)} bytes, which is no {entry['dtype']} of shape {shape}")
-    if not content:
-        return torch.empty(shape, dtype=dtype)
-    # frombuffer shares memory and may be misaligned; the clone is torch's own
-    return torch.frombuffer(bytearray(content), dtype=dtype).reshape(shape).clone()
+def _refuse_foreign(path: Path, archive: Archive) -> NoReturn:
+    for name in archive.sizes:
+        archive.read(name)
+    if any(name.endswith("data.pkl") for name in archive.sizes):
+        raise ForeignCheckpointError(path, "not written by dexhand: this torch file has no dexhand index")
+    raise CheckpointError(path, f"not a checkpoint: a zip file without {INDEX_RECORD}")
+
+
+def _read_tensors(entries: Sequence[Mapping[str, Any]], archive: Archive) -> list[torch.Tensor]:
+    """The tensors of an index, in its order; records that hold none are read too, for their checksums."""
+    by_record = {f"archive/{entry['record']}": entry for entry in entries}
+    if len(by_record) != len(entries):
+        raise ValueError("several tensors are in one record")
+    for name, entry in by_record.items():
+        _check_size(entry, archive.sizes[name])
+    found = {}
+    for name in archive.sizes:
+        content = archive.read(name)
+        if name in by_record:
+            found[name] = _tensor(by_record[name], content)
+    return [found[name] for name in by_record]
+
+
+def _check_size(entry: Mapping[str, Any], size: int) -> None:
+    name, dtype, shape = entry["record"], _DTYPES[entry["dtype"]], entry["shape"]
+    if len(shape) > _MOST_DIMENSIONS or any(type(length) is not int or length < 0 for length in shape):
+        raise ValueError(f"{name} cannot have shape {str(shape)[:100]}")
+    if math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{name} has {size} bytes, which is no {entry['dtype']} of shape {shape}")
+
+
+def _tensor(entry: Mapping[str, Any], content: bytes) -> torch.Tensor:
+    tensor = torch.empty(entry["shape"], dtype=_DTYPES[entry["dtype"]])
+    if content:
+        tensor.reshape(-1).view(torch.uint8).numpy()[:] = np.frombuffer(content, np.uint8)
+    return tensor
 
 
 # --- the checkpoints of one run ---------------------------------------------------------------------------------------
