@@ -13,6 +13,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.distributed.place import CannotJoin, Place, place_of_process
 from dexhand.files.output import output_code
+from dexhand.hands.spec import HandError
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
 from dexhand.workspace.workspace import Run, WorkspaceError
 
@@ -38,13 +39,13 @@ def main(argv: Sequence[str]) -> int:
 
             return run_jobs(request)
         return run(request)
-    except (ConfigError, WorkspaceError) as error:
+    except (ConfigError, HandError, WorkspaceError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        problem = error.strerror or str(error)
+        what = "reading or writing a file" if error.filename is None else error.filename
+        print(f"error: {what}: {problem}", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
         return 130
@@ -62,7 +63,7 @@ class Workspaces(SavedConfigs):
         try:
             source = find_source(checkpoint, Path(runs_dir))
             places = [path.parent.parent for path in source.checkpoints()[:1]] or source.folders()
-        except (WorkspaceError, OSError):
+        except WorkspaceError:
             return None
         files = (Run(place).config_file for place in places)
         return next((file for file in files if file.is_file()), None)
