@@ -8,8 +8,10 @@ of ``rollout`` lag one step behind the state.
 import os
 from collections.abc import Collection, Mapping
 
+import mujoco
 import numpy as np
 import torch
+from mujoco.batch import Batch
 from torch import Tensor
 
 from dexhand.config.schema import SimConfig
@@ -18,9 +20,6 @@ from dexhand.sim.mujoco_physics import CHANGES_INERTIA, MujocoPhysics
 from dexhand.sim.mujoco_pictures import MujocoPictures
 from dexhand.sim.mujoco_scene import compile_scene, mujoco_substeps
 from dexhand.sim.mujoco_state import MujocoState, check_saved
-
-import mujoco  # isort: skip  (after mujoco_scene, which chooses the GL library)
-from mujoco.batch import Batch  # isort: skip
 
 _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
 

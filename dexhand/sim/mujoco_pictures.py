@@ -3,14 +3,11 @@
 import os
 from typing import ClassVar
 
+import mujoco
 import numpy as np
 
 from dexhand.core.interfaces import RenderingUnavailable, Scene
-from dexhand.sim.gl import INSTALL_HINT, choose_gl_backend
-
-choose_gl_backend()
-
-import mujoco  # noqa: E402  (MUJOCO_GL must be set first)
+from dexhand.sim.gl import INSTALL_HINT
 
 
 class MujocoPictures:

@@ -3,16 +3,12 @@
 import logging
 from pathlib import Path
 
+import mujoco
 import numpy as np
 
 from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Box, Camera, Scene
 from dexhand.hands.spec import Gains, HandSpec
-from dexhand.sim.gl import choose_gl_backend
-
-choose_gl_backend()
-
-import mujoco  # noqa: E402  (MUJOCO_GL must be set first)
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,10 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
+import mujoco
 import numpy as np
 import torch
+import warp as wp
 from torch import Tensor
 
 from dexhand.config.schema import SimConfig
@@ -18,9 +20,6 @@ from dexhand.sim.mujoco_pictures import MujocoPictures
 from dexhand.sim.mujoco_scene import compile_scene, mujoco_substeps
 from dexhand.sim.mujoco_state import MujocoState, check_saved
 from dexhand.sim.physics import rows_of
-
-import mujoco  # isort: skip  (after mujoco_scene, which chooses the GL library)
-import warp as wp  # isort: skip
 
 wp.config.log_level = wp.LOG_ERROR  # hides messages about compiled kernels and devices
 
