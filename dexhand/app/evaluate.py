@@ -69,10 +69,10 @@ def _first_policy(
     if reloads and source.is_experiment:
         return watcher.wait(stop, fatal=(ConfigError,))
     try:
-        first = watcher.look(fatal=(Exception,))
+        first = watcher.look_once(stop, fatal=(Exception,))
     except CheckpointError as error:
         raise ConfigError(f"train.checkpoint: {error}") from None
-    if first is None:
+    if first is None and not stop.requested:
         raise ConfigError(f"train.checkpoint={source.spec}: there is no checkpoint in {source}")
     return first
 

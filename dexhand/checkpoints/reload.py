@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple, Optional, Protocol
 
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 WAIT_INTERVAL = 0.5
 """Seconds between two looks while there is no checkpoint to play yet."""
+CLOSE_TIMEOUT = 0.5
+"""Seconds that a look in progress has to end when the watcher is closed."""
 
 
 class FileId(NamedTuple):
@@ -61,7 +63,8 @@ class ReloadWatcher:
 
     A file is new when its inode, size or times have changed and its content has too. ``latest.pth`` is loaded whenever
     it is new; a numbered file if its number is higher than the current policy's iteration, or if none of the files seen
-    before exists any more. A file that cannot be read or does not fit is reported once, and the current policy stays.
+    before exists any more. A file that cannot be read or does not fit is reported once, and the current policy stays;
+    so it does when its file vanishes, which is reported as well.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class ReloadWatcher:
         self._seen: dict[Path, FileId] = {}
         self._complaints: set[tuple[Path, FileId | None]] = set()
         self._source_complaint = ""
+        self._is_gone = False
 
     def wait(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         """The first checkpoint that can be played, however long it takes; ``None`` if a stop is requested before.
@@ -99,14 +103,24 @@ class ReloadWatcher:
         """
         has_said = False
         while not stop.requested:
-            loaded = self.look(fatal)
+            loaded = self.look_once(stop, fatal)
             if loaded is not None:
                 return loaded
-            if not has_said:
+            if not has_said and not stop.requested:
                 log.info("Waiting for checkpoint in %s (Ctrl-C stops)", self._source)
                 has_said = True
             self._clock.sleep(WAIT_INTERVAL)
         return None
+
+    def look_once(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
+        """``look`` in the watcher's thread; ``None`` if a stop is requested before a file that hangs is read."""
+        self._looking = looking = self._executor.submit(self.look, fatal)
+        while not looking.done() and not stop.requested:
+            wait([looking], timeout=0.05)
+        if not looking.done():
+            return None
+        self._looking = None
+        return looking.result()
 
     def poll(self) -> LoadedPolicy | None:
         """The policy loaded since the last call, ready to act, or ``None``. Never waits; call it between two steps."""
@@ -133,6 +147,12 @@ class ReloadWatcher:
     def look(self, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         """Look now, in this thread, and load what is new."""
         found = self._found()
+        loaded = self._load_preferred(found, fatal)
+        self._warn_if_gone(found)
+        return loaded
+
+    def _load_preferred(self, found: dict[Path, FileId], fatal: tuple[type[Exception], ...]) -> LoadedPolicy | None:
+        """Load the first of the files that is new and may replace the current policy."""
         is_anew = not any(self._seen.get(path) == identity for path, identity in found.items())
         if found:
             self._seen = found
@@ -150,6 +170,16 @@ class ReloadWatcher:
             except Exception as error:  # whatever is wrong with a file, the test goes on
                 self._complain(path, identity, error)
         return None
+
+    def _warn_if_gone(self, found: dict[Path, FileId]) -> None:
+        """Say once that the file of the current policy does not exist any more."""
+        playing, file = self._playing, self._playing_file
+        if playing is None or file is None or self._source_complaint:
+            return
+        is_gone = file[0] not in found
+        if is_gone and not self._is_gone:
+            log.warning("%s does not exist any more. Iteration %d plays on", file[0], playing.iteration)
+        self._is_gone = is_gone
 
     def _found(self) -> dict[Path, FileId]:
         """The files that may be played, in order of preference, as they are now."""
@@ -208,8 +238,12 @@ class ReloadWatcher:
         log.debug("Why %s was not loaded", path, exc_info=error)
 
     def close(self) -> None:
-        """Stop looking; a load in progress is dropped."""
+        """Stop looking; a load in progress is dropped, and not waited for if it hangs."""
+        releasing = self._executor.submit(self._release)
         self._executor.shutdown(wait=False)
+        wait([releasing], timeout=CLOSE_TIMEOUT)
+
+    def _release(self) -> None:
         if self._changes is not None:
             self._changes.close()
         if self._in_use is not None:

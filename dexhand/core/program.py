@@ -12,7 +12,7 @@ from typing import NoReturn
 from dexhand.core.stop import exit_on_signals
 from dexhand.files.output import write_patiently
 
-PATIENCE = 2.0
+PATIENCE = 1.0
 """Seconds that threads have to finish their work when the program ends."""
 
 

@@ -318,6 +318,26 @@ def test_a_bad_file_is_reported_once_and_what_plays_goes_on(
     assert after_interval(watcher, clock) == "good 7"
 
 
+def test_what_plays_has_vanished(
+    watcher: ReloadWatcher, folder: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its folder or without: one warning each time that names the file, and the policy plays on."""
+    write(folder / "checkpoint_4.pth", "good 4")
+    assert after_interval(watcher, clock) is None
+    (folder / "latest.pth").unlink()
+    for _ in range(3):
+        assert after_interval(watcher, clock) is None
+    shutil.rmtree(folder)
+    assert after_interval(watcher, clock) is None
+    (gone,) = caplog.messages
+    assert gone == f"{folder / 'latest.pth'} does not exist any more. Iteration 5 plays on"
+    write(folder / "latest.pth", "good 6")
+    assert after_interval(watcher, clock) == "good 6"
+    (folder / "latest.pth").unlink()
+    assert after_interval(watcher, clock) is None
+    assert len(caplog.messages) == 2
+
+
 def test_a_second_bad_file_is_reported_too(
     watcher: ReloadWatcher, folder: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -431,6 +451,28 @@ class TestBesideTheLoop:
         release.set()
         assert eventually(watcher).iteration == 2
         watcher.close()
+
+    def test_a_file_that_cannot_be_opened_keeps_nobody(self, tmp_path: Path) -> None:
+        """As on a file system that does not answer: neither a stop request nor the end."""
+        release, is_loading, stop = threading.Event(), threading.Event(), StopRequest()
+
+        def hanging(path: Path, content: bytes) -> tuple[Policy, int]:
+            is_loading.set()
+            assert release.wait(20.0)
+            return load_text(path, content)
+
+        def request_stop() -> None:
+            stop.requested = is_loading.wait(20.0)
+
+        write(tmp_path / "latest.pth", "good 1")
+        watcher = ReloadWatcher(FolderSource(tmp_path), hanging, clock=FakeClock(), interval=1.0)
+        stopping = threading.Thread(target=request_stop)
+        stopping.start()
+        assert watcher.look_once(stop) is None
+        assert watcher.is_busy
+        watcher.close()
+        release.set()
+        stopping.join()
 
     def test_the_clock_on_the_wall_does_not_matter(self, tmp_path: Path) -> None:
         """It may jump by years; intervals are measured on the other one."""
