@@ -219,7 +219,7 @@ def main() -> int:
     parser.add_argument(
         "overrides", nargs="*", help="configuration keys, such as task.box.mass=0.2 or env.hand=dexhand021_left"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
 
     env = dexhand.make(
         "BlindGrasping", f"sim.backend={arguments.sim}", *arguments.overrides, num_envs=arguments.num_envs

@@ -76,7 +76,7 @@ class Report:
             statistics.add(episode)
         self._episodes.append(episode)
         self._window.append(episode)
-        if self._current.games == 1:
+        if self._current.episodes == 1:
             self._running_scalars(self._clock.monotonic())
         if self._total:
             self._print_line(_episode_line(episode, self._total))
@@ -108,7 +108,7 @@ class Report:
         summary = self._current.summary()
         self._current = Statistics()
         self._window.clear()
-        if summary.games == 0:
+        if summary.episodes == 0:
             return
         self._finished.append(self._of_checkpoint(summary))
         if len(self._finished) > 1 or self._total == 0:
@@ -123,7 +123,7 @@ class Report:
         speed = (self._frames - self._last_frames) / max(now - self._last_scalars, 1e-9)
         self._last_scalars, self._last_frames = now, self._frames
         extra = {
-            "test/games": float(self._all.games),
+            "test/games": float(self._all.episodes),
             "test/iteration": float(self._policy.iteration),
             "test/frames_per_second": speed,
         }
@@ -131,12 +131,12 @@ class Report:
 
     def _send(self, step: int, prefix: str, summary: Summary, extra: "Metrics | None" = None) -> None:
         values: Metrics = {}
-        if summary.games:
+        if summary.episodes:
             assert summary.mean_return is not None
             assert summary.mean_length is not None
             assert summary.success_rate is not None
             values = {
-                f"{prefix}/games": float(summary.games),
+                f"{prefix}/games": float(summary.episodes),
                 f"{prefix}/return": summary.mean_return,
                 f"{prefix}/length": summary.mean_length,
                 f"{prefix}/success_rate": summary.success_rate,
@@ -146,7 +146,7 @@ class Report:
 
     def _write(self) -> None:
         self._last_write = self._clock.monotonic()
-        current = [self._of_checkpoint(self._current.summary())] if self._current.games else []
+        current = [self._of_checkpoint(self._current.summary())] if self._current.episodes else []
         results = {
             "checkpoint": str(self._policy.path.resolve()),
             "summary": self.summary.to_dict(),
@@ -175,7 +175,7 @@ def _episode_line(episode: Episode, total: int) -> str:
 
 
 def _summary_line(summary: Summary) -> str:
-    episodes = "1 episode" if summary.games == 1 else f"{summary.games} episodes"
+    episodes = "1 episode" if summary.episodes == 1 else f"{summary.episodes} episodes"
     mixed = f" ({summary.mixed} of them mixed: started by another checkpoint)" if summary.mixed else ""
     return (
         f"{episodes}{mixed}: return {summary.mean_return:.2f} +- {summary.std_return:.2f}, "
@@ -184,7 +184,7 @@ def _summary_line(summary: Summary) -> str:
 
 
 def _summary_lines(summary: Summary) -> list[str]:
-    if summary.games == 0:
+    if summary.episodes == 0:
         return ["No episode was finished."]
     endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.outcomes.items()))
     return [_summary_line(summary), f"ended by {endings}"]

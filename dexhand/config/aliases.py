@@ -9,25 +9,12 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys, sections
 
 SHORT_FORMS: dict[str, str] = {
-    "numEnvs": "env.numEnvs",
-    "device": "env.device",
-    "viewer": "env.viewer",
     "render": "env.viewer",
     "headless": "env.viewer",
-    "videoRecord": "env.videoRecord",
-    "videoStream": "env.videoStream",
     "streamBindAll": "env.videoStreamBindAll",
-    "test": "train.test",
-    "testGamesNum": "train.testGamesNum",
-    "reloadInterval": "train.reloadInterval",
-    "checkpoint": "train.checkpoint",
-    "seed": "train.seed",
     "maxIter": "train.maxIterations",
-    "logLevel": "train.logLevel",
-    "maxTrainRuns": "train.maxTrainRuns",
-    "maxTestRuns": "train.maxTestRuns",
 }
-"""Short spellings for the command line; they cause no warning."""
+"""Short spellings, which cause no warning. Beside these, keys of ``env`` and ``train`` need no section: ``numEnvs``."""
 
 OLD_SECTIONS: dict[str, str] = {
     "training": "train",
@@ -40,8 +27,6 @@ OLD_SECTIONS: dict[str, str] = {
 
 OLD_KEYS: dict[str, str] = {
     "experiment.name": "train.experimentName",
-    "num_envs": "env.numEnvs",
-    "maxIterations": "train.maxIterations",
     "train.maxIter": "train.maxIterations",
     "recordVideo": "env.videoRecord",
     "env.recordVideo": "env.videoRecord",
@@ -60,7 +45,7 @@ OLD_KEYS: dict[str, str] = {
 ALIASES: dict[str, str] = {**SHORT_FORMS, **OLD_KEYS, **OLD_SECTIONS}
 """Other spelling: the key or section it means.
 
-Beside these, camelCase and snake_case are the same: ``task.rewardWeights`` is ``task.reward_weights``.
+Camel case and snake case are the same: ``task.rewardWeights`` is ``task.reward_weights``.
 """
 
 NEGATED = ("headless", "env.headless")
@@ -106,16 +91,22 @@ def spelling_warnings(keys: Mapping[str, str]) -> list[str]:
     return [
         f"{alias} is an old spelling of {key}" + (", with the opposite meaning" if alias in NEGATED else "")
         for alias, key in keys.items()
-        if alias not in (key, *SHORT_FORMS)
+        if alias not in (key, *SHORT_FORMS) and key != without_section().get(alias)
     ]
+
+
+@cache
+def without_section() -> dict[str, str]:
+    """The keys of ``env`` and ``train`` by their names without the section."""
+    split = ((name, name.split(".")) for name in (*all_keys(), *NOT_YET))
+    return {parts[1]: name for name, parts in split if parts[0] in ("env", "train") and len(parts) == 2}
 
 
 @cache
 def _keys_by_spelling() -> dict[str, str]:
     """The canonical name of each alias, key and section, by its snake_case form."""
-    return {_snake(name): name for name in (*sections(), *all_keys(), *NOT_YET)} | {
-        _snake(alias): key for alias, key in ALIASES.items()
-    }
+    names = {name: name for name in (*sections(), *all_keys(), *NOT_YET)}
+    return {_snake(alias): key for alias, key in (names | without_section() | ALIASES).items()}
 
 
 def _snake(key: str) -> str:

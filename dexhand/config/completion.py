@@ -5,14 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from hydra.core.plugins import Plugins
-from hydra.plugins.completion_plugin import CompletionPlugin
-
-from dexhand.config.aliases import SHORT_FORMS, canonical_key
+from dexhand.config.aliases import SHORT_FORMS, canonical_key, without_section
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
 from dexhand.config.overrides import GROUPS
-from dexhand.config.sources import find_sources, names_of
+from dexhand.config.sources import hydra_loader, names_of
 
 
 def complete(request: str) -> str:
@@ -20,8 +17,11 @@ def complete(request: str) -> str:
 
     ``query`` reads the command line from the environment variable ``COMP_LINE``. Raises ``ConfigError``.
     """
+    from hydra.core.plugins import Plugins  # which takes a third of a second
+    from hydra.plugins.completion_plugin import CompletionPlugin
+
     command, _, shell = request.partition("=")
-    with find_sources("config").in_hydra() as (loader, _):
+    with hydra_loader() as loader:
         discovered = cast(list[type[CompletionPlugin]], Plugins.instance().discover(CompletionPlugin))
         plugins = {plugin.provides(): plugin for plugin in discovered}
         if command not in ("install", "uninstall", "query") or shell not in plugins:
@@ -42,7 +42,7 @@ def candidates(line: str) -> list[str]:
 
 
 def _names(word: str) -> Iterator[str]:
-    yield from (f"{name}=" for name in (*GROUPS, "config", "resume", *SHORT_FORMS))
+    yield from (f"{name}=" for name in (*GROUPS, "config", "resume", *SHORT_FORMS, *without_section()))
     yield from ("--dry-run", "--help", "--multirun", "--config-dir", "--cfg")
     for name in all_keys():
         section, dot, _ = name[len(word) :].partition(".")

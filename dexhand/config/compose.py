@@ -1,7 +1,7 @@
 """From a command line to a typed, complete and checked ``Config``. Hydra composes; nothing here imports torch."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from hydra import compose as hydra_compose
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from dexhand.config.aliases import NOT_YET, canonical_key, canonical_value, spelling_warnings
-from dexhand.config.errors import ConfigError
-from dexhand.config.explain import COMPOSITION_ERRORS, about_key, explain
-from dexhand.config.keys import all_keys
-from dexhand.config.overrides import SEARCHPATH, Overrides, choices, key_values, read_overrides
+from dexhand.config.errors import ConfigError, first_line
+from dexhand.config.explain import COMPOSITION_ERRORS, explain, no_such_key
+from dexhand.config.keys import Key, all_keys
+from dexhand.config.overrides import SEARCHPATH, Overrides, choices, read_overrides
 from dexhand.config.plugins import settled
 from dexhand.config.schema import Config, TrainConfig
-from dexhand.config.sources import CFG, Sources, find_sources, leaves, names_of, read_yaml
+from dexhand.config.sources import CFG, Sources, find_sources, leaves, names_of, read_yaml, shown
 from dexhand.config.task_class import task_class
 from dexhand.config.validate import check_values, validate
 from dexhand.files.digest import is_changed
@@ -31,8 +30,18 @@ from dexhand.tasks.terms import config_class_of
 TRAIN_ENVS, TEST_ENVS = 1024, 4
 """Values for env.numEnvs=null in trainings and tests."""
 
-Values = dict[str, Any]
-"""Values from files and the command line, by full name (``train.ppo.gamma``)."""
+
+@dataclass(frozen=True)
+class Setting:
+    """A value from a file or the command line."""
+
+    value: Any
+    shown: str
+    """How the user wrote it: ``train/MinePPO: train.ppo.gamma=0.5``."""
+
+
+Settings = dict[str, Setting]
+"""By canonical key: ``train.ppo.gamma``."""
 
 FindConfig = Callable[[str, str], Path | None]
 """Finds the ``config.yaml`` of the run that a ``train.checkpoint`` in a ``train.runsDir`` comes from."""
@@ -63,31 +72,28 @@ def compose_with_warnings(
     With ``find_trained``, a test uses the task that its policy was trained for, unless the command line or a file of
     the user names a task.
     """
-    given = {canonical_key(name): value for name, value in leaves(key_values(overrides))}  # task.reward={alive:1}
     sources = find_sources(config, config_dir, overrides[SEARCHPATH].value if SEARCHPATH in overrides else ())
+    given = _from_command_line(overrides)
     changed = _changes(sources.primary)
     try:
-        values, warnings = _compose(choices(overrides), sources)
+        settings, warnings = _from_files(choices(overrides), sources)
         if find_trained is not None and sources.folders[0] == CFG and "task" not in overrides:
-            trained = _config_of_played_run(values | given, find_trained)
+            trained = _config_of_played_run(settings | given, find_trained)
             if trained is not None:
-                values, warnings = _compose_like(trained, choices(overrides), sources)
+                settings, warnings = _compose_like(trained, choices(overrides), sources)
     except COMPOSITION_ERRORS as error:
-        raise explain(error, overrides, sources) from None
-    values |= given
-    _drop_missing_features(values)
-    _refuse_incomplete(values, sources)
-    schema = _task_schema(values)
+        raise explain(error, overrides, config) from None
+    settings |= given
+    _drop_missing_features(settings)
+    _refuse_incomplete(settings, config)
+    schema = _task_schema(settings)
     keys = all_keys(schema)
-    for key, value in [*values.items()]:
-        if value == {} and _is_section(key, keys):
-            del values[key]  # a section of a file that is left at its defaults
+    for key, setting in [*settings.items()]:
+        if setting.value == {} and _is_section(key, keys):
+            del settings[key]  # a section of a file that is left at its defaults
         elif key not in keys:
-            raise about_key(key, None, overrides, sources, keys)
-    try:
-        typed = _typed(values, schema)
-    except OmegaConfBaseException as error:
-        raise explain(error, overrides, sources, keys) from None
+            raise no_such_key(key, setting.shown, keys)
+    typed = _typed(settings, schema, keys)
     check_values(typed)
     _fill_in(typed)
     validate(typed)
@@ -110,28 +116,28 @@ def to_yaml(config: Config, section: str = "") -> str:
     return yaml.safe_dump(found).removesuffix("...\n")
 
 
-# --- values, from files and the command line --------------------------------------------------------------------------
+# --- settings, from files and the command line ------------------------------------------------------------------------
 
 
-def _compose(choices: Sequence[str], sources: Sources) -> tuple[Values, list[str]]:
-    """Values from files in canonical spelling, and warnings about old spellings."""
-    read = _values_of_ours if sources.are_ours else _values_of
-    values = deepcopy(read(tuple(choices), sources))
-    renamed = {name: canonical_key(name) for name in values if canonical_key(name) != name}
-    for alias, key in renamed.items():
-        values[key] = canonical_value(alias, values.pop(alias))  # wins: our files, which come first, have no aliases
-    return values, spelling_warnings(renamed)
+def _from_command_line(overrides: Overrides) -> Settings:
+    return {
+        canonical_key(name): Setting(value, override.shown)
+        for override in overrides.values()
+        if not override.is_choice and override.key != SEARCHPATH
+        for name, value in leaves({override.key: override.value})  # task.reward_weights={alive:1}
+    }
 
 
-def _values_of(choices: tuple[str, ...], sources: Sources) -> Values:
-    """Values from files, spelled as there."""
-    with sources.in_hydra() as (_, searchpath):
-        tree = hydra_compose(sources.name, overrides=[*choices, searchpath])
-    return dict(leaves(cast(dict[str, Any], OmegaConf.to_container(tree))))
-
-
-_values_of_ours = cache(_values_of)
-"""Of files that do not change: a sweep composes them once, not for each job."""
+def _from_files(choices: Sequence[str], sources: Sources) -> tuple[Settings, list[str]]:
+    """Settings from files, and warnings about old spellings."""
+    settings: Settings = {}
+    renamed: dict[str, str] = {}
+    for file, name, value in sources.values(choices):
+        key = canonical_key(name)
+        settings[key] = Setting(canonical_value(name, value), f"{file}: {key}={shown(value)}")
+        if key != name:
+            renamed[name] = key
+    return settings, spelling_warnings(renamed)
 
 
 def _changes(file: Path) -> list[str]:
@@ -140,11 +146,11 @@ def _changes(file: Path) -> list[str]:
     return [f"{file} was changed since the run wrote it: its digest does not fit"] if changed else []
 
 
-def _drop_missing_features(values: Values) -> None:
+def _drop_missing_features(settings: Settings) -> None:
     """Remove the keys of features that do not exist yet. Raises ``ConfigError`` if one is switched on."""
     for key, answer in NOT_YET.items():
-        value = values.pop(key, None)
-        if answer and str(value).lower() in ("true", "yes", "on", "1"):
+        setting = settings.pop(key, None)
+        if answer and setting is not None and str(setting.value).lower() in ("true", "yes", "on", "1"):
             raise ConfigError(f"{key}=true: {answer}")
 
 
@@ -158,8 +164,9 @@ _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *_BODY)
 """Keys and presets without effect if ``env.factory`` makes the environments."""
 
 
-def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | None:
+def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> Path | None:
     """The ``config.yaml`` of the run whose policy a test plays, if that is known."""
+    values = {key: setting.value for key, setting in settings.items()}
     if values.get("train.test") is not True or values.get("train.checkpoint") is None:
         return None
     places = (values["train.checkpoint"], values.get("train.runsDir", TrainConfig.runsDir))
@@ -169,48 +176,49 @@ def _config_of_played_run(values: Values, find_trained: FindConfig) -> Path | No
         return None
     content = read_yaml(path)
     if not content:
-        raise ConfigError(f"{path} holds nothing that can be read. Restore it, or give task=")
+        raise ConfigError(f"{path} holds nothing. Restore it, or give task=")
     return path if "name" in (content.get("task") or {}) else None
 
 
-def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Values, list[str]]:
+def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Settings, list[str]]:
     """Compose with the task, hand and control rate of the run whose ``config.yaml`` is given."""
     trained = dict(leaves(read_yaml(config_file)))
     name = trained["task.name"]
-    values, warnings = _compose([f"task={name}", *choices] if name in names_of("task") else choices, sources)
+    settings, warnings = _from_files([f"task={name}", *choices] if name in names_of("task") else choices, sources)
     actuators_are_chosen = any(choice.startswith("actuators=") for choice in choices)
     for key, value in trained.items():
         if key.startswith(_WORLD) and not (actuators_are_chosen and key.startswith("env.actuators.")):
-            values[key] = value
-    factory = values.get("env.factory")
+            settings[key] = Setting(value, f"{config_file}: {key}={shown(value)}")
+    factory = settings.get("env.factory", Setting(None, "")).value
     played = f"task={name}" if factory is None else f"env.factory={factory}"
-    return values, [*_changes(config_file), *warnings, f"{played}, which {config_file.parent.name} was trained for"]
+    return settings, [*_changes(config_file), *warnings, f"{played}, which {config_file.parent.name} was trained for"]
 
 
 # --- types ------------------------------------------------------------------------------------------------------------
 
 
-def _refuse_incomplete(values: Values, sources: Sources) -> None:
-    missing = [entry.name for entry in fields(Config) if not any(key.startswith(f"{entry.name}.") for key in values)]
+def _refuse_incomplete(settings: Settings, config: str) -> None:
+    missing = [entry.name for entry in fields(Config) if not _is_section(entry.name, settings)]
     if missing:
-        raise ConfigError(
-            f"config={sources.config} lacks {', '.join(missing)}. Begin it with defaults: [config, _self_]"
-        )
-    for key, value in values.items():
-        if value == "???":
-            known = all_keys().get(key)
-            raise ConfigError(f"{key}=??? is no value. " + (f"Expected {known.allowed()}" if known else "Give it one"))
+        raise ConfigError(f"config={config} lacks {', '.join(missing)}. Begin it with defaults: [config, _self_]")
 
 
 def _is_section(name: str, keys: Iterable[str]) -> bool:
     return any(key.startswith(f"{name}.") for key in keys)
 
 
-def _typed(values: Values, task_schema: type) -> Config:
+def _typed(settings: Settings, task_schema: type, keys: Mapping[str, Key]) -> Config:
     tree = deepcopy(_schema(task_schema))
-    for key, value in values.items():
-        OmegaConf.update(tree, key, value)
-    return cast(Config, OmegaConf.to_object(tree))
+    key = ""
+    try:
+        for key, setting in settings.items():
+            OmegaConf.update(tree, key, setting.value)
+        return cast(Config, OmegaConf.to_object(tree))
+    except OmegaConfBaseException as error:
+        key = (error.full_key or key).partition("[")[0]  # of a list, the list
+        is_reference = isinstance(error, InterpolationResolutionError)
+        problem = first_line(error) if is_reference else f"expected {keys[key].allowed()}"
+        raise ConfigError(f"{settings[key].shown}: {problem}") from None
 
 
 @cache
@@ -225,10 +233,10 @@ def _schema(task_schema: type) -> DictConfig:
     return schema
 
 
-def _task_schema(values: Values) -> type:
+def _task_schema(settings: Settings) -> type:
     """The class of the ``task`` section."""
-    module = values.get("task.module")
-    return config_class_of(task_class(str(values.get("task.name")), None if module is None else str(module)))
+    name, module = (settings[key].value if key in settings else None for key in ("task.name", "task.module"))
+    return config_class_of(task_class(str(name), None if module is None else str(module)))
 
 
 def _fill_in(config: Config) -> None:

@@ -7,7 +7,7 @@ from itertools import groupby
 from dexhand.config.aliases import ALIASES, NEGATED, NOT_YET, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS
 from dexhand.config.keys import Key, all_keys, tasks_with
 from dexhand.config.overrides import GROUPS
-from dexhand.config.sources import names_of
+from dexhand.config.sources import names_of, shown
 from dexhand.tasks import TASKS
 
 _WIDTH, _COLUMN = 118, 40
@@ -70,7 +70,7 @@ def _keys() -> Iterator[str]:
         for key in keys:
             tasks = tasks_with(key.name) if key.name.startswith("task.") else list(TASKS)
             only = "" if len(tasks) == len(TASKS) else f" [{', '.join(tasks)} only]"
-            yield from _row(f"{key.name}={_shown(key.default)}", f"{key.help} ({_allowed(key)}){only}")
+            yield from _row(f"{key.name}={shown(key.default)}", f"{key.help} ({_allowed(key)}){only}")
         yield ""
 
 
@@ -92,16 +92,6 @@ def _row(left: str, right: str) -> Iterator[str]:
     yield from (" " * _COLUMN + line for line in right_lines)
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(_shown(element) for element in value) + "]"
-    return str(value)
-
-
 def _aliases() -> Iterator[str]:
     width = max(map(len, ALIASES)) + 2
     for title, table in (
@@ -114,4 +104,5 @@ def _aliases() -> Iterator[str]:
             if key in NOT_YET:
                 continue
             yield f"  {alias:<{width}}{'not ' if alias in NEGATED else ''}{key}"
+    yield "keys of env and train need no section: numEnvs is env.numEnvs, seed train.seed"
     yield "camelCase and snake_case are the same: task.rewardWeights is task.reward_weights, env.num_envs env.numEnvs"

@@ -8,7 +8,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from dexhand.config.errors import ConfigError, did_you_mean
+from dexhand.config.errors import ConfigError, unknown
 from dexhand.config.plugins import check_plugin_name
 from dexhand.config.schema import Config
 from dexhand.tasks import TASKS
@@ -64,17 +64,13 @@ class Key:
 
     def check(self, value: Any) -> None:
         """Raise ``ConfigError`` if a value of the right type is not one of the choices or is out of range."""
-        for element in value if self.is_list else [value]:
-            if isinstance(element, (list, dict)):  # which OmegaConf lets pass as an element
+        for element in value if isinstance(value, list) else [value]:
+            if isinstance(element, (list, dict)) or self.is_list > isinstance(value, list):
                 raise ConfigError(f"{self.name}={value}: expected {self.allowed()}")
             if self.plugin and element is not None:
                 check_plugin_name(self.name, element, self.choices or ())
             elif self.choices is not None and element is not None and element not in self.choices:
-                choices = [str(choice) for choice in self.choices]
-                raise ConfigError(
-                    f"{self.name}={element} is unknown. Known: {', '.join(choices) or 'none'}."
-                    + did_you_mean(str(element), choices)
-                )
+                raise unknown(f"{self.name}={element}", element, map(str, self.choices))
             if isinstance(element, (int, float)) and not isinstance(element, bool) and not self._in_range(element):
                 unit = f", {self.unit}" if self.unit else ""
                 problem = "out of range" if math.isfinite(element) else "not finite"
@@ -138,3 +134,9 @@ def sections() -> tuple[str, ...]:
     """Names of sections that hold other keys: ``env``, ``env.actuators`` ..."""
     found = {".".join(name.split(".")[:depth]) for name in all_keys() for depth in range(1, name.count(".") + 1)}
     return tuple(sorted(found))
+
+
+def example_key(section: str) -> str:
+    """A key of a section, for a message."""
+    prefix = {"physics": "sim.", "actuators": "env.actuators."}.get(section, f"{section}.")
+    return next(name for name in all_keys() if name.startswith(prefix) and name not in ("task.name", "task.module"))

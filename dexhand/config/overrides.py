@@ -1,4 +1,4 @@
-"""The ``key=value`` words of a command line, checked one by one before anything is composed."""
+"""The ``key=value`` words of a command line, in Hydra's grammar and in canonical spelling."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,17 +9,9 @@ from hydra.core.override_parser.types import Glob
 from hydra.core.override_parser.types import Override as ParsedOverride
 from hydra.errors import HydraException
 
-from dexhand.config.aliases import (
-    ALIASES,
-    NEGATED,
-    NOT_YET,
-    OLD_KEYS,
-    SHORT_FORMS,
-    canonical_key,
-    canonical_value,
-)
-from dexhand.config.errors import ConfigError, did_you_mean
-from dexhand.config.keys import all_keys, sections
+from dexhand.config.aliases import NEGATED, OLD_SECTIONS, canonical_key, canonical_value
+from dexhand.config.errors import ConfigError
+from dexhand.config.keys import example_key, sections
 from dexhand.config.sources import find_sources, names_of
 
 GROUPS = ("task", "physics", "actuators", "train")
@@ -58,8 +50,8 @@ class Override:
     @property
     def is_choice(self) -> bool:
         """Whether it selects a file: ``physics=fast``, or ``+mine=file`` with the user's own folder ``mine``."""
-        is_own = self.given.startswith("+") and "." not in self.key and self.alias not in ALIASES
-        return self.key in GROUPS or is_own
+        is_own = self.given.startswith("+") and "." not in self.key
+        return self.key in GROUPS or (is_own and self.key not in (*sections(), *OLD_SECTIONS))
 
 
 Overrides = dict[str, Override]
@@ -67,10 +59,9 @@ Overrides = dict[str, Override]
 
 
 def read_overrides(words: Iterable[str]) -> Overrides:
-    """Read words ``key=value``. Raises ``ConfigError`` for the first that is wrong by itself.
+    """Read words ``key=value``. Raises ``ConfigError`` for the first that is no such word.
 
-    ``+key=value`` and ``++key=value``, with which Hydra adds a key, mean the same as ``key=value``. Keys of the task
-    are not checked, because the task may be the user's own.
+    ``+key=value`` and ``++key=value``, with which Hydra adds a key, mean the same as ``key=value``.
     """
     overrides: Overrides = {}
     for word in _without_defaults(words):
@@ -99,11 +90,6 @@ def choices(overrides: Overrides) -> list[str]:
     return [f"{'' if override.key in GROUPS else '+'}{override.key}={override.text}" for override in chosen]
 
 
-def key_values(overrides: Overrides) -> dict[str, Any]:
-    """The values of keys, without the words that select files."""
-    return {o.key: o.value for o in overrides.values() if not o.is_choice and o.key != SEARCHPATH}
-
-
 def expand(words: Sequence[str], config_dir: str | None = None) -> Iterator[list[str]]:
     """Yield for each word the words it stands for: ``seed=1,2`` gives ``seed=1`` and ``seed=2``.
 
@@ -123,18 +109,6 @@ def expand(words: Sequence[str], config_dir: str | None = None) -> Iterator[list
         if swept == []:
             raise ConfigError(f"{word}: these values cannot be listed. Write key=a,b,c or key=range(1,4)")
         yield [word] if swept is None else [f"{word.partition('=')[0]}={value}" for value in swept]
-
-
-def example_key(section: str) -> str:
-    """A key of a section, for a message."""
-    prefix = {"physics": "sim.", "actuators": "env.actuators."}.get(section, f"{section}.")
-    return next(name for name in all_keys() if name.startswith(prefix) and name not in ("task.name", "task.module"))
-
-
-def unknown_key(key: str, given: str, keys: Iterable[str]) -> ConfigError:
-    """The error for a key that does not exist; ``keys`` are those that do."""
-    known = [*keys, *NOT_YET, *SHORT_FORMS, *OLD_KEYS, *GROUPS, "config", "resume"]
-    return ConfigError(f"{given}: there is no key {key}.{did_you_mean(key, known)} --help lists all keys")
 
 
 def _without_defaults(words: Iterable[str]) -> Iterator[str]:
@@ -180,9 +154,5 @@ def _check(override: Override) -> None:
             )
     elif key == "task.name":
         raise ConfigError(f"{shown}: choose a task with task={override.text}")
-    elif key in sections():
-        raise ConfigError(f"{shown}: {key} is a section. Give its keys one by one, such as {example_key(key)}=...")
-    elif key.startswith(("hydra.", "hydra/")) and key != SEARCHPATH:
+    elif key.partition(".")[0].partition("/")[0] == "hydra" and key != SEARCHPATH:
         raise ConfigError(f"{shown}: of Hydra's own keys only {SEARCHPATH} can be set. Runs lie in train.runsDir")
-    elif not (key in all_keys() or key in NOT_YET or key.startswith(("task.", "hydra.")) or override.is_choice):
-        raise unknown_key(key, shown, all_keys())

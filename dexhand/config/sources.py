@@ -1,8 +1,11 @@
 """The YAML files that configurations are composed of: ours in ``cfg/`` and with each task, and the user's."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,19 @@ import yaml
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from dexhand.config.errors import ConfigError, did_you_mean
+from dexhand.config.errors import ConfigError, first_line, unknown
 from dexhand.files.digest import is_cut
 
 CFG = Path(__file__).parent / "cfg"
 OURS = (CFG, *sorted(CFG.parents[1].glob("tasks/*/cfg")))
 """Folders of our files; those of a task are with the task, laid out alike."""
+
+UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError, RecursionError)
+"""Exceptions that reading a YAML file raises."""
 
 
 @dataclass(frozen=True)
@@ -27,36 +36,49 @@ class Sources:
     """The whole configuration that everything starts from, as the user named it."""
     folders: tuple[Path, ...]
     """Laid out like ``cfg/``; the first has ``config``, and a file in an earlier one wins."""
-    packages: tuple[str, ...]
-    """Searched after the folders: ``pkg://...``."""
-
-    @property
-    def name(self) -> str:
-        """Of the file of ``config``."""
-        return Path(self.config).name
 
     @property
     def primary(self) -> Path:
         """The file of ``config``."""
-        return self.folders[0] / f"{self.name.removesuffix('.yaml')}.yaml"
+        return self.folders[0] / f"{Path(self.config).name.removesuffix('.yaml')}.yaml"
 
-    @property
-    def are_ours(self) -> bool:
-        """All of them are."""
-        return self.folders == OURS and not self.packages
+    def values(self, choices: Sequence[str]) -> Iterable[tuple[str, str, Any]]:
+        """File, key and value of all that ``config`` and ``choices`` (``physics=fast``) set; later ones win.
 
-    def find(self, name: str) -> Path | None:
-        """The file of a choice, such as ``physics/fast``."""
-        return _find(name, self.folders)
+        The file of ``config`` is named with its path, others as choices. Keys are as the file spells them.
+        """
+        read = _read_once if self.folders == OURS else _read
+        return read(self, tuple(choices))
 
-    @contextmanager
-    def in_hydra(self) -> Iterator[tuple[ConfigLoader, str]]:
-        """Hydra's loader, set up with the first folder, and the override that tells it the other places."""
-        others = (*(f"file://{folder}" for folder in self.folders[1:]), *self.packages)
-        quoted = ",".join("'" + place.replace("'", "\\'") + "'" for place in others)
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(self.folders[0]), version_base="1.3"):
-            yield GlobalHydra.instance().config_loader(), f"hydra.searchpath=[{quoted}]"
+
+def _read(sources: Sources, choices: tuple[str, ...]) -> list[tuple[str, str, Any]]:
+    found: list[tuple[str, str, Any]] = []
+    quoted = ",".join("'file://" + str(folder).replace("'", "\\'") + "'" for folder in sources.folders[1:])
+    with hydra_loader(sources.folders[0]) as loader:
+        words = [*choices, f"hydra.searchpath=[{quoted}]"]
+        chosen = loader.compute_defaults_list(sources.primary.stem, words, RunMode.RUN)
+    for entry in chosen.defaults:
+        name, section = str(entry.config_path), f"{entry.package}." if entry.package else ""
+        path = _find(name, sources.folders)
+        content = {} if path is None else {key: value for key, value in read_yaml(path).items() if key != "defaults"}
+        file = str(path) if entry.primary else name
+        found += [(file, key, value) for key, value in leaves(content, section) if not key.startswith("hydra.")]
+    for override in chosen.config_overrides:  # Hydra found no folder to choose from
+        if override.key_or_group != "hydra.searchpath":
+            found.append(("command line", override.key_or_group, override.value()))
+    return found
+
+
+_read_once = cache(_read)
+"""For our own files, which do not change: a sweep reads them once, not for each job."""
+
+
+@contextmanager
+def hydra_loader(folder: Path = CFG) -> Iterator[ConfigLoader]:
+    """Hydra's loader for a folder."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        yield GlobalHydra.instance().config_loader()
 
 
 def find_sources(config: str, config_dir: str | None = None, searchpath: Sequence[str] = ()) -> Sources:
@@ -70,19 +92,28 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
     primary = _find(Path(config).name, [*own, CFG])
     if primary is None:
         known = names_of("", [*own, CFG])
-        raise ConfigError(
-            f"config={config}: there is no such file. Known: {', '.join(known)}, or the path of a .yaml file."
-            + did_you_mean(config, known)
-        )
+        raise unknown(f"config={config}", config, known, " A file of your own is named with its path and .yaml")
     in_file = (read_yaml(primary).get("hydra") or {}).get("searchpath") or []
-    packages = [place for place in (*searchpath, *in_file) if place.startswith("pkg://")]
-    asked = [Path(place.removeprefix("file://")) for place in (*searchpath, *in_file) if place not in packages]
-    for folder in asked:
-        if not folder.is_dir():
-            raise ConfigError(f"hydra.searchpath: there is no folder {folder}")
+    asked = [_folder(str(place)) for place in (*searchpath, *in_file)]
     folders = dict.fromkeys([primary.parent, *own, *OURS, *asked])
     _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, *OURS)])
-    return Sources(config, tuple(folders), tuple(packages))
+    return Sources(config, tuple(folders))
+
+
+def _folder(place: str) -> Path:
+    """The folder that an entry of ``hydra.searchpath`` names."""
+    if place.startswith("pkg://"):
+        try:
+            package = find_spec(place.removeprefix("pkg://").replace("/", "."))
+        except ImportError:
+            package = None
+        if package is None or not package.submodule_search_locations:
+            raise ConfigError(f"hydra.searchpath: there is no package {place}")
+        return Path(package.submodule_search_locations[0])
+    folder = Path(place.removeprefix("file://"))
+    if not folder.is_dir():
+        raise ConfigError(f"hydra.searchpath: there is no folder {folder}")
+    return folder.resolve()
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path | None:
@@ -103,28 +134,41 @@ def names_of(group: str, folders: Sequence[Path] = OURS) -> list[str]:
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
-def read_yaml(path: Path) -> Mapping[str, Any]:
-    """A YAML file's mapping; empty where it cannot be read or holds something else.
-
-    Raises ``ConfigError`` where it is only the beginning of what a run wrote.
-    """
+def read_yaml(path: Path) -> Mapping[Any, Any]:
+    """Read a YAML file's mapping. Raises ``ConfigError``, also for only the beginning of what a run wrote."""
     try:
         text = path.read_text(encoding="utf-8")
-        if is_cut(text):
-            raise ConfigError(
-                f"{path} is not complete: its last line, with a digest, is missing. Restore it, or play or go on from "
-                "what the run has learned in a new one, with task= and checkpoint="
-            )
-        content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text))) if text.strip() else {}
+    except UNREADABLE as error:
+        raise unreadable(error, str(path)) from None
+    if is_cut(text):
+        raise ConfigError(
+            f"{path} is not complete: its last line, with a digest, is missing. Restore it, or play or go on from "
+            "what the run has learned in a new one, with task= and checkpoint="
+        )
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys with values, such as env:, and not a list")
+    return content
 
 
-def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def unreadable(error: Exception, file: str) -> ConfigError:
+    """The error for a file that is not YAML."""
+    mark: Any = getattr(error, "problem_mark", None)
+    if mark is None:
+        return ConfigError(f"{file} cannot be read: {first_line(error)}")
+    problem = getattr(error, "problem", None) or "not YAML"
+    return ConfigError(f"{file}, line {mark.line + 1}: {problem}. Correct the YAML")
+
+
+def leaves(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Each value of nested mappings, with its full name: ``train.ppo.gamma``. An empty mapping is a value, too."""
     for key, value in tree.items():
         if value and isinstance(value, Mapping):
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def shown(value: Any) -> str:
+    """A value in YAML, on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()

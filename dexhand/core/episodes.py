@@ -33,10 +33,9 @@ class Episode:
 class Summary:
     """Statistics of finished episodes."""
 
-    games: int
-    """Number of episodes."""
+    episodes: int
     mixed: int
-    """Number of these that another policy started."""
+    """Number of episodes that another policy started."""
     mean_return: float | None
     std_return: float | None
     """Population standard deviation."""
@@ -54,15 +53,16 @@ class Summary:
         return statistics.summary()
 
     def to_dict(self) -> dict[str, Any]:
-        """Convert to plain values."""
-        return asdict(self)
+        """Convert to plain values; in files the number of episodes is called ``games``."""
+        values = asdict(self)
+        return {"games": values.pop("episodes"), **values}
 
 
 class Statistics:
     """Running statistics of episodes, in constant memory."""
 
     def __init__(self) -> None:
-        self.games = 0
+        self.episodes = 0
         self._mixed = 0
         self._mean_return = 0.0
         self._squares = 0.0
@@ -72,10 +72,10 @@ class Statistics:
 
     def add(self, episode: Episode) -> None:
         """Add an episode; mean and deviation follow Welford's recurrence."""
-        self.games += 1
+        self.episodes += 1
         self._mixed += episode.mixed
         deviation = episode.episode_return - self._mean_return
-        self._mean_return += deviation / self.games
+        self._mean_return += deviation / self.episodes
         self._squares += deviation * (episode.episode_return - self._mean_return)
         self._steps += episode.length
         self._successes += episode.outcome.startswith("success")
@@ -83,14 +83,14 @@ class Statistics:
 
     def summary(self) -> Summary:
         """Return the statistics of the episodes so far."""
-        if not self.games:
+        if not self.episodes:
             return Summary(0, 0, None, None, None, None, {})
         return Summary(
-            games=self.games,
+            episodes=self.episodes,
             mixed=self._mixed,
             mean_return=self._mean_return,
-            std_return=math.sqrt(self._squares / self.games),
-            mean_length=self._steps / self.games,
-            success_rate=self._successes / self.games,
+            std_return=math.sqrt(self._squares / self.episodes),
+            mean_length=self._steps / self.episodes,
+            success_rate=self._successes / self.episodes,
             outcomes=dict(self._outcomes),
         )

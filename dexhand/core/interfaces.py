@@ -76,6 +76,14 @@ class Scene:
     ground_friction: float = 0.5
     cameras: tuple[Camera, ...] = (Camera("default", position=(0.72, -0.55, 0.62), target=(0.12, 0.0, 0.32)),)
 
+    def camera(self, name: str) -> Camera:
+        """Return the camera of that name. Raises ``ValueError``, listing all cameras, if there is none."""
+        for camera in self.cameras:
+            if camera.name == name:
+                return camera
+        known = ", ".join(camera.name for camera in self.cameras)
+        raise ValueError(f"camera={name!r} is not in the scene. Cameras: {known}")
+
 
 @dataclass(frozen=True)
 class SimState:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Camera, Scene, SimState
+from dexhand.core.interfaces import Scene, SimState
 from dexhand.mock.boxes import Boxes
 from dexhand.mock.picture import Picture
 from dexhand.sim.kinematics import BodyPoses, HandKinematics
@@ -97,7 +97,7 @@ class MockSimulator:
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """See ``Simulator.render``; draws with numpy only."""
         pos = self._hand_poses().pos[env_id].cpu().numpy()
-        picture = Picture(self._camera(camera), width, height)
+        picture = Picture(self.scene.camera(camera), width, height)
         for parent, body in self._bones:
             picture.bone(pos[parent], pos[body])
         for index, box in enumerate(self.scene.objects):
@@ -179,10 +179,3 @@ class MockSimulator:
         ]
         has_pad = torch.tensor(is_distal, dtype=torch.float32, device=self.device)
         return torch.tensor(fingers, dtype=torch.long, device=self.device), has_pad[:, None]
-
-    def _camera(self, name: str) -> Camera:
-        for camera in self.scene.cameras:
-            if camera.name == name:
-                return camera
-        cameras = ", ".join(camera.name for camera in self.scene.cameras)
-        raise ValueError(f"camera={name!r} is not in the scene. Cameras: {cameras}")

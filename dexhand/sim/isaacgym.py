@@ -127,11 +127,9 @@ class IsaacGymSimulator:
 
     def render(self, env_id: int, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """See ``Simulator.render``; shows the old pose between ``reset`` and the next ``step``."""
-        known = [each.name for each in self.scene.cameras]
-        if camera not in known:
-            raise ValueError(f"camera={camera!r} is not in the scene. Cameras: {', '.join(known)}")
+        name = self.scene.camera(camera).name
         try:
-            return self._adapter.render(env_id, camera, width, height)
+            return self._adapter.render(env_id, name, width, height)
         except CannotDraw as error:
             raise RenderingUnavailable(str(error)) from None
 

@@ -18,16 +18,15 @@ class MujocoPictures:
 
     def __init__(self, model: mujoco.MjModel, scene: Scene) -> None:
         self._model = model
-        self._cameras = [camera.name for camera in scene.cameras]
+        self._scene = scene
         self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
 
     def draw(self, data: mujoco.MjData, camera: str, width: int, height: int) -> np.ndarray:
         """See ``Simulator.render``; only the positions in ``data`` are used, the rest is recomputed."""
-        if camera not in self._cameras:
-            raise ValueError(f"camera={camera!r} is not in the scene. Cameras: {', '.join(self._cameras)}")
+        name = self._scene.camera(camera).name
         renderer = self._renderer(width, height)
         mujoco.mj_forward(self._model, data)
-        renderer.update_scene(data, camera=camera)
+        renderer.update_scene(data, camera=name)
         picture: np.ndarray = renderer.render()
         return picture.copy()
 

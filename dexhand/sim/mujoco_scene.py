@@ -124,24 +124,12 @@ def _add_surroundings(spec: mujoco.MjSpec, scene: Scene) -> None:
     spec.visual.quality.shadowsize = 2048
     spec.visual.global_.offwidth = 1920
     spec.visual.global_.offheight = 1080
-    spec.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.78, 0.85, 0.93],
-        rgb2=[0.97, 0.98, 1.0],
-        width=256,
-        height=256,
-    )
-    spec.add_texture(
-        name="ground",
-        type=mujoco.mjtTexture.mjTEXTURE_2D,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
-        rgb1=[0.86, 0.87, 0.88],
-        rgb2=[0.80, 0.81, 0.83],
-        width=256,
-        height=256,
-    )
+    kind, pattern = mujoco.mjtTexture, mujoco.mjtBuiltin
+    for name, texture, builtin, rgb1, rgb2 in (
+        ("sky", kind.mjTEXTURE_SKYBOX, pattern.mjBUILTIN_GRADIENT, [0.78, 0.85, 0.93], [0.97, 0.98, 1.0]),
+        ("ground", kind.mjTEXTURE_2D, pattern.mjBUILTIN_CHECKER, [0.86, 0.87, 0.88], [0.80, 0.81, 0.83]),
+    ):
+        spec.add_texture(name=name, type=texture, builtin=builtin, rgb1=rgb1, rgb2=rgb2, width=256, height=256)
     material = spec.add_material(name="ground", texrepeat=[20, 20], texuniform=False)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "ground"
     world = spec.worldbody

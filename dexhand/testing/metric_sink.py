@@ -18,7 +18,7 @@ from dexhand.core.interfaces import MetricSink
 Series = dict[str, list[tuple[int, float]]]
 """Steps and values of each scalar, by name."""
 
-ALWAYS = "info/iteration"
+ITERATION = "info/iteration"
 """The one scalar that ``TrainLoop`` passes in every call."""
 
 
@@ -43,10 +43,10 @@ class MetricSinkConformance:
     def test_scalars_are_recorded_at_their_steps(self, tmp_path: Path) -> None:
         """Every value is recorded at its step, in order; calls may have different names."""
         sink = self.make_sink(tmp_path)
-        sink.scalars(64, {ALWAYS: 1.0, "losses/actor": 0.5})
-        sink.scalars(128, {ALWAYS: 2.0, "losses/actor": 0.25, "episodes/return": -3.0})
+        sink.scalars(64, {ITERATION: 1.0, "losses/actor": 0.5})
+        sink.scalars(128, {ITERATION: 2.0, "losses/actor": 0.25, "episodes/return": -3.0})
         recorded = self._read(sink, tmp_path)
-        expected = {ALWAYS: [(64, 1.0), (128, 2.0)], "losses/actor": [(64, 0.5), (128, 0.25)]}
+        expected = {ITERATION: [(64, 1.0), (128, 2.0)], "losses/actor": [(64, 0.5), (128, 0.25)]}
         for name, series in {**expected, "episodes/return": [(128, -3.0)]}.items():
             assert recorded.get(name) == series, (
                 f"{name} was given as (step, value) pairs {series}, but recorded as {recorded.get(name)}."
@@ -54,9 +54,9 @@ class MetricSinkConformance:
 
     def test_values_are_copied(self, tmp_path: Path) -> None:
         """Later changes of the caller's dictionary change no record, and the sink does not change the dictionary."""
-        sink, values = self.make_sink(tmp_path), {ALWAYS: 1.0, "losses/actor": 0.5}
+        sink, values = self.make_sink(tmp_path), {ITERATION: 1.0, "losses/actor": 0.5}
         sink.scalars(64, values)
-        assert values == {ALWAYS: 1.0, "losses/actor": 0.5}, (
+        assert values == {ITERATION: 1.0, "losses/actor": 0.5}, (
             f"The sink changed the caller's dictionary to {values}; it must not."
         )
         values.update({"losses/actor": 99.0, "another": 1.0})
@@ -70,7 +70,7 @@ class MetricSinkConformance:
         """NaN and infinity are accepted, so that the metrics of a diverging training are visible."""
         sink = self.make_sink(tmp_path)
         for step, value in ((64, math.nan), (128, math.inf), (192, 1.0)):
-            sink.scalars(step, {ALWAYS: 1.0, "losses/actor": value})
+            sink.scalars(step, {ITERATION: 1.0, "losses/actor": value})
         recorded = self._read(sink, tmp_path)
         assert recorded.get("losses/actor", [])[-1:] == [(192, 1.0)], (
             "After NaN and infinity, the value 1.0 at step 192 was not recorded."
@@ -80,14 +80,14 @@ class MetricSinkConformance:
         """Names may contain a colon, a slash or spaces, and may be long."""
         sink = self.make_sink(tmp_path)
         names = ["episodes/failure:hitting_ground", "a name with spaces", "x" * 200]
-        sink.scalars(64, {ALWAYS: 1.0, **dict.fromkeys(names, 2.0)})
+        sink.scalars(64, {ITERATION: 1.0, **dict.fromkeys(names, 2.0)})
         recorded = self._read(sink, tmp_path)
         lost = len(names) + 1 - len(recorded)
-        assert lost == 0, f"Of the names {[ALWAYS, *names]}, only {sorted(recorded)} were recorded."
+        assert lost == 0, f"Of the names {[ITERATION, *names]}, only {sorted(recorded)} were recorded."
 
     def test_closing_twice_is_fine(self, tmp_path: Path) -> None:
         """A second close does nothing, whether or not anything was recorded."""
-        for values in ({}, {ALWAYS: 1.0}):
+        for values in ({}, {ITERATION: 1.0}):
             sink = self.make_sink(tmp_path)
             if values:
                 sink.scalars(64, values)

@@ -13,6 +13,7 @@ from dexhand.hands.spec import Gains, HandSpec, load_hand
 from dexhand.sim.kinematics import HandKinematics
 
 NUM_ENVS = 4
+GRAVITY = 9.81
 
 SMALL_BOX = Box("small_box", size=(0.05, 0.04, 0.06), mass=0.1)
 LARGE_BOX = Box("large_box", size=(0.2, 0.2, 0.2), mass=0.4)

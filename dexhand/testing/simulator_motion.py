@@ -8,6 +8,7 @@ from torch import Tensor
 from dexhand.core import quaternions as quat
 from dexhand.core.interfaces import Simulator
 from dexhand.testing.scenes import (
+    GRAVITY,
     SMALL_BOX,
     boxes_at,
     dof_rows,
@@ -27,7 +28,6 @@ from dexhand.testing.simulator_harness import (
     worst,
 )
 
-GRAVITY = 9.81
 BASE_REACH = (0.2, -0.15, 0.1, 0.4, -0.3, 0.5)
 """A target in which all base joints move, m and rad."""
 

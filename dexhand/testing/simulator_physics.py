@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dexhand.core.interfaces import PHYSICS, Simulator
 from dexhand.testing.scenes import (
+    GRAVITY,
     NUM_ENVS,
     SMALL_BOX,
     boxes_at,
@@ -28,7 +29,6 @@ from dexhand.testing.simulator_harness import (
     worst,
 )
 
-GRAVITY = 9.81
 VARIED = 2
 """The environment in which tests vary the physics."""
 

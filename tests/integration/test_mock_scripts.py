@@ -155,7 +155,7 @@ def test_a_training_that_is_done_cannot_go_on(tmp_path: Path, capfd: pytest.Capt
     ("name", "flags", "message"),
     [
         ("test_training_mock.py", ["--num_train_step", "5"], "unrecognized arguments: --num_train_step 5"),
-        ("test_hard_examples_integration.py", ["--steps", "ten"], "argument --steps: 'ten' is no whole number"),
+        ("test_hard_examples_integration.py", ["--steps", "ten"], "argument --steps: 'ten' is not a whole number"),
     ],
 )
 def test_a_mistyped_flag_is_said_in_one_line(name: str, flags: list[str], message: str) -> None:
@@ -167,7 +167,7 @@ def test_a_mistyped_flag_is_said_in_one_line(name: str, flags: list[str], messag
 
 @pytest.mark.parametrize(
     ("number", "message"),
-    [("0", "0 is too small, it must be at least 1"), ("9" * 30, "it must be at most 2147483647")],
+    [("0", "0 is out of range: expected 1 to 2147483647"), ("9" * 30, "expected 1 to 2147483647")],
 )
 def test_a_number_beyond_its_bounds_is_refused(number: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, and one line."""

@@ -135,11 +135,18 @@ class TestASavedConfigurationThatIsNotWhole:
             for argv in ([f"resume={saved.parent}"], [f"config={saved}"], ["test=true", f"checkpoint={saved.parent}"]):
                 assert f"{saved} is not complete: its last line" in refused(argv)
 
-    @pytest.mark.parametrize("content", [b"", bytes(3000), b"task: {name: [\n"])
-    def test_one_that_holds_nothing_is_refused(self, saved: Path, content: bytes) -> None:
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            (b"", "config.yaml holds nothing"),
+            (bytes(3000), "config.yaml cannot be read"),
+            (b"task: {name: [\n", "config.yaml, line 2: "),
+        ],
+    )
+    def test_one_that_holds_nothing_is_refused(self, saved: Path, content: bytes, problem: str) -> None:
         """A test does not play another task instead."""
         saved.write_bytes(content)
-        assert "config.yaml holds nothing" in refused(["test=true", f"checkpoint={saved.parent}"])
+        assert problem in refused(["test=true", f"checkpoint={saved.parent}"])
         refused([f"resume={saved.parent}"])
 
     def test_one_that_was_changed_is_used_and_the_change_reported(self, saved: Path) -> None:
@@ -159,7 +166,7 @@ class TestASavedConfigurationThatIsNotWhole:
         (["-cn"], "-cn/--config-name: expected one argument"),
         (["--config-dir", "/nowhere"], "no such folder"),
         (["--config-dir="], "no such folder"),
-        (["config="], "config=: there is no such file"),
+        (["config="], "config= is unknown. Known: config, "),
         (["config=test", "-cn", "debug"], "config=test and config=debug"),
         (["resume=latest", "config=test"], "exclude each other"),
         (["resume=latest", "checkpoint=latest"], "train.checkpoint= cannot be given with it"),

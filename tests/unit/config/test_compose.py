@@ -246,7 +246,7 @@ class TestRefusals:
             ("env.initialHandPos=[a,2,3]", ["env.initialHandPos=[a,2,3]", "numbers"]),
             ("train.network.units=[]", ["train.network.units", "at least one layer"]),
             ("train.ppo.minibatch_size=7", ["minibatch_size=7", "32768", "divisor"]),
-            ("sim={dt:1}", ["sim is a section"]),
+            ("sim=1", ["sim is a section", "sim.backend=..."]),
             ("foo", ["'foo'", "key=value"]),
             ("a==b", ["a==b", "key=value"]),
             ("experiment=mine", ["experiment=mine", "there is no key experiment."]),
@@ -323,7 +323,7 @@ class TestRefusals:
         [
             ("", ["mine.yaml", "lacks", "defaults"]),
             ("env:\n  numEnvs: 3\n", ["mine.yaml", "lacks sim, task, train"]),
-            ("defaults: [config, _self_]\nenv: null\n", ["mine.yaml", "lacks env"]),
+            ("defaults: [config, _self_]\nenv: null\n", ["mine.yaml: env=null: env is a section"]),
             ("defaults: [config, nowhere]\n", ["mine.yaml", "nowhere"]),
             ("defaults: [{override physics: fast}, _self_]\n", ["mine.yaml", "Could not override 'physics'"]),
             ("defaults: [config, _self_]\nsimulator:\n  dt: 1\n", ["mine.yaml", "there is no key simulator."]),
