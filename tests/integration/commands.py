@@ -1,19 +1,25 @@
-"""The training program, in this process and in processes of its own."""
+"""The training program, in this process, in forks of it and in processes of its own."""
 
 import contextlib
 import io
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import torch._dynamo  # noqa: F401  (the first optimizer of a process imports it, for longer than a short training takes)
+
+from dexhand.app import __main__ as program
 from dexhand.app.main import main
+from dexhand.core.program import run_program
 
 TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
 BACKEND = "mujoco"
@@ -24,16 +30,18 @@ PATIENCE = 60.0
 
 
 class Running:
-    """A program that runs in the main thread of this process, as another thread sees it."""
+    """A program that runs, as its environment sees it."""
 
-    def __init__(self, out: io.StringIO) -> None:
-        self.has_ended = threading.Event()
-        self._out = out
+    def __init__(self, pid: int, read: Callable[[], str], wait_for_end: Callable[[float], bool]) -> None:
+        """``read`` returns what it has printed; ``wait_for_end`` waits so many seconds, and tells whether it ended."""
+        self.pid = pid
+        self.read = read
+        self.wait_for_end = wait_for_end
 
     @property
     def said(self) -> list[str]:
         """The lines it has printed so far."""
-        return self._out.getvalue().splitlines()
+        return self.read().splitlines()
 
     def wait_for(self, pattern: str, after: int = 0) -> str:
         """Wait until a line matches, of those after so many; returns it."""
@@ -47,14 +55,55 @@ class Running:
         """Wait until ``look`` finds something; returns it."""
         end = time.monotonic() + PATIENCE
         while (found := look()) is None:
-            assert not self.has_ended.wait(0.01), f"it ended before {what!r}: {self.said}"
+            assert not self.wait_for_end(0.01), f"it ended before {what!r}: {self.said}"
             assert time.monotonic() < end, f"{what!r} did not come within {PATIENCE} s: {self.said}"
         return found
 
     def signal(self, number: int = signal.SIGINT) -> None:
         """Send it a signal."""
-        assert not self.has_ended.is_set()
-        os.kill(os.getpid(), number)
+        assert not self.wait_for_end(0.0)
+        os.kill(self.pid, number)
+
+
+class Forked(Running):
+    """The training program, or ``function``, in a fork of this process, which has the slow imports behind it."""
+
+    def __init__(self, arguments: Sequence[str], folder: Path, function: Callable[[], Any] | None = None) -> None:
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = multiprocessing.get_context("fork").Process(
+            target=self._run, args=(arguments, folder, function)
+        )
+        self._process.start()
+        assert self._process.pid is not None
+        super().__init__(self._process.pid, lambda: _content(self._out), self._ends)
+
+    def _run(self, arguments: Sequence[str], folder: Path, function: Callable[[], Any] | None) -> None:
+        os.chdir(folder)
+        os.dup2(self._out.fileno(), 1)
+        os.dup2(self._err.fileno(), 2)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
+        sys.argv = [str(TRAIN), *arguments]
+        if function is None:
+            run_program(program.main)
+        function()
+
+    def _ends(self, seconds: float) -> bool:
+        self._process.join(seconds)
+        return self._process.exitcode is not None
+
+    def end(self) -> "subprocess.CompletedProcess[str]":
+        """Wait for its end."""
+        assert self._ends(PATIENCE), f"it did not end within {PATIENCE} s: {self.said}"
+        return subprocess.CompletedProcess([], self._process.exitcode, _content(self._out), _content(self._err))
+
+    def kill(self) -> None:
+        """End it without asking, if it has not ended."""
+        self._process.kill()
+        self._process.join()
+
+
+def _content(file: Any) -> str:
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
 
 
 def run(
@@ -65,23 +114,24 @@ def run(
     Where ``meanwhile`` fails, the program is interrupted, and what was wrong is raised here.
     """
     out, err = io.StringIO(), io.StringIO()
-    company = contextlib.nullcontext() if meanwhile is None else beside(meanwhile, Running(out))
+    company = contextlib.nullcontext() if meanwhile is None else beside(meanwhile, out)
     with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), company:
         code = main(arguments)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 @contextlib.contextmanager
-def beside(work: Callable[[Running], None], running: Running) -> Iterator[None]:
-    """Do ``work`` in a thread during the block; raises what it raised."""
+def beside(work: Callable[[Running], None], out: io.StringIO) -> Iterator[None]:
+    """Do ``work`` in a thread during the block, which prints to ``out``; raises what it raised."""
     errors: list[BaseException] = []
+    has_ended = threading.Event()
 
     def do() -> None:
         try:
-            work(running)
+            work(Running(os.getpid(), out.getvalue, has_ended.wait))
         except BaseException as error:
             errors.append(error)
-            if not running.has_ended.is_set():
+            if not has_ended.is_set():
                 os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=do)
@@ -89,35 +139,14 @@ def beside(work: Callable[[Running], None], running: Running) -> Iterator[None]:
     try:
         yield
     finally:
-        running.has_ended.set()
+        has_ended.set()
         thread.join()
     if errors:
         raise errors[0]
 
 
-def start(arguments: Sequence[str], folder: Path) -> "subprocess.Popen[str]":
-    """Start the training script in ``folder``, in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, str(TRAIN), *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-
-
 def run_process(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run the training script in ``folder`` to its end, in a process of its own."""
-    process = start(arguments, folder)
-    out, err = process.communicate(timeout=2 * PATIENCE)
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-
-def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
-    """Wait until a file is there."""
-    end = time.monotonic() + PATIENCE
-    while not path.exists():
-        assert process.poll() is None, f"the process ended early: {process.communicate()}"
-        assert time.monotonic() < end, f"{path} did not appear within {PATIENCE} s"
-        time.sleep(0.02)
+    return subprocess.run(
+        [sys.executable, str(TRAIN), *arguments], cwd=folder, capture_output=True, text=True, timeout=2 * PATIENCE
+    )

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import BACKEND, SMALL, TRAIN, Running, run, run_process
+from commands import BACKEND, SMALL, Forked, Running, run, run_process
+from test_resume import differences, state_of
 
+from dexhand.app import __main__ as program
 from dexhand.checkpoints.store import load_checkpoint
+from dexhand.core.program import run_program
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +69,16 @@ class TestTraining:
             losses.append(events.Scalars("losses/actor")[0].value)
         assert losses[0] == losses[1]
 
-    def test_training_continues_from_the_latest_run(self, trained: Path) -> None:
-        """Iterations, frames and best score go on; the new run is a folder of its own."""
-        done = run([*SMALL, "checkpoint=latest", "maxIter=5", "task.episodeLength=20", "train.runsDir=runs"], trained)
+    def test_training_continues_from_the_latest_run(self, trained: Path, tmp_path: Path) -> None:
+        """In another process and a folder of its own; the state is that of a training without a break, in every bit."""
+        words = [*SMALL, "maxIter=5", "task.episodeLength=20"]
+        done = run([*words, "checkpoint=latest", "train.runsDir=runs"], trained)
         assert done.returncode == 0, done.stderr
         assert "at iteration 3" in done.stdout
-        state = load_checkpoint(trained / "runs" / "latest_train" / "nn" / "latest.pth")
-        assert state["epoch"] == 5
-        assert state["frame"] == 5 * 4 * 8
+        state = state_of(trained)
+        assert (state["epoch"], state["frame"]) == (5, 5 * 4 * 8)
+        assert run([*words, "seed=7"], tmp_path).returncode == 0
+        assert differences(state_of(tmp_path), state) == []
 
     def test_nothing_left_to_do_is_an_error(self, trained: Path) -> None:
         """MaxIterations counts from the very beginning."""
@@ -86,9 +91,13 @@ def test_nobody_reads_what_it_prints(tmp_path: Path) -> None:
     """A training whose standard output is a closed pipe and whose standard error is a full disk goes on to its end."""
     reader, writer = os.pipe()
     os.close(reader)
-    with open("/dev/full", "w") as full:
-        command = [sys.executable, str(TRAIN), *SMALL, "sim.backend=mock", "maxIter=2"]
-        done = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=full)
+
+    def train_unread() -> None:
+        os.dup2(writer, 1)
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+        run_program(program.main)
+
+    done = Forked([*SMALL, "sim.backend=mock", "maxIter=2"], tmp_path, train_unread).end()
     os.close(writer)
     assert done.returncode == 0
     run_folder = tmp_path / "runs" / "latest_train"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from commands import BACKEND, SMALL, Running, run, start, wait_for
+from commands import BACKEND, SMALL, Forked, Running, run
 
 from dexhand.app import build
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
@@ -207,26 +207,24 @@ def test_a_checkpoint_of_the_library_itself_plays_and_is_fine_tuned(workspace: P
 
 def test_training_and_testing_side_by_side(tmp_path: Path) -> None:
     """Two processes on one workspace: four reloads, ever higher iterations, nothing wrong is said."""
-    training = start([*TASK, "maxIter=1000000", "train.saveFrequency=10", "train.keepCheckpoints=2"], tmp_path)
+    training = Forked([*TASK, "maxIter=1000000", "train.saveFrequency=10", "train.keepCheckpoints=2"], tmp_path)
     testing = None
     try:
-        wait_for(tmp_path / "runs" / "latest_train", training)
-        testing = start([*TEST, "checkpoint=latest", "reloadInterval=0.2"], tmp_path)
-        assert testing.stdout is not None
-        lines: list[str] = []
-        while sum(line.startswith("Reloaded ") for line in lines) < 4:
-            lines.append(testing.stdout.readline())
-            assert lines[-1], testing.communicate()
-        testing.send_signal(signal.SIGINT)
-        said = "".join(lines) + testing.communicate(timeout=60)[0]
+        training.wait_for_file(tmp_path / "runs" / "latest_train")
+        testing = Forked([*TEST, "checkpoint=latest", "reloadInterval=0.2"], tmp_path)
+        testing.wait(lambda: sum(line.startswith("Reloaded ") for line in testing.said) >= 4 or None, "four reloads")
+        testing.signal()
+        tested = testing.end()
         newest = max(int(path.stem.split("_")[1]) for path in nn_of(tmp_path).glob("checkpoint_[0-9]*.pth"))
-        wait_for(nn_of(tmp_path) / f"checkpoint_{newest + 20}.pth", training)  # what was played has been deleted
+        training.wait_for_file(nn_of(tmp_path) / f"checkpoint_{newest + 20}.pth")  # what was played has been deleted
+        training.signal(signal.SIGTERM)
+        trained = training.end()
     finally:
-        training.send_signal(signal.SIGTERM)
-        _, err = training.communicate(timeout=60)
+        training.kill()
         if testing is not None:
             testing.kill()
-    assert (training.returncode, testing.returncode) == (0, 0), err
+    assert (trained.returncode, tested.returncode) == (0, 0), trained.stderr
+    said = tested.stdout
     assert "warning: Checkpoint" not in said
     results = results_of(tmp_path)
     iterations = [entry["iteration"] for entry in results["checkpoints"]]

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Forked
 
 from dexhand.distributed.launch import launch
 from dexhand.mock_training import hard_example_run, training_run
@@ -44,17 +46,10 @@ def train_together(folder: Path, *flags: str) -> dict[str, Any]:
     return summary
 
 
-def start(command: list[str]) -> "subprocess.Popen[str]":
-    """A real process."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
 def script(name: str, *flags: str) -> "subprocess.CompletedProcess[str]":
     """A script in a process of its own, to its end."""
-    process = start([sys.executable, str(SCRIPTS / name), *flags])
-    out, err = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(flags, process.returncode, out, err)
+    command = [sys.executable, str(SCRIPTS / name), *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 def test_the_training_prints_the_documented_form(tmp_path: Path) -> None:
@@ -243,27 +238,17 @@ def test_two_processes_end_like_one(tmp_path: Path, shards: str) -> None:
         assert two["metrics"][name] == pytest.approx(value, rel=1e-4), name
 
 
+@pytest.mark.usefixtures("launched_processes_are_forks")
 def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
     """With exit code 1 and a line that says so."""
-    flags = [
-        "--fsdp_devices",
-        "2",
-        "--num_train_steps",
-        "100000",
-        "--log_interval",
-        "1",
-        "--checkpoint_dir",
-        str(tmp_path),
-    ]
-    process = start([sys.executable, str(SCRIPTS / "test_training_mock.py"), *flags])
-    assert process.stdout is not None
-    while not process.stdout.readline().startswith("Step"):
-        assert process.poll() is None
-    os.kill(processes_of(process.pid)[-1], signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "error: process 1 of 2 was killed by SIGKILL; the others were ended" in err.splitlines()
-    assert "Traceback" not in err
+    flags = ["--fsdp_devices", "2", "--num_train_steps", "100000", "--log_interval", "1", "--checkpoint_dir", "."]
+    training = Forked(flags, tmp_path, lambda: runpy.run_path(str(SCRIPTS / "test_training_mock.py"), {}, "__main__"))
+    training.wait_for("^Step")
+    os.kill(processes_of(training.pid)[-1], signal.SIGKILL)
+    done = training.end()
+    assert done.returncode == 1
+    assert "error: process 1 of 2 was killed by SIGKILL; the others were ended" in done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
 
 
 def processes_of(parent: int) -> list[int]:

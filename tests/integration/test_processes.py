@@ -1,12 +1,12 @@
 """One training in several processes."""
 
 import os
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import pytest
-from commands import SMALL, TRAIN, run, wait_for
+import torch.distributed.run
+from commands import SMALL, TRAIN, Forked, run
 from test_resume import differences, state_of
 
 from dexhand.checkpoints.store import load_checkpoint
@@ -73,19 +73,13 @@ def test_processes_of_different_configurations_are_refused(tmp_path: Path) -> No
 
 def test_a_signal_to_torchrun_ends_all_in_good_order(tmp_path: Path) -> None:
     """It passes it on; the iteration is finished and saved."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    process = subprocess.Popen(
-        [*torchrun, str(TRAIN), *WORDS],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = ["--standalone", "--nproc_per_node=2", str(TRAIN), *WORDS]
+    torchrun = Forked(words, tmp_path, torch.distributed.run.main)
     first = tmp_path / "runs" / "latest_train" / "nn" / "checkpoint_2.pth"
-    wait_for(first, process)
-    process.terminate()
-    out, err = process.communicate(timeout=60)
-    assert "stop requested" in out, err
+    torchrun.wait_for_file(first)
+    torchrun.signal(signal.SIGTERM)
+    done = torchrun.end()
+    assert "stop requested" in done.stdout, done.stderr
     assert load_checkpoint(first.with_name("latest.pth"))["epoch"] >= 2
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from commands import BACKEND, SMALL, run, run_process, start, wait_for
+from commands import BACKEND, SMALL, Forked, run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
@@ -33,8 +33,7 @@ def test_two_and_two_iterations_are_four_bit_for_bit(tmp_path: Path, backend: st
     assert whole.returncode == 0, whole.stderr
     expected = state_of(tmp_path)
     assert run([*common, "maxIter=2"], tmp_path).returncode == 0
-    runs = run_process if (backend, task) == ("mujoco", "BlindGrasping") else run  # another process, once
-    second = runs([*common, "maxIter=4", "checkpoint=latest", "seed=99"], tmp_path)
+    second = run([*common, "maxIter=4", "checkpoint=latest", "seed=99"], tmp_path)
     assert second.returncode == 0, second.stderr
     assert differences(expected, state_of(tmp_path)) == []
 
@@ -56,12 +55,11 @@ def test_weights_alone_begin_a_run_anew(tmp_path: Path) -> None:
 class TestInTheSameRun:
     def test_a_killed_training_goes_on_in_its_folder_and_curve(self, tmp_path: Path) -> None:
         """After kill -9: one folder, its own configuration, one value at each step, leftovers gone."""
-        training = start([*SMALL, "maxIter=1000000", "train.saveFrequency=5"], tmp_path)
+        training = Forked([*SMALL, "maxIter=1000000", "train.saveFrequency=5"], tmp_path)
         nn = tmp_path / "runs" / "latest_train" / "nn"
-        wait_for(nn / "checkpoint_5.pth", training)
+        training.wait_for_file(nn / "checkpoint_5.pth")
         time.sleep(0.5)  # some iterations that no checkpoint has
         training.kill()
-        training.communicate()
         (nn / ".latest.pth.0123abcd.tmp").touch()
         saved = load_checkpoint(nn / "latest.pth")["epoch"]
         time.sleep(1.0)  # event files are in the order of the seconds in which they were begun

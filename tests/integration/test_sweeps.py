@@ -1,11 +1,15 @@
-"""``--multirun``: real processes, one for each job."""
+"""``--multirun``: a process for each job, here forks of this one; documents' sweeps start real ones."""
 
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from commands import run_process, start, wait_for
+from commands import Forked, Running, run
+
+from dexhand.app import sweep
 
 JOB = ["sim.backend=mock", "numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4"]
 
@@ -15,10 +19,34 @@ def runs_of(folder: Path) -> int:
     return len(list((folder / "runs_all").glob("*_train_*")))
 
 
+class Job:
+    """What ``subprocess.Popen`` gives for ``python -m dexhand.app ...``."""
+
+    def __init__(self, command: Sequence[str], start_new_session: bool) -> None:
+        self._process = Forked(command[3:], Path.cwd())
+
+    def wait(self) -> int:
+        """Return the exit code."""
+        return self._process.end().returncode
+
+    def poll(self) -> int | None:
+        """Tell whether it has ended."""
+        return 0 if self._process.wait_for_end(0.0) else None
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.signal(number)
+
+
+@pytest.fixture(autouse=True)
+def _jobs_are_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "subprocess", SimpleNamespace(Popen=Job))
+
+
 def test_each_job_has_a_run_folder_of_its_own(tmp_path: Path) -> None:
     """With its own value; Hydra's own folders are not made, and one that fails does not stop the others."""
     values = "train.checkpoint=null,/nowhere.pth,null"
-    done = run_process(["--multirun", *JOB, "maxIter=1", values, "train.experimentName=a"], tmp_path)
+    done = run(["--multirun", *JOB, "maxIter=1", values, "train.experimentName=a"], tmp_path)
     assert done.returncode == 2
     assert runs_of(tmp_path) == 2
     assert re.search(r"Exit code 2: .*train\.checkpoint=/nowhere\.pth", done.stdout)
@@ -29,11 +57,14 @@ def test_each_job_has_a_run_folder_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_job_in_good_order_and_starts_no_other(number: signal.Signals, tmp_path: Path) -> None:
     """The job saves; the exit code is that of a training that was asked to stop."""
-    process = start(["-m", *JOB, "seed=1,2,3", "train.saveFrequency=1"], tmp_path)
-    wait_for(tmp_path / "runs" / "latest_train" / "nn" / "latest.pth", process)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    run_folder = tmp_path / "runs" / "latest_train"
+
+    def meanwhile(launcher: Running) -> None:
+        launcher.wait_for_file(run_folder / "nn" / "latest.pth")
+        launcher.signal(number)
+
+    done = run(["-m", *JOB, "seed=1,2,3", "train.saveFrequency=1"], tmp_path, meanwhile)
+    assert done.returncode == 0, done.stderr
     assert runs_of(tmp_path) == 1
-    assert "stop requested" in out
-    assert "1 of 3 jobs run, 0 of them failed" in out
+    assert "stop requested" in (run_folder / "train.log").read_text()
+    assert "1 of 3 jobs run, 0 of them failed" in done.stdout
