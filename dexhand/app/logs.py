@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from dexhand.files.output import patient_text
+from dexhand.files.output import patient_text, problem_of
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+log = logging.getLogger(__name__)
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _NOISY = ("OpenGL", "filelock", "matplotlib", "PIL", "torch")
@@ -32,7 +34,20 @@ class _ConsoleHandler(logging.Handler):
 
 
 class _FileHandler(logging.StreamHandler[TextIO]):
-    """Closes its file."""
+    """Writes to a file. What cannot be written yet is reported once, which the console shows."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(patient_text(path))
+        self.setFormatter(logging.Formatter(_FILE_FORMAT))
+        self._path = path
+        self._has_warned = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        problem = problem_of(self.stream)
+        if problem is not None and not self._has_warned:
+            self._has_warned = True
+            log.warning("%s cannot be written: %s. It is continued when it can be", self._path, problem.strerror)
 
     def close(self) -> None:
         self.stream.close()
@@ -43,7 +58,8 @@ class _FileHandler(logging.StreamHandler[TextIO]):
 def logging_to_console(console: "Console", level: str) -> Iterator[None]:
     """Show messages of ``level`` and above, and Python's warnings, during the block.
 
-    At its end, handlers added meanwhile, for example by ``log_to_file``, are closed and the previous ones restored.
+    An exception that ends the block is recorded in the files of ``log_to_file`` with its traceback. At the end,
+    handlers added meanwhile, for example by ``log_to_file``, are closed and the previous ones restored.
     """
     root = logging.getLogger()
     handlers, level_before = root.handlers, root.level
@@ -54,6 +70,11 @@ def logging_to_console(console: "Console", level: str) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         yield
+    except Exception:
+        root.handlers = [handler for handler in root.handlers if isinstance(handler, _FileHandler)]
+        if root.handlers:  # the console shows the error by itself
+            log.critical("Ended by an error", exc_info=True)
+        raise
     finally:
         for handler in root.handlers:
             handler.close()
@@ -67,6 +88,4 @@ def log_to_file(path: Path) -> None:
 
     What cannot be written (disk full) is written when it can be.
     """
-    handler = _FileHandler(patient_text(path))
-    handler.setFormatter(logging.Formatter(_FILE_FORMAT))
-    logging.getLogger().addHandler(handler)
+    logging.getLogger().addHandler(_FileHandler(path))

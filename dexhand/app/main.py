@@ -40,7 +40,8 @@ def main(argv: Sequence[str]) -> int:
             return run_jobs(request)
         return run(request)
     except (ConfigError, HandError, WorkspaceError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        lines = [line.strip() for line in str(error).splitlines()]  # of MuJoCo, for example
+        print(f"error: {'; '.join(filter(None, lines))}", file=sys.stderr)  # noqa: T201
         return 2
     except OSError as error:
         problem = error.strerror or str(error)

@@ -264,13 +264,29 @@ def _report_result(result: TrainResult, run: Run, config: Config) -> int:
 
 def _report_divergence(result: TrainResult, run: Run, config: Config) -> None:
     last = preferred_checkpoint(run.checkpoints)
-    arguments = [f"config={run.config_file}", f"train.ppo.learning_rate={config.train.ppo.learning_rate / 10:g}"]
+    advice, changes = _advice(result.unsaved or "", config)
+    arguments = [f"config={run.config_file}", *changes]
     if last is not None:
         arguments += [f"checkpoint={last}", "train.resume=weights"]
     log.error(
-        "Training diverged at iteration %d: %s. %s. Try a smaller learning rate: python scripts/train.py %s",
+        "Training diverged at iteration %d: %s. %s. %s: python scripts/train.py %s",
         result.iterations_done,
         result.unsaved,
         "No checkpoint was saved before" if last is None else f"The last finite checkpoint is {last}",
+        advice,
         " ".join(arguments),
     )
+
+
+def _advice(cause: str, config: Config) -> tuple[str, list[str]]:
+    """Return what to change about a training in which ``cause`` was the first that was not finite, and overrides."""
+    if cause.startswith("rewards/"):
+        return "Correct the environment that returned it", []
+    if "running_mean_std" in cause:
+        return "Correct the environment, whose observations were not finite or too large", []
+    ppo = config.train.ppo
+    if config.train.algorithm != "rl_games":
+        return f"Try other settings of train.algorithm={config.train.algorithm}", []
+    if cause.startswith("losses/critic") or "value_mean_std" in cause:
+        return "Try smaller rewards", [f"train.ppo.reward_scale={ppo.reward_scale / 10:g}"]
+    return "Try a smaller learning rate", [f"train.ppo.learning_rate={ppo.learning_rate / 10:g}"]

@@ -66,10 +66,11 @@ def contract_in(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_metrics(iteration: Iteration) -> None:
-    """Raise ``_Diverged`` if a metric of ``ALWAYS_FINITE`` is not finite."""
-    for name, value in iteration.metrics.items():
-        if name.startswith(ALWAYS_FINITE) and not math.isfinite(value):
-            raise _Diverged(name)
+    """Raise ``_Diverged`` if a metric of ``ALWAYS_FINITE`` is not finite; where a reward is not, it is the cause."""
+    bad = [name for name, value in iteration.metrics.items() if not math.isfinite(value)]
+    diverged = [name for name in bad if name.startswith(ALWAYS_FINITE)]
+    if diverged:
+        raise _Diverged(next((name for name in bad if name.startswith("rewards/")), diverged[0]))
 
 
 class TrainLoop:

@@ -72,6 +72,12 @@ def patient_text(file: Path | int, encoding: str = "utf-8") -> io.TextIOWrapper:
     return io.TextIOWrapper(PatientFile(file), encoding, errors="backslashreplace", line_buffering=True)
 
 
+def problem_of(stream: TextIO) -> OSError | None:
+    """Why something has not been written to a ``patient_text`` yet; ``None`` for other streams."""
+    file = getattr(stream, "buffer", None)
+    return file.problem if isinstance(file, PatientFile) else None
+
+
 def write_patiently() -> None:
     """Make ``sys.stdout`` and ``sys.stderr`` patient, for the rest of this process."""
     sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
@@ -89,8 +95,7 @@ def output_code() -> int:
 
     A reader that has seen enough, such as ``head``, is no error.
     """
-    file = getattr(sys.stdout, "buffer", None)
-    problem = file.problem if isinstance(file, PatientFile) else None
+    problem = problem_of(sys.stdout)
     if problem is None or isinstance(problem, BrokenPipeError):
         return 0
     sys.stderr.write(f"error: standard output cannot be written to: {problem.strerror}\n")

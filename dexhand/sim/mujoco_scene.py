@@ -9,6 +9,7 @@ import numpy as np
 from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Box, Camera, Scene
 from dexhand.hands.spec import Gains, HandSpec
+from dexhand.sim.mujoco_warnings import log_mujoco_warnings
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def compile_scene(scene: Scene, sim: SimConfig) -> mujoco.MjModel:
 
     Raises ``ValueError``, naming the problem, if the hand's MJCF is invalid.
     """
+    log_mujoco_warnings()
     spec = mujoco.MjSpec()
     spec.modelname = "dexhand"
     hand_spec = _load_hand(scene.hand)

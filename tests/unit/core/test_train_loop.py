@@ -164,12 +164,13 @@ class DivergingAlgorithm(ScriptedAlgorithm):
 
     place = "losses/actor"
     bad = float("nan")
+    rewards = 0.0
 
     def iterate(self) -> Iteration:
         """With the loss."""
         iteration = super().iterate()
         if self.place in iteration.metrics and self.iterations_done == 3:
-            iteration.metrics[self.place] = self.bad
+            iteration.metrics.update({self.place: self.bad, "rewards/total": self.rewards})
         return iteration
 
     def state_dict(self) -> dict[str, Any]:
@@ -194,6 +195,13 @@ class TestDivergence:
         assert [bench.saved("latest.pth"), bench.saved("checkpoint_best.pth")] == [2, 2]
         assert [path.name for path in bench.store.numbered()] == ["checkpoint_1.pth", "checkpoint_2.pth"]
         assert result.best_return == 2.0
+
+    def test_a_reward_is_the_cause(self, tmp_path: Path) -> None:
+        """Where a loss is not finite because a reward is not."""
+        bench = Bench(tmp_path, [1.0, 2.0, 3.0, 4.0])
+        bench.loop.algorithm = algorithm = DivergingAlgorithm([1.0, 2.0, 3.0, 4.0], bench.clock)
+        algorithm.rewards, algorithm.place, algorithm.bad = float("inf"), "losses/actor", float("nan")
+        assert bench.loop.run(bench.stop).unsaved == "rewards/total is not finite"
 
     def test_a_task_may_keep_infinities(self, tmp_path: Path) -> None:
         """What lies under ``env`` is the environment's own."""

@@ -1,11 +1,14 @@
 """MuJoCo keeps the contract of every simulator."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 import torch
 
 from dexhand.config.schema import SimConfig
 from dexhand.core.interfaces import Scene, Simulator
+from dexhand.sim import mujoco_warnings
 from dexhand.sim.mujoco import MujocoSimulator
 from dexhand.testing.scenes import SCENE, dof_rows, random_targets
 from dexhand.testing.simulator import SimulatorConformance
@@ -37,6 +40,26 @@ def test_randomized_physics_is_that_of_a_scene_built_with_it() -> None:
     assert expected["contact_force"].any()
     for name, tensor in expected.items():
         assert torch.allclose(found[name], tensor, rtol=1e-4, atol=1e-5), name
+
+
+def test_warnings_of_mujoco_go_to_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each kind once, however many environments it is about; nothing is printed or written to the working folder."""
+    monkeypatch.setattr(mujoco_warnings, "_logged", set())
+    monkeypatch.chdir(tmp_path)
+    sim = make(num_envs=8)
+    for _ in range(2):
+        put(sim)
+        sim._qpos[:] = torch.nan
+        sim.step(dof_rows(sim))
+    assert len(caplog.messages) == len({text.partition(" at ")[0] for text in caplog.messages}) > 0
+    assert all(text.startswith("MuJoCo: Nan, Inf or huge value in Q") for text in caplog.messages)
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_not_varied_stays_shared() -> None:
