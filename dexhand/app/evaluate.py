@@ -1,6 +1,7 @@
 """A test: evaluate a checkpoint, and newer ones as they appear, from a validated configuration to an exit code."""
 
 import logging
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -14,7 +15,7 @@ from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import EvalLoop, LoadedPolicy
-from dexhand.core.interfaces import Clock, VecEnv
+from dexhand.core.interfaces import Clock, MetricSink, VecEnv
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.sinks.console import EvaluationConsoleSink
@@ -41,8 +42,14 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
             if first is None:
                 log.info("Stopped before there was a checkpoint to play")
                 return 0
-            with new_run("test", invocation, clock, played=first.path) as run:
-                _run(invocation, first, run, watcher, env, console, clock, stop)
+
+            def sinks_in(run: Run) -> list[MetricSink]:
+                has_console = config.train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
+                console_sink = (lambda: EvaluationConsoleSink(console, clock)) if has_console else None
+                return build.build_sinks(config, run, console_sink)
+
+            with new_run("test", invocation, clock, sinks_in, played=first.path) as (run, sinks):
+                _run(invocation, first, run, sinks, watcher, env, clock, stop)
         finally:
             watcher.close()
             env.close()
@@ -81,17 +88,14 @@ def _run(
     invocation: Invocation,
     first: LoadedPolicy,
     run: Run,
+    sinks: Sequence[MetricSink],
     watcher: ReloadWatcher,
     env: VecEnv,
-    console: Console,
     clock: Clock,
     stop: StopRequest,
 ) -> None:
     train = invocation.config.train
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
-    has_console = train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
-    console_sink = (lambda: EvaluationConsoleSink(console, clock)) if has_console else None
-    sinks = build.build_sinks(invocation.config, run, console_sink)
     report = Report(first, episodes=train.testGamesNum, run=run, sinks=sinks, clock=clock, print_line=log.info)
     loop = EvalLoop(env, first, episodes=train.testGamesNum, listener=report, newer_policy=watcher.poll)
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dexhand.app.installed import check_installed
 from dexhand.app.logs import logging_to_console
 from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
@@ -15,7 +16,7 @@ from dexhand.distributed.place import CannotJoin, Place, place_of_process
 from dexhand.files.output import output_code
 from dexhand.hands.spec import HandError
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
-from dexhand.workspace.workspace import Run, WorkspaceError
+from dexhand.workspace.workspace import Run, WorkspaceError, refuse_links_out
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,6 +98,7 @@ def _test(invocation: Invocation, console: "Console", place: Place) -> int:
         raise ConfigError("train.test=true needs train.checkpoint: latest, a run folder or a .pth file")
     source = find_source(config.train.checkpoint, Path(config.train.runsDir))
     if invocation.dry_run:
+        check_installed(config)
         found = source.checkpoints()
         _describe(config, "Test", str(found[0]) if found else f"{source}, which holds no checkpoint yet", console)
         return output_code()
@@ -110,9 +112,12 @@ def _train(invocation: Invocation, console: "Console") -> int:
     resumed: Run | None = None
     if invocation.resume is not None:
         resumed, checkpoint = _run_to_resume(invocation.resume, config.train.runsDir)
+        if not config.train.trustCheckpoint:
+            refuse_links_out(resumed)
     elif config.train.checkpoint is not None:
         checkpoint = resolve_checkpoint(config.train.checkpoint, Path(config.train.runsDir))
     if invocation.dry_run:
+        check_installed(config)
         place = f" in {resumed.path}" if resumed else ""
         _describe(config, "Train", f"{checkpoint or 'scratch'}{place}", console)
         return output_code()

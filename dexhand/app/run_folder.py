@@ -1,9 +1,11 @@
 """Setting up the folder of a new or resumed run."""
 
 import logging
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from dexhand.app.logs import log_to_file
 from dexhand.config.cli import Invocation
@@ -17,18 +19,31 @@ from dexhand.workspace.workspace import PublishError, Run, Workspace, explained,
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 @contextmanager
-def new_run(kind: RunKind, invocation: Invocation, clock: Clock, played: Path | None = None) -> Iterator[Run]:
-    """Create a run in a new folder, record it, publish it in the workspace, and lock it during the block."""
+def new_run(
+    kind: RunKind, invocation: Invocation, clock: Clock, prepare: Callable[[Run], T], played: Path | None = None
+) -> Iterator[tuple[Run, T]]:
+    """Create a run in a new folder, record it, publish it in the workspace, and lock it during the block.
+
+    ``prepare`` builds what needs the folder; yields the run and its result. If that or recording fails, the folder is
+    removed, and no run was published.
+    """
     config = invocation.config
     workspace = _workspace(config.train)
     run = workspace.create_run(config.train.experimentName or config.subject, kind, clock)
     with lock_run(run):
-        _record(run, invocation, played)
+        try:
+            _record(run, invocation, played)
+            prepared = prepare(run)
+        except BaseException:
+            shutil.rmtree(run.path, ignore_errors=True)
+            raise
         _publish(run, kind, workspace)
         log.info("%s run %s", kind.capitalize(), run.path)
-        yield run
+        yield run, prepared
 
 
 def resume_run(run: Run, invocation: Invocation) -> None:

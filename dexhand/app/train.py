@@ -116,20 +116,23 @@ def _lead(
         algorithm = DistributedAlgorithm(algorithm, group)
         log.info("%d processes train together, each in %d environments", group.size, config.env.numEnvs)
     best_return = None if start is None else _load(start, algorithm, exact)
-    first_step = None
-    stop = stack.enter_context(StopRequest())  # from here on, a run exists, which is left in good order
-    if resumed is None:
-        run = stack.enter_context(new_run("train", invocation, clock))
-    else:
-        run, first_step = resumed, algorithm.frames_done + 1
-        resume_run(run, invocation)
+    first_step = None if resumed is None else algorithm.frames_done + 1
 
     def console_sink() -> MetricSink:
         done, last, episodes = algorithm.iterations_done, config.train.maxIterations, config.train.logInterval
         return ConsoleSink(console, clock, iterations_done=done, max_iterations=last, episodes_between=episodes)
 
-    sinks = build.build_sinks(config, run, console_sink if log.isEnabledFor(logging.INFO) else None, first_step)
-    hard_example_sinks += build.hard_example_sinks(sinks, run)
+    def sinks_in(run: Run) -> list[MetricSink]:
+        sinks = build.build_sinks(config, run, console_sink if log.isEnabledFor(logging.INFO) else None, first_step)
+        hard_example_sinks.extend(build.hard_example_sinks(sinks, run))
+        return sinks
+
+    stop = stack.enter_context(StopRequest())  # from here on, a run exists, which is left in good order
+    if resumed is None:
+        run, sinks = stack.enter_context(new_run("train", invocation, clock, sinks_in))
+    else:
+        run, sinks = resumed, sinks_in(resumed)
+        resume_run(run, invocation)
     return _report_result(_run_loop(config, algorithm, run, clock, best_return, sinks, stop), run, config)
 
 

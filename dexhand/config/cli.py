@@ -13,6 +13,7 @@ from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.help import help_text
 from dexhand.config.overrides import GROUPS, Overrides, expand, read_overrides
 from dexhand.config.schema import Config, TrainConfig
+from dexhand.config.sources import leaves, read_run_file
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _invocation(
     overrides = read_overrides(words)
     if flags.resume is None:
         config = "config" if flags.config is None else flags.config
-        composed = compose_with_warnings(overrides, config, flags.config_dir, saved.behind)
+        composed = compose_with_warnings(overrides, config, flags.config_dir, saved.behind, imports=not flags.dry_run)
     else:
         composed = _compose_to_resume(flags, overrides, saved)
     return Invocation(composed.config, flags.dry_run, tuple(argv), composed.warnings, flags.resume)
@@ -149,12 +150,29 @@ def _compose_to_resume(flags: argparse.Namespace, overrides: Overrides, saved: S
                 f"resume={resume} goes on in a run with that run's own configuration; {key}= cannot be given with it"
             )
     runs_dir = overrides["train.runsDir"].value.strip("\"'") if "train.runsDir" in overrides else TrainConfig.runsDir
+    file = saved.to_resume(resume, runs_dir)
+    _refuse_fixed(resume, file, overrides)
     keys = {key: override for key, override in overrides.items() if key != "task"}
-    composed = compose_with_warnings(keys, str(saved.to_resume(resume, runs_dir)), flags.config_dir)
+    composed = compose_with_warnings(keys, str(file), flags.config_dir, imports=not flags.dry_run)
     task = composed.config.task.name
     if "task" in overrides and overrides["task"].value != task:
         raise ConfigError(f"resume={resume} is a run of task={task}, not task={overrides['task'].value}")
     return composed
+
+
+_FIXED = ("train.seed", "train.network.", "train.resume", "train.experimentName")
+"""Keys that only matter when a training begins."""
+
+
+def _refuse_fixed(resume: str, file: Path, overrides: Overrides) -> None:
+    """Raise ``ConfigError`` for a key that a run which goes on cannot change, unless its value is that of ``file``."""
+    recorded = dict(leaves(read_run_file(file)))
+    for key, override in overrides.items():
+        if key.startswith(_FIXED) and override.value != recorded.get(key):
+            raise ConfigError(
+                f"{override.shown}: resume={resume} goes on with {key}={recorded.get(key)}, which matters at the start "
+                f"of a training. Leave it out, or start another: config={file} checkpoint={resume} train.resume=weights"
+            )
 
 
 def _sweep(argv: Sequence[str], flags: argparse.Namespace, words: Sequence[str], saved: SavedConfigs) -> Sweep:

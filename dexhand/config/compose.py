@@ -1,9 +1,10 @@
 """From a command line to a typed, complete and checked ``Config``. Hydra composes; nothing here imports torch."""
 
+import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, make_dataclass
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
@@ -20,11 +21,14 @@ from dexhand.config.keys import Key, all_keys
 from dexhand.config.overrides import SEARCHPATH, Overrides, choices, read_overrides
 from dexhand.config.plugins import settled
 from dexhand.config.schema import Config, TrainConfig
-from dexhand.config.sources import CFG, Sources, find_sources, leaves, names_of, read_yaml, shown
+from dexhand.config.sources import CFG, Sources, find_sources, leaves, names_of, read_run_file, shown
 from dexhand.config.task_class import task_class
+from dexhand.config.trust import check_code_exists, refuse_foreign
 from dexhand.config.validate import check_values, validate
+from dexhand.core.option import option
 from dexhand.files.digest import is_changed
 from dexhand.hands.spec import known_hands
+from dexhand.tasks import BaseTaskConfig
 from dexhand.tasks.terms import config_class_of
 
 TRAIN_ENVS, TEST_ENVS = 1024, 4
@@ -65,28 +69,43 @@ def compose(words: Sequence[str] = (), config: str = "config", config_dir: str |
 
 
 def compose_with_warnings(
-    overrides: Overrides, config: str = "config", config_dir: str | None = None, find_trained: FindConfig | None = None
+    overrides: Overrides,
+    config: str = "config",
+    config_dir: str | None = None,
+    find_trained: FindConfig | None = None,
+    imports: bool = True,
 ) -> Composed:
     """Compose like ``compose``, with warnings about old spellings and keys without effect.
 
     With ``find_trained``, a test uses the task that its policy was trained for, unless the command line or a file of
-    the user names a task.
+    the user names a task. Without ``imports`` a module of the user's is not imported and the keys of its task are not
+    checked.
     """
     sources = find_sources(config, config_dir, overrides[SEARCHPATH].value if SEARCHPATH in overrides else ())
     given = _from_command_line(overrides)
     changed = _changes(sources.primary)
+    run_file = sources.primary if sources.is_of_run else None
     try:
         settings, warnings = _from_files(choices(overrides), sources)
+        of_run = _drop_machine_settings(settings, run_file) if run_file is not None else {}
         if find_trained is not None and sources.folders[0] == CFG and "task" not in overrides:
-            trained = _config_of_played_run(settings | given, find_trained)
-            if trained is not None:
-                settings, warnings = _compose_like(trained, choices(overrides), sources)
+            run_file = _config_of_played_run(settings | given, find_trained)
+            if run_file is not None:
+                settings, of_run, warnings = _compose_like(run_file, choices(overrides), sources)
     except COMPOSITION_ERRORS as error:
         raise explain(error, overrides, config) from None
     settings |= given
+    if run_file is not None and _value(settings, "train.trustCheckpoint") is not True:
+        only_there = {key: setting.value for key, setting in of_run.items() if key not in given}
+        refuse_foreign(run_file, only_there, str(_value(settings, "train.runsDir") or TrainConfig.runsDir))
     _drop_missing_features(settings)
     _refuse_incomplete(settings, config)
-    schema = _task_schema(settings)
+    if imports:
+        schema = _task_schema(settings)
+    else:
+        check_code_exists({key: setting.value for key, setting in settings.items()})
+        schema, unread = _schema_without_import(settings)
+        warnings += unread
     keys = all_keys(schema)
     for key, setting in [*settings.items()]:
         if setting.value == {} and _is_section(key, keys):
@@ -114,6 +133,10 @@ def to_yaml(config: Config, section: str = "") -> str:
     if is_dataclass(found) and not isinstance(found, type):
         return OmegaConf.to_yaml(OmegaConf.create(asdict(found)))
     return yaml.safe_dump(found).removesuffix("...\n")
+
+
+def _value(settings: Settings, key: str) -> Any:
+    return settings[key].value if key in settings else None
 
 
 # --- settings, from files and the command line ------------------------------------------------------------------------
@@ -164,6 +187,15 @@ _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *_BODY)
 """Keys and presets without effect if ``env.factory`` makes the environments."""
 
 
+def _drop_machine_settings(settings: Settings, run_file: Path) -> Settings:
+    """Remove what a run's file does not decide, and return the others: trust, and runs in a place where it is not."""
+    settings.pop("train.trustCheckpoint", None)
+    links = os.path.realpath(str(_value(settings, "train.runsDir")))
+    if os.path.realpath(run_file.parent.parent) not in (links, f"{links}_all"):
+        settings.pop("train.runsDir", None)
+    return dict(settings)
+
+
 def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> Path | None:
     """The ``config.yaml`` of the run whose policy a test plays, if that is known."""
     values = {key: setting.value for key, setting in settings.items()}
@@ -174,24 +206,26 @@ def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> Path 
     path = find_trained(checkpoint, runs_dir)
     if path is None:
         return None
-    content = read_yaml(path)
-    if not content:
-        raise ConfigError(f"{path} holds nothing. Restore it, or give task=")
-    return path if "name" in (content.get("task") or {}) else None
+    return path if "name" in (read_run_file(path).get("task") or {}) else None
 
 
-def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Settings, list[str]]:
-    """Compose with the task, hand and control rate of the run whose ``config.yaml`` is given."""
-    trained = dict(leaves(read_yaml(config_file)))
+def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Settings, Settings, list[str]]:
+    """Compose with the task, hand and control rate of the run whose ``config.yaml`` is given; returns these, too."""
+    trained = dict(leaves(read_run_file(config_file)))
     name = trained["task.name"]
     settings, warnings = _from_files([f"task={name}", *choices] if name in names_of("task") else choices, sources)
-    actuators_are_chosen = any(choice.startswith("actuators=") for choice in choices)
-    for key, value in trained.items():
-        if key.startswith(_WORLD) and not (actuators_are_chosen and key.startswith("env.actuators.")):
-            settings[key] = Setting(value, f"{config_file}: {key}={shown(value)}")
-    factory = settings.get("env.factory", Setting(None, "")).value
+    if any(choice.startswith("actuators=") for choice in choices):
+        trained = {key: value for key, value in trained.items() if not key.startswith("env.actuators.")}
+    of_run = {
+        key: Setting(value, f"{config_file}: {key}={shown(value)}")
+        for key, value in trained.items()
+        if key.startswith(_WORLD)
+    }
+    settings |= of_run
+    factory = _value(settings, "env.factory")
     played = f"task={name}" if factory is None else f"env.factory={factory}"
-    return settings, [*_changes(config_file), *warnings, f"{played}, which {config_file.parent.name} was trained for"]
+    warnings = [*_changes(config_file), *warnings, f"{played}, which {config_file.parent.name} was trained for"]
+    return settings, of_run, warnings
 
 
 # --- types ------------------------------------------------------------------------------------------------------------
@@ -235,8 +269,26 @@ def _schema(task_schema: type) -> DictConfig:
 
 def _task_schema(settings: Settings) -> type:
     """The class of the ``task`` section."""
-    name, module = (settings[key].value if key in settings else None for key in ("task.name", "task.module"))
+    name, module = _value(settings, "task.name"), _value(settings, "task.module")
     return config_class_of(task_class(str(name), None if module is None else str(module)))
+
+
+def _schema_without_import(settings: Settings) -> tuple[type, list[str]]:
+    """Like ``_task_schema``, but a module's task has the keys that ``settings`` give; with a warning that says so."""
+    module = _value(settings, "task.module")
+    if module is None:
+        return _task_schema(settings), []
+    section, own = OmegaConf.create(), {}
+    for key in [key for key in settings if key.startswith("task.")]:
+        name, setting = key.removeprefix("task."), settings.pop(key)
+        OmegaConf.update(section, name, setting.value)
+        own[name.partition(".")[0]] = setting.shown
+    values = cast(dict[str, Any], OmegaConf.to_container(section))
+    settings |= {f"task.{name}": Setting(values[name], shown) for name, shown in own.items()}
+    known = {entry.name for entry in fields(BaseTaskConfig)}
+    added: list[Any] = [(name, Any, option(None, "a key of the task")) for name in own if name not in known]
+    schema = make_dataclass("TaskConfig", added, bases=(BaseTaskConfig,))
+    return schema, [f"task.module={module} is not imported in a dry run: keys that only its task has are not checked"]
 
 
 def _fill_in(config: Config) -> None:
@@ -259,8 +311,10 @@ def _fill_in(config: Config) -> None:
 
 
 def _without_effect(config: Config) -> Iterator[str]:
+    if config.task.name != "BaseTask" or config.task.module is not None:
+        return
     weight = config.task.reward_weights.object_height
-    if config.task.name == "BaseTask" and config.task.module is None and weight != 0.0:
+    if weight != 0.0:
         yield f"task.reward_weights.object_height={weight} has no effect: task=BaseTask has no object"
 
 

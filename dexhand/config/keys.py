@@ -11,6 +11,7 @@ from typing import Any
 from dexhand.config.errors import ConfigError, unknown
 from dexhand.config.plugins import check_plugin_name
 from dexhand.config.schema import Config
+from dexhand.core.option import Names
 from dexhand.tasks import TASKS
 from dexhand.tasks.terms import config_class_of
 
@@ -30,13 +31,13 @@ class Key:
     low: Any
     high: Any
     above: Any
-    plugin: bool
-    """The value may name the user's own code."""
+    names: Names | None
+    """What the value may name beside ``choices``; see ``option``."""
 
     def allowed(self) -> str:
         """Describe type, choices and range in words."""
         if self.choices and not self.is_list:
-            own = ", or package.module:Name" if self.plugin else ""
+            own = ", or package.module:Name" if self.names == "code" else ""
             return "one of " + ", ".join(str(choice) for choice in self.choices) + own
         words = _type_name(self.type)
         if self.low is not None and self.high is not None:
@@ -64,10 +65,12 @@ class Key:
 
     def check(self, value: Any) -> None:
         """Raise ``ConfigError`` if a value of the right type is not one of the choices or is out of range."""
+        if self.type is Any:
+            return
         for element in value if isinstance(value, list) else [value]:
             if isinstance(element, (list, dict)) or self.is_list > isinstance(value, list):
                 raise ConfigError(f"{self.name}={value}: expected {self.allowed()}")
-            if self.plugin and element is not None:
+            if self.names == "code" and element is not None:
                 check_plugin_name(self.name, element, self.choices or ())
             elif self.choices is not None and element is not None and element not in self.choices:
                 raise unknown(f"{self.name}={element}", element, map(str, self.choices))

@@ -3,9 +3,11 @@
 import importlib
 import importlib.util
 import os
+import pkgutil
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -73,6 +75,45 @@ def load_module(module: str, where: str) -> ModuleType:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = "" if frame.filename.startswith("<") else f" ({frame.filename}, line {frame.lineno})"
         raise ConfigError(f"{where} cannot be imported: {type(error).__name__}: {error}{place}") from error
+
+
+def find_code(module: str) -> list[Path]:
+    """Return the files that ``load_module`` would run, packages first; imports nothing. Empty if there is no module."""
+    if module.endswith(".py"):
+        return [Path(module)] if os.path.isfile(module) else []
+    specs = list(_specs(module))
+    return [Path(spec.origin) for spec in specs if spec and spec.origin and spec.has_location] if all(specs) else []
+
+
+def find_package(package: str) -> list[Path]:
+    """Return the folders of an installed package, or of one in the working folder; imports nothing."""
+    *_, spec = _specs(package)
+    return [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
+
+
+def _specs(module: str) -> Iterator[ModuleSpec | None]:
+    """Yield what Python finds for each part of ``package.module``, up to the first that is missing (``None``).
+
+    ``importlib.util.find_spec`` would import the packages.
+    """
+    top, *names = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top) or _spec_in([os.getcwd()], top)
+    except ValueError:  # no name
+        spec = None
+    yield spec
+    for name in names:
+        if spec is None:
+            return
+        spec = _spec_in(spec.submodule_search_locations or [], f"{spec.name}.{name}")
+        yield spec
+
+
+def _spec_in(folders: Iterable[str], name: str) -> ModuleSpec | None:
+    """The module or package ``name`` in the first folder that has it, else a package without a file."""
+    finders = [finder for folder in folders if (finder := pkgutil.get_importer(folder))]
+    found = [spec for finder in finders if (spec := finder.find_spec(name))]
+    return next((spec for spec in found if spec.loader), found[0] if found else None)
 
 
 def _from_file(path: Path) -> ModuleType:

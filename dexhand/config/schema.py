@@ -72,7 +72,7 @@ class SimConfig:
         "simulator; auto = the best one that this machine has; or file.py:Name, called with scene, num_envs, "
         "control_dt and device",
         choices=BACKENDS,
-        plugin=True,
+        names="code",
     )
     dt: float = option(0.005, "simulated time per physics call", unit="s", above=0, high=0.1)
     substeps: int | None = option(
@@ -115,16 +115,20 @@ class EnvConfig:
         None,
         "your own environments instead of a task's: package.module:Name or file.py:Name, called with num_envs, "
         "device and seed",
-        plugin=True,
+        names="code",
     )
     device: str = option("auto", "where tensors live: auto, cpu, cuda or cuda:<index>")
     viewer: bool | None = option(
         None, "watch in a window while it runs; null = in tests, if simulator and machine have one (Isaac Gym has)"
     )
     controlDecimation: int = option(2, "physics calls per control step", low=1)
-    hand: str = option("dexhand021_right", "the hand: the name of a built-in one, or a folder with a spec.yaml")
+    hand: str = option(
+        "dexhand021_right", "the hand: the name of a built-in one, or a folder with a spec.yaml", names="files"
+    )
     handAsset: str | None = option(
-        None, "MJCF that replaces the hand's own, with the same joint and body names; null = the hand's own"
+        None,
+        "MJCF that replaces the hand's own, with the same joint and body names; null = the hand's own",
+        names="files",
     )
     initialHandPos: list[float] = option([0.0, 0.0, 0.5], "position of the hand's fixed root, x y z", unit="m")
     actuators: ActuatorsConfig = option(ActuatorsConfig, "joint servos")
@@ -226,7 +230,8 @@ class TrainConfig:
         choices=("exact", "weights"),
     )
     trustCheckpoint: bool = option(
-        False, "read checkpoints of other programs even if torch cannot keep them from running code"
+        False,
+        "run code that only a run names or that may be in a checkpoint; only the command line or your files set it",
     )
     keepCheckpoints: int | None = option(
         None, "numbered checkpoints that are kept, beside best and latest; null = all", low=1
@@ -252,13 +257,13 @@ class TrainConfig:
         list(SINKS),
         "where metrics go; or file.py:Name, called with the run folder",
         choices=SINKS,
-        plugin=True,
+        names="code",
     )
     algorithm: str = option(
         "rl_games",
         "what learns; or file.py:Name, called with env and config",
         choices=ALGORITHMS,
-        plugin=True,
+        names="code",
     )
     network: NetworkConfig = option(NetworkConfig, "the network")
     ppo: PpoConfig = option(PpoConfig, "the learner")

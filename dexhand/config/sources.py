@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dexhand.config.errors import ConfigError, first_line, unknown
-from dexhand.files.digest import is_cut
+from dexhand.config.plugins import find_package
+from dexhand.files.digest import has_digest, is_cut
 
 CFG = Path(__file__).parent / "cfg"
 OURS = (CFG, *sorted(CFG.parents[1].glob("tasks/*/cfg")))
@@ -36,6 +36,8 @@ class Sources:
     """The whole configuration that everything starts from, as the user named it."""
     folders: tuple[Path, ...]
     """Laid out like ``cfg/``; the first has ``config``, and a file in an earlier one wins."""
+    is_of_run: bool
+    """Whether ``config`` is what a run recorded, maybe on somebody else's machine."""
 
     @property
     def primary(self) -> Path:
@@ -93,27 +95,50 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
     if primary is None:
         known = names_of("", [*own, CFG])
         raise unknown(f"config={config}", config, known, " A file of your own is named with its path and .yaml")
-    in_file = (read_yaml(primary).get("hydra") or {}).get("searchpath") or []
+    is_of_run = _is_of_run(primary)
+    content = read_run_file(primary) if is_of_run else read_yaml(primary)
+    in_file = (content.get("hydra") or {}).get("searchpath") or []
     asked = [_folder(str(place)) for place in (*searchpath, *in_file)]
     folders = dict.fromkeys([primary.parent, *own, *OURS, *asked])
     _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, *OURS)])
-    return Sources(config, tuple(folders))
+    return Sources(config, tuple(folders), is_of_run)
 
 
 def _folder(place: str) -> Path:
     """The folder that an entry of ``hydra.searchpath`` names."""
     if place.startswith("pkg://"):
-        try:
-            package = find_spec(place.removeprefix("pkg://").replace("/", "."))
-        except ImportError:
-            package = None
-        if package is None or not package.submodule_search_locations:
+        folders = find_package(place.removeprefix("pkg://").replace("/", "."))
+        if not folders:
             raise ConfigError(f"hydra.searchpath: there is no package {place}")
-        return Path(package.submodule_search_locations[0])
+        return folders[0]
     folder = Path(place.removeprefix("file://"))
     if not folder.is_dir():
         raise ConfigError(f"hydra.searchpath: there is no folder {folder}")
     return folder.resolve()
+
+
+def _is_of_run(file: Path) -> bool:
+    """Whether a run recorded ``file``, or it is in a run's folder."""
+    with open(file, encoding="utf-8", errors="replace") as opened:
+        begins_as_recorded = has_digest(opened.read(200))
+    return begins_as_recorded or (file.parent / "nn").is_dir() or (file.parent / "command.txt").is_file()
+
+
+def read_run_file(path: Path) -> Mapping[Any, Any]:
+    """Read the values of a run's ``config.yaml``, which may come from somebody else.
+
+    Raises ``ConfigError`` if it is damaged, or if composing it would read other files or the environment.
+    """
+    content = read_yaml(path)
+    if not content:
+        raise ConfigError(f"{path} holds nothing. Restore it, or give task= and checkpoint=")
+    for key in ("defaults", "hydra"):
+        if key in content:
+            raise ConfigError(f"{path}: {key}: the configuration of a run is complete and names no other files")
+    for key, value in leaves(content):
+        if "${" in str(value):
+            raise ConfigError(f"{path}: {key}={value}: the configuration of a run holds values, nothing to resolve")
+    return content
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path | None:

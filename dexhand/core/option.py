@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, Literal
+
+Names = Literal["code", "module", "files"]
+"""What a value may name outside the configuration: ``path/to/file.py:Name``, a module, or files to read."""
 
 
 def option(
@@ -14,11 +17,12 @@ def option(
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
-    plugin: bool = False,
+    names: Names | None = None,
 ) -> Any:
     """Declare a configuration key. ``low`` and ``high`` are inclusive bounds, ``above`` is an exclusive lower bound.
 
-    With ``plugin`` the value is one of ``choices`` or names user-defined code, ``path/to/file.py:Name``.
+    With ``names`` the value may name something of the user's own beside ``choices``; a run from somebody else may not
+    (``dexhand.config.trust``).
     """
     metadata = {
         "help": help,
@@ -27,7 +31,7 @@ def option(
         "low": low,
         "high": high,
         "above": above,
-        "plugin": plugin,
+        "names": names,
     }
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: default.copy(), metadata=metadata)

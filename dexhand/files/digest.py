@@ -17,6 +17,11 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(_split(text)[0].encode()).hexdigest()
 
 
+def has_digest(text: str) -> bool:
+    """Whether ``text`` begins like what ``with_digest`` makes."""
+    return text.startswith(_FIRST)
+
+
 def is_cut(text: str) -> bool:
     """Whether ``text`` is the beginning of what ``with_digest`` made; never, for a text made without it."""
     has_begun = text.startswith(_FIRST) or (text != "" and _FIRST.startswith(text))

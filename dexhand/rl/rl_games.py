@@ -1,8 +1,7 @@
 """``Algorithm`` on rl_games's PPO, one ``train_epoch`` at a time. The only file that drives the agent.
 
 Written against rl_games 1.6.5. Its ``train`` loop, ``Runner``, writer and saving are not used; this file maintains the
-agent's public attributes ``obs``, ``frame``, ``dones``, ``current_*``, ``game_*``, ``last_lr`` and ``entropy_coef``
-instead.
+agent's public attributes ``obs``, ``frame``, ``dones``, ``current_*``, ``game_*`` and ``last_lr`` instead.
 """
 
 import copy
@@ -35,7 +34,7 @@ _OBSERVATIONS = {"obs": "obs", "critic_observations": "states"}
 """Observation groups: names in a checkpoint and in rl_games. The second exists only with a central value."""
 _CENTRAL_WEIGHTS, _CENTRAL_OPTIMIZER = "assymetric_vf_nets", "assymetric_vf_optimizer"
 """rl_games's keys for the central value's part of a state."""
-_CENTRAL = ("lr", "epoch_num", "frame")
+_CENTRAL = ("epoch_num", "frame")
 """Attributes of the central value that rl_games's state lacks."""
 _CENTRAL_SETTINGS = (
     *("minibatch_size", "mini_epochs", "learning_rate", "lr_schedule", "clip_value", "e_clip"),
@@ -79,6 +78,7 @@ class RlGamesPpo:
         )
         self.env = env
         self.env_kind = env_kind
+        self._schedule = {"learning_rate": ppo.learning_rate, "lr_schedule": ppo.lr_schedule}
         self._group = group or ProcessGroup(env.device)
         self._keep_sample_losses = keep_sample_losses
         self._sample_losses = torch.empty(0, env.num_envs, device=env.device)
@@ -212,9 +212,9 @@ class RlGamesPpo:
             "dexhand": {
                 "network": self.spec.to_dict(),
                 "learning_rate": float(agent.last_lr),
-                "entropy_coef": float(agent.entropy_coef),
+                "schedule": self._schedule,
                 "meters": {name: _meter_state(getattr(agent, name)) for name in _METERS},
-                **({"central_value": {name: getattr(central, name) for name in _CENTRAL}} if central else {}),
+                **({"central_value": {name: getattr(central, name) for name in ("lr", *_CENTRAL)}} if central else {}),
                 "env_kind": self.env_kind,
                 **own,
                 **({"others": others} if others else {}),
@@ -232,13 +232,12 @@ class RlGamesPpo:
         if central is not None:
             fresh = {_CENTRAL_WEIGHTS: central.state_dict(), _CENTRAL_OPTIMIZER: central.optimizer.state_dict()}
             state = {**fresh, **state}
-            for name, value in ours.get("central_value", {}).items():
-                setattr(central, name, value)
+            for name in _CENTRAL if "central_value" in ours else ():
+                setattr(central, name, ours["central_value"][name])
         # the optimizer would modify the given tensors
         optimizers = {name: copy.deepcopy(state[name]) for name in ("optimizer", _CENTRAL_OPTIMIZER) if name in state}
         agent.set_full_state_weights({**state, **optimizers})
-        agent.last_lr, agent.entropy_coef = ours["learning_rate"], ours["entropy_coef"]
-        agent.update_lr(agent.last_lr)
+        self._load_learning_rate(ours)
         for name in _METERS:
             _load_meter(getattr(agent, name), ours["meters"][name])
         all_processes = [ours, *ours.get("others", [])]
@@ -257,6 +256,19 @@ class RlGamesPpo:
             agent.obs = agent.env_reset()
             if self._group.is_leader:
                 _set_random_state(ours["random"])
+
+    def _load_learning_rate(self, ours: Mapping[str, Any]) -> None:
+        """Continue the schedule; where the configuration has another one, begin it with its own learning rate."""
+        agent, central = self._agent, self._central
+        goes_on = ours.get("schedule", self._schedule) == self._schedule  # files of earlier versions do not say
+        if goes_on:
+            agent.last_lr = ours["learning_rate"]
+            if central is not None:
+                central.lr = ours.get("central_value", {}).get("lr", central.lr)
+        log.info("The learning rate %s %g", "goes on at" if goes_on else "begins anew at", agent.last_lr)
+        agent.update_lr(agent.last_lr)
+        if central is not None:
+            central.update_lr(central.lr)
 
     def _load_episodes(self, own: Mapping[str, Any]) -> None:
         """Restore the episodes and random state of one process."""

@@ -288,6 +288,19 @@ def lock_run(run: Run) -> Iterator[None]:
         lock.release()
 
 
+def refuse_links_out(run: Run) -> None:
+    """Raise ``WorkspaceError`` if something in a run's folder leads out of it, where a training would write then."""
+    home = os.path.realpath(run.path)
+    for folder, names, files in os.walk(home):
+        for path in (os.path.join(folder, name) for name in (*names, *files)):
+            target = os.path.realpath(path)
+            if os.path.islink(path) and os.path.commonpath([home, target]) != home:
+                raise WorkspaceError(
+                    f"{path} is a link to {target}: resuming would write there. Put what it leads to in its place, or, "
+                    "if you trust the run, give train.trustCheckpoint=true"
+                )
+
+
 @contextmanager
 def explained(folder: Path, what: str = "cannot be used for runs", advice: str = _ADVICE) -> Iterator[None]:
     """Raise ``WorkspaceError`` of one line where the block fails to read, write or lock something in ``folder``."""

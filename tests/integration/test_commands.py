@@ -207,6 +207,23 @@ class TestMistakes:
         assert "numEnvs: 3" in done.stdout
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.parametrize(
+        ("words", "part"),
+        [
+            (["sim.backend=isaacgym"], "sim.backend=isaacgym: Isaac Gym needs Python 3.8"),
+            (["train.wandb.enabled=true"], "Weights & Biases is not installed"),
+            (["env.factory=nothing.py:make"], "env.factory=nothing.py:make: there is no such file"),
+        ],
+    )
+    def test_a_dry_run_refuses_what_is_not_there(
+        self, words: list[str], part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Like the run itself."""
+        monkeypatch.setattr("dexhand.app.installed.is_installed", lambda _: False)
+        done = run([*words, "--dry-run"], tmp_path)
+        assert done.returncode == 2
+        assert part in done.stderr
+
     def test_a_file_that_is_no_checkpoint_is_refused(self, tmp_path: Path) -> None:
         """In one line; no run is begun."""
         (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 nothing")

@@ -7,6 +7,7 @@ small. They run in this process, which has the slow imports behind it.
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -149,9 +150,12 @@ def run(command: str) -> None:
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working folder with the repository's files in it."""
-    for name in ("dexhand", "scripts", "examples", "benchmarks", "constraints.txt"):
+    for name in ("dexhand", "scripts", "benchmarks", "constraints.txt"):
         (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")  # a link would not be the user's own code
     monkeypatch.chdir(tmp_path)
+    # which would end this process
+    monkeypatch.setattr("dexhand.core.program.run_program", lambda main: sys.exit(main()))
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path

@@ -1,5 +1,6 @@
 """Hands other than the right one, from the command line."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -25,8 +26,10 @@ def test_a_hand_of_ones_own_is_trained(tmp_path: Path, task: str, backend: str) 
 
 
 def test_a_policy_plays_with_the_hand_it_was_trained_with(tmp_path: Path) -> None:
-    """Without naming it; another hand is refused in one line."""
-    assert train(tmp_path, "task=BaseTask", "task.episodeLength=10", "sim.backend=mock").returncode == 0
+    """Without naming it, if it is in the working folder; another hand is refused in one line."""
+    shutil.copytree(HAND, tmp_path / "four_finger")
+    own = ["env.hand=four_finger", "task=BaseTask", "task.episodeLength=10", "sim.backend=mock"]
+    assert train(tmp_path, *own).returncode == 0
     play = ["test=true", "checkpoint=latest", "testGamesNum=1", "numEnvs=1", "sim.backend=mock"]
     assert run(play, tmp_path).returncode == 0
     refused = run([*play, "env.hand=dexhand021_left"], tmp_path)

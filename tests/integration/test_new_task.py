@@ -59,7 +59,7 @@ def test_it_is_trained_and_continues_bit_for_bit(tmp_path: Path, backend: str) -
     assert whole.returncode == 0, whole.stderr
     expected = state_of(tmp_path)
     assert run([*words, "maxIter=2"], tmp_path).returncode == 0
-    assert run(["resume=latest", "maxIter=4"], tmp_path).returncode == 0
+    assert run(["resume=latest", "maxIter=4", "train.trustCheckpoint=true"], tmp_path).returncode == 0
     assert differences(expected, state_of(tmp_path)) == []
 
 

@@ -1,39 +1,24 @@
 """Simulator and device that a configuration selects on this machine, and process-wide settings."""
 
-import importlib.util
 import random
 
 import numpy as np
 import torch
 
 from dexhand.app.build.plugins import load_plugins
+from dexhand.app.installed import check_installed, is_installed
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 
 
 def backend_of(config: Config) -> str:
     """Return the simulator to use. Raises ``ConfigError``, with the install command, if it is not installed."""
+    check_installed(config)
     backend = config.sim.backend
     if backend == "auto":
         on_gpu = config.env.device != "cpu" and _has_gpu()
         backend = "mujoco_warp" if on_gpu and is_installed("mujoco_warp") else "mujoco"
-    if backend in INSTALL and not is_installed(backend):
-        raise ConfigError(f"sim.backend={config.sim.backend}: {INSTALL[backend]}")
     return backend
-
-
-INSTALL = {
-    "mujoco_warp": "MuJoCo Warp is not installed: pip install 'dexhand[warp]'",
-    "isaacgym": "Isaac Gym needs Python 3.8, which this version cannot run in a separate process yet. Use "
-    "sim.backend=mujoco_warp or mujoco, or try the back-end on a stand-in: python -m dexhand.mock.isaacgym "
-    "scripts/train.py ... (docs/gpu.md)",
-}
-"""How to install each optional simulator."""
-
-
-def is_installed(package: str) -> bool:
-    """Whether a package can be imported."""
-    return importlib.util.find_spec(package) is not None
 
 
 def _has_gpu() -> bool:
@@ -65,9 +50,8 @@ def device_of(config: Config) -> torch.device:
 def check_machine(config: Config) -> None:
     """Raise ``ConfigError`` if this machine lacks something that the configuration needs; builds nothing."""
     load_plugins(config)
+    check_installed(config)
     device_of(config)
-    if config.train.wandb.enabled and not config.train.test and not is_installed("wandb"):
-        raise ConfigError("train.wandb.enabled=true: Weights & Biases is not installed: pip install 'dexhand[wandb]'")
 
 
 def set_up_process(config: Config) -> None:

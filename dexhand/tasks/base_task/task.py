@@ -35,6 +35,7 @@ class BaseTaskConfig:
     module: str | None = option(
         None,
         "module (my_package.my_task) or file (my_task.py) of your own with a class of the task's name; null = ours",
+        names="module",
     )
     episodeLength: int = option(300, "an episode times out after episodeLength - 1 control steps", low=2)
     controlMode: str = option(

@@ -13,11 +13,12 @@ from dexhand.app.build import build_algorithm, build_env, set_up_process
 from dexhand.app.run_folder import new_run, resume_run
 from dexhand.config.cli import Invocation
 from dexhand.config.compose import compose
+from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.process_state import process_state_restored
 from dexhand.mock.clock import FakeClock
 from dexhand.workspace.links import is_running
-from dexhand.workspace.workspace import Workspace
+from dexhand.workspace.workspace import Run, Workspace
 
 SMALL = [
     "sim.backend=mock",
@@ -42,6 +43,10 @@ def invocation(*overrides: str, config: str = "config") -> Invocation:
     return Invocation(compose(overrides, config), dry_run=False, argv=overrides, warnings=())
 
 
+def nothing(run: Run) -> None:
+    """What a run needs in its folder that is of no concern."""
+
+
 def losses(config: Config) -> dict[str, float]:
     """Of the first iteration."""
     set_up_process(config)
@@ -52,7 +57,7 @@ def losses(config: Config) -> dict[str, float]:
 class TestBegun:
     def test_a_run_is_held_recorded_and_shown(self) -> None:
         """For as long as it lasts other processes see that somebody works in it."""
-        with new_run("train", invocation(*SMALL), FakeClock()) as run:
+        with new_run("train", invocation(*SMALL), FakeClock(), nothing) as (run, _):
             assert is_running(run.path)
             assert Path("runs/latest_train").resolve() == run.path
             files = {"config.yaml", "command.txt", "git.txt", "packages.txt", "train.log"}
@@ -65,7 +70,7 @@ class TestBegun:
         for keys in (["maxTrainRuns=2"], ["maxTrainRuns=3", "maxRecentRuns=1"], ["useCleanWorkspace=false"]):
             asked = invocation(*(f"train.{key}" for key in keys))
             for _ in range(4):
-                with new_run("train", asked, FakeClock()):
+                with new_run("train", asked, FakeClock(), nothing):
                     pass
             runs = [path for path in Path("runs").iterdir() if "_train_" in path.name]
             shown.append((sum(path.is_symlink() for path in runs), sum(not path.is_symlink() for path in runs)))
@@ -82,7 +87,7 @@ class TestBegun:
 
         monkeypatch.setattr(os, "symlink", refuse)
         asked = invocation(*SMALL)
-        with new_run(kind, asked, FakeClock()) as run:
+        with new_run(kind, asked, FakeClock(), nothing) as (run, _):
             (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
         assert "Read-only file system" in warning.getMessage()
         assert str(run.path) in warning.getMessage()
@@ -92,13 +97,30 @@ class TestBegun:
             assert Workspace(Path("runs")).latest(kind) == run.path
 
 
+class TestAFailedStart:
+    @pytest.mark.parametrize("error", [ConfigError("no"), KeyboardInterrupt()])
+    def test_leaves_no_run(self, error: BaseException) -> None:
+        """The folder is removed, and latest is still the run before."""
+        with new_run("train", invocation(*SMALL), FakeClock(), nothing) as (run, _):
+            pass
+
+        def prepare(run: Run) -> None:
+            (run.path / "summaries").mkdir()
+            raise error
+
+        with pytest.raises(type(error)), new_run("train", invocation(*SMALL), FakeClock(), prepare):
+            pytest.fail("the run began")
+        assert list(Path("runs_all").glob("*_train_*")) == [run.path.relative_to(Path.cwd())]
+        assert Workspace(Path("runs")).latest("train") == run.path
+
+
 class TestAgain:
     """config=<run>/config.yaml does again what the run did."""
 
     def test_the_same_losses(self) -> None:
         """Bit for bit, in the first iteration; with a seed that was drawn, too."""
         asked = invocation(*SMALL, "seed=-1")
-        with new_run("train", asked, FakeClock()) as run:
+        with new_run("train", asked, FakeClock(), nothing) as (run, _):
             first = losses(asked.config)
         again = invocation(config=str(run.config_file))
         assert again.config == asked.config

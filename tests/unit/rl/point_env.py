@@ -74,7 +74,7 @@ def ppo(
 ) -> RlGamesPpo:
     """A small learner."""
     torch.manual_seed(seed)
-    settings = PpoConfig(horizon_length=8, minibatch_size=8 * num_envs, mini_epochs=2, **keys)
+    settings = PpoConfig(**{"horizon_length": 8, "minibatch_size": 8 * num_envs, "mini_epochs": 2, **keys})
     return RlGamesPpo(
         PointEnv(num_envs), settings, NetworkConfig(units=list(units)), max_iterations=100, env_kind=env_kind
     )

@@ -1,6 +1,7 @@
 """rl_games's PPO behind our contracts."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ from point_env import PointEnv, ppo, same, weights
 from torch import Tensor
 
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
+from dexhand.config.schema import PpoConfig
 from dexhand.core.interfaces import Algorithm, Policy
 from dexhand.rl.policy import RlGamesPolicy
 from dexhand.testing.algorithm import AlgorithmConformance
 from dexhand.testing.policy import PolicyConformance
+
+SETTINGS: dict[str, Any] = {"learning_rate": 3e-3, "minibatch_size": 16}
 
 
 class TestLearnerContract(AlgorithmConformance):
@@ -130,6 +134,91 @@ class TestResuming:
         with pytest.raises(ValueError, match=r"actor_mlp.*checkpoint \(8, 3\), needed \(16, 3\)"):
             algorithm.load_state_dict(ppo(units=(8,)).state_dict())
         assert same(weights(algorithm), before)
+
+
+CHANGED: dict[str, Any] = {
+    "horizon_length": 16,
+    "minibatch_size": 32,
+    "mini_epochs": 1,
+    "learning_rate": 1e-3,
+    "lr_schedule": "constant",
+    "schedule_type": "legacy",
+    "kl_threshold": 1e-6,
+    "gamma": 0.5,
+    "tau": 0.5,
+    "e_clip": 1e-3,
+    "clip_value": False,
+    "critic_coef": 1.0,
+    "entropy_coef": 0.1,
+    "bounds_loss_coef": 1.0,
+    "grad_norm": 0.01,
+    "truncate_grads": False,
+    "normalize_advantage": False,
+    "value_bootstrap": False,
+    "reward_scale": 3.0,
+}
+"""Another value for each key of a learner, but for ``NETWORK``."""
+NETWORK = ("normalize_input", "normalize_value")
+"""Keys that belong to the network."""
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Any]:
+    """Of a policy whose actions leave the bounds, with a learning rate that the schedule may change."""
+    first = ppo(**SETTINGS)
+    first.iterate()
+    made = first.state_dict()
+    made["model"]["a2c_network.mu.bias"] += 2.0
+    return made
+
+
+class TestOtherSettings:
+    """A training that goes on with other settings than those of its checkpoint."""
+
+    def continued(self, state: dict[str, Any], **keys: Any) -> dict[str, Tensor]:
+        """The weights two iterations later."""
+        second = ppo(seed=9, **{**SETTINGS, **keys})
+        second.load_state_dict(state)
+        second.iterate()
+        second.iterate()
+        return weights(second)
+
+    @pytest.mark.parametrize("key", CHANGED)
+    def test_take_effect(self, key: str, state: dict[str, Any]) -> None:
+        """Whatever the key."""
+        assert not same(self.continued(state), self.continued(state, **{key: CHANGED[key]}))
+
+    @pytest.mark.parametrize("key", NETWORK)
+    def test_of_the_network_are_refused(self, key: str, state: dict[str, Any]) -> None:
+        """It has other tensors."""
+        with pytest.raises(ValueError, match="mean_std"):
+            self.continued(state, **{key: False})
+
+    def test_every_key_is_known(self) -> None:
+        """A new one needs a value here."""
+        assert {*CHANGED, *NETWORK} == {entry.name for entry in fields(PpoConfig)}
+
+    @pytest.mark.parametrize("schedule", ["adaptive", "linear", "constant"])
+    def test_a_learning_rate_begins_anew(self, schedule: str) -> None:
+        """In any schedule; without a change the schedule's own goes on."""
+        first = ppo(lr_schedule=schedule, learning_rate=1e-3)
+        first.iterate()
+        state = first.state_dict()
+        for given, expected in ((1e-3, state["dexhand"]["learning_rate"]), (5e-4, 5e-4)):
+            second = ppo(lr_schedule=schedule, learning_rate=given)
+            second.load_state_dict(state)
+            assert second.state_dict()["dexhand"]["learning_rate"] == expected
+            assert second.state_dict()["optimizer"]["param_groups"][0]["lr"] == expected
+
+    def test_a_file_of_an_earlier_version(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It does not say what its schedule was, which goes on; the log says with which learning rate."""
+        state = ppo(learning_rate=1e-3).state_dict()
+        del state["dexhand"]["schedule"]
+        second = ppo(learning_rate=5e-4)
+        with caplog.at_level("INFO"):
+            second.load_state_dict(state)
+        assert second.state_dict()["dexhand"]["learning_rate"] == 1e-3
+        assert "The learning rate goes on at 0.001" in caplog.text
 
 
 class TestPolicy:

@@ -1,0 +1,88 @@
+"""Code and files that only a run names: the run may come from somebody else, so they must be the user's own."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dexhand.config.errors import ConfigError
+from dexhand.config.keys import Key, all_keys
+from dexhand.config.plugins import find_code
+from dexhand.hands.spec import known_hands
+
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def refuse_foreign(run_file: Path, values: Mapping[str, Any], runs_dir: str) -> None:
+    """Raise ``ConfigError`` if ``values``, which only ``run_file`` gives, name code or files that are not the user's.
+
+    The user's own are in the working folder or below, but not in ``runs_dir``, in the part of the working folder that
+    holds the run, or in an installed package. Nothing is imported.
+    """
+    run_folders = [run_file.absolute().parent, Path(os.path.realpath(run_file)).parent]
+    for key in all_keys().values():
+        for name in _named(key, values.get(key.name)):
+            places = _places(key, name)
+            if not places or not all(_is_own(place, run_folders, runs_dir) for place in places):
+                what = "files" if key.names == "files" else "code"
+                raise ConfigError(
+                    f"{key.name}={name}: only {run_file} names it, and there is no such {what} of your own in the "
+                    f"working folder. Start where it is, or, if you trust it, give {key.name}={_given(key, values)}, "
+                    "or train.trustCheckpoint=true for all that the run names"
+                )
+
+
+def check_code_exists(values: Mapping[str, Any]) -> None:
+    """Raise ``ConfigError`` if there is no file for code that ``values`` name; imports nothing."""
+    for key in all_keys().values():
+        for name in _named(key, values.get(key.name)):
+            if key.names != "files" and not _places(key, name):
+                raise ConfigError(
+                    f"{key.name}={name}: there is no such file or module. Start in the folder that holds it, install "
+                    "it, or give the path of a .py file"
+                )
+
+
+def _named(key: Key, value: Any) -> Iterator[str]:
+    """What a value names beside the choices of its key."""
+    ours = known_hands() if key.name == "env.hand" else key.choices or ()
+    for name in value if isinstance(value, list) else [value]:
+        if key.names is not None and name is not None and name not in ours:
+            yield str(name)
+
+
+def _places(key: Key, name: str) -> list[Path]:
+    """The files that a name means, or the folder; empty if it is unknown."""
+    if key.names == "files":
+        return [Path(name)] if os.path.exists(name) else []
+    return find_code(name.rpartition(":")[0] if key.names == "code" else name)
+
+
+def _given(key: Key, values: Mapping[str, Any]) -> str:
+    """The value as a word of the command line."""
+    value = values[key.name]
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
+
+
+def _is_own(place: Path, run_folders: Sequence[Path], runs_dir: str) -> bool:
+    home, real, runs = (Path(os.path.realpath(path)) for path in (".", place, runs_dir))
+    not_own = [*(_part(home, folder) for folder in run_folders), runs, Path(f"{runs}_all")]
+    python = (Path(sysconfig.get_path("stdlib")), Path(sys.prefix), Path(sys.base_prefix))
+    not_own += [folder for folder in python if folder.is_relative_to(home)]
+    if not real.is_relative_to(home) or any(name in real.parts for name in _INSTALLED):
+        return False
+    return not any(_is_in(real, folder) for folder in not_own)
+
+
+def _part(home: Path, folder: Path) -> Path:
+    """The part of ``home`` that ``folder`` is in: what was copied here with a run may lie beside it."""
+    if home.is_relative_to(folder) or not folder.is_relative_to(home):
+        return folder
+    return home / folder.relative_to(home).parts[0]
+
+
+def _is_in(place: Path, folder: Path) -> bool:
+    """By identity, because names may differ in case on some file systems."""
+    return folder.exists() and any(path.exists() and path.samefile(folder) for path in (place, *place.parents))
