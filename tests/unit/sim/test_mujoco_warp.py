@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 import torch
@@ -43,10 +44,38 @@ def on_mujoco(scene: Scene = SCENE, num_envs: int = 4) -> MujocoSimulator:
     return MujocoSimulator(scene, num_envs, SimConfig(), control_decimation=2)
 
 
+class Reused(MujocoWarpSimulator):
+    """Serves another test once it is closed, in the state that it began with: making one takes longer than most tests.
+
+    ``TestAgreementWithMujoco`` makes new ones.
+    """
+
+    _idle: ClassVar[list["Reused"]] = []
+    beginning: dict[str, Tensor]
+
+    @classmethod
+    def lend(cls, scene: Scene, num_envs: int) -> "Reused":
+        """Return one with steps of 2.5 ms, as the default preset has them."""
+        for sim in cls._idle:
+            if (sim.scene, sim.num_envs) == (scene, num_envs):
+                cls._idle.remove(sim)
+                sim.load_state_dict(sim.beginning)
+                return sim
+        sim = cls(scene, num_envs, SimConfig(), control_decimation=2, device=torch.device("cpu"))
+        sim.beginning = sim.state_dict()
+        return sim
+
+    def close(self) -> None:
+        """See ``Simulator.close``."""
+        super().close()
+        if self not in self._idle:
+            self._idle.append(self)
+
+
 class TestMujocoWarpSimulator(SimulatorConformance):
     def make_simulator(self, scene: Scene, num_envs: int) -> Simulator:
-        """Steps of 2.5 ms, as the default preset has them."""
-        return on_warp(scene, num_envs)
+        """New or as good as new."""
+        return Reused.lend(scene, num_envs)
 
 
 class TestAgreementWithMujoco:
