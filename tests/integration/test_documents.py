@@ -18,6 +18,7 @@ from commands import Running
 from commands import run as run_here
 
 from dexhand import runs
+from dexhand.core import program
 from dexhand.core.interfaces import RenderingUnavailable
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +158,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     # which would end this process
     monkeypatch.setattr("dexhand.core.program.run_program", lambda main: sys.exit(main()))
     monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(program, "run_program", lambda main: sys.exit(main()))  # which would end this process
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path
     for name, module in list(sys.modules.items()):  # another test may write a file of the same name
