@@ -58,7 +58,8 @@ def parse(argv: Sequence[str], saved: SavedConfigs) -> Invocation | Sweep | Page
     """Read a command line. Raises ``ConfigError``."""
     flags, words = _read_flags(argv)
     if flags.help:
-        return Page(help_text())
+        is_general = not words and flags.config is None and flags.resume is None
+        return Page(help_text(None if is_general else _invocation(argv, flags, words, saved).config))
     if flags.shell_completion is not None:
         return Page(complete(flags.shell_completion))
     if flags.multirun:

@@ -3,10 +3,13 @@
 import textwrap
 from collections.abc import Iterator
 from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 from dexhand.config.aliases import ALIASES, NEGATED, NOT_YET, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS
 from dexhand.config.keys import Key, all_keys, tasks_with
 from dexhand.config.overrides import GROUPS
+from dexhand.config.schema import Config
 from dexhand.config.sources import names_of, shown
 from dexhand.tasks import TASKS
 
@@ -30,7 +33,7 @@ examples:
   change it.
 
 options:
-  -h, --help             this page
+  -h, --help             this page; with task=NAME or other words, the keys and values that result from them
   --dry-run              check everything, find the checkpoint, print the plan and the configuration, and stop
   -c job, --cfg job      print the whole configuration and stop; with -p SECTION, --package SECTION a part of it
   -m, --multirun         keys may have several values (a,b,c or range(1,4)): one run for each combination
@@ -51,9 +54,9 @@ error gives the reason)
 """
 
 
-def help_text() -> str:
-    """The text that ``--help`` prints."""
-    return "\n".join([_INTRODUCTION, *_choices(), "", *_keys(), *_aliases(), ""])
+def help_text(config: Config | None = None) -> str:
+    """The text that ``--help`` prints: the defaults of all tasks, or the keys of ``config``'s task and its values."""
+    return "\n".join([_INTRODUCTION, *_choices(), "", *_keys(config), *_aliases(), ""])
 
 
 def _choices() -> Iterator[str]:
@@ -63,14 +66,19 @@ def _choices() -> Iterator[str]:
     yield f"  {'config=':<11}{', '.join(names_of(''))}"
 
 
-def _keys() -> Iterator[str]:
-    yield "keys, with their defaults (a task's own files may set others):"
+def _keys(config: Config | None) -> Iterator[str]:
+    if config is None:
+        yield "keys, with their defaults; --help task=NAME shows those of a task:"
+    else:
+        yield "keys, with their values for this command line:"
     yield ""
-    for _, keys in groupby(all_keys().values(), lambda key: key.name.rpartition(".")[0]):
+    task_schema: Any = None if config is None else type(config.task)
+    for _, keys in groupby(all_keys(task_schema).values(), lambda key: key.name.rpartition(".")[0]):
         for key in keys:
-            tasks = tasks_with(key.name) if key.name.startswith("task.") else list(TASKS)
+            value = key.default if config is None else attrgetter(key.name)(config)
+            tasks = tasks_with(key.name) if config is None and key.name.startswith("task.") else list(TASKS)
             only = "" if len(tasks) == len(TASKS) else f" [{', '.join(tasks)} only]"
-            yield from _row(f"{key.name}={shown(key.default)}", f"{key.help} ({_allowed(key)}){only}")
+            yield from _row(f"{key.name}={shown(value)}", f"{key.help} ({_allowed(key)}){only}")
         yield ""
 
 

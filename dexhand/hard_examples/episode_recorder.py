@@ -1,4 +1,4 @@
-"""Recording finished episodes between environment and learner."""
+"""A recorder of finished episodes, between environment and learner."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from dexhand.core.interfaces import ResetPose, Space, StepInfo, VecEnv
 
 @dataclass(frozen=True)
 class FinishedEpisodes:
-    """E episodes that ended within one rollout, by time and then by environment. All tensors are on the CPU."""
+    """E episodes that ended within one rollout, ordered by time, then environment. All tensors are on the CPU."""
 
     env: Tensor
-    """Number of the environment, int64. Shape (E,)."""
+    """Index of the environment, int64. Shape (E,)."""
     step: Tensor
-    """Its last step, counted from 0 within the rollout, int64. Shape (E,)."""
+    """Index of the last step within the rollout, int64. Shape (E,)."""
     outcome: Tensor
     """Index into ``VecEnv.outcome_names``, int64. Shape (E,)."""
     length: Tensor
-    """Steps, those in earlier rollouts included, int64. Shape (E,)."""
+    """Number of steps, including those in earlier rollouts, int64. Shape (E,)."""
     reward_terms: Tensor
     """Sum over the episode of each weighted reward term, float64; their sum is the return. Shape (E, T)."""
     sample_loss: Tensor
-    """Mean over the episode's steps of the losses given to ``take``, float64. Shape (E,)."""
+    """Mean of the episode's sample losses as passed to ``take``, float64. Shape (E,)."""
     final_pose: ResetPose | None
-    """Pose of hand and objects at the end, E rows; ``None`` without a ``final_pose`` function."""
+    """Final poses of hand and objects, E rows; ``None`` without a ``final_pose`` function."""
 
 
 class EpisodeRecorder:
-    """``VecEnv`` that records the steps of a rollout until ``take`` is called, once in a rollout.
+    """``VecEnv`` that records the steps of a rollout until ``take`` is called, once per rollout.
 
-    Within a step nothing is computed and nothing waits for the device. An episode that began before the recorder (in a
-    continued training that had none) is left out.
+    ``step`` computes nothing more and does not wait for the device. Episodes that started before the recorder existed
+    (after resuming a training that had none) are omitted.
     """
 
     def __init__(self, env: VecEnv, final_pose: Callable[[], ResetPose] | None = None) -> None:
-        """``final_pose`` returns, after a step, the poses of all environments before finished ones were reset."""
+        """``final_pose`` returns the poses that all environments had at the end of the last step, before resets."""
         self.env = env
         self.num_envs = env.num_envs
         self.device = env.device
@@ -53,7 +53,7 @@ class EpisodeRecorder:
     def _begin(self, *, seen: bool) -> None:
         self._rollout: list[StepInfo] = []
         self._poses: list[ResetPose] = []
-        # of the episodes under way: reward terms, sample loss, steps
+        # sums over the running episodes: reward terms, sample loss, steps
         self._sums = torch.zeros(self.num_envs, len(self.reward_names) + 2, dtype=torch.float64, device=self.device)
         self._seen = torch.full((self.num_envs,), seen, dtype=torch.bool, device=self.device)
 
@@ -86,7 +86,7 @@ class EpisodeRecorder:
         return result
 
     def take(self, sample_losses: Tensor) -> FinishedEpisodes:
-        """The episodes that ended since the last call; ``sample_losses`` (H, N) are of the H steps since then.
+        """Return the episodes that ended in the H steps since the last call, given their losses (H, N).
 
         Raises ``ValueError`` for losses of another shape.
         """
@@ -97,8 +97,10 @@ class EpisodeRecorder:
             )
         outcome = torch.stack([info["outcome"] for info in self._rollout])
         terms = torch.stack([info["reward_terms"] for info in self._rollout])
-        told, sums = self._add_up(torch.cat((terms, sample_losses[..., None], torch.ones_like(terms[..., :1])), dim=2))
-        step, env = told.nonzero().unbind(dim=1)
+        finished, sums = self._add_up(
+            torch.cat((terms, sample_losses[..., None], torch.ones_like(terms[..., :1])), dim=2)
+        )
+        step, env = finished.nonzero().unbind(dim=1)
         rows = sums[step, env].cpu()
         episodes = FinishedEpisodes(
             env=env.cpu(),
@@ -113,18 +115,18 @@ class EpisodeRecorder:
         return episodes
 
     def _add_up(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums of ``values`` (H, N, C) from the beginning of the episode to each step, (H, N, C), and where an episode
-        ends that is told of, (H, N).
+        """Return where recorded episodes end, bool (H, N), and the sums of ``values`` (H, N, C) since each episode's
+        start, (H, N, C).
         """
-        sums, told = [], []
+        sums, finished = [], []
         for info, row in zip(self._rollout, values):
             ended = info["outcome"] >= 0
             self._sums = self._sums + row
             sums.append(self._sums)
-            told.append(ended & self._seen)
+            finished.append(ended & self._seen)
             self._sums = self._sums.masked_fill(ended[:, None], 0.0)
             self._seen = self._seen | ended
-        return torch.stack(told), torch.stack(sums)
+        return torch.stack(finished), torch.stack(sums)
 
     def _poses_at(self, step: Tensor, env: Tensor) -> ResetPose | None:
         if not self._poses:
@@ -139,11 +141,11 @@ class EpisodeRecorder:
         return self.env.render(env_id, camera, width, height)
 
     def state_dict(self) -> dict[str, Any]:
-        """See ``VecEnv.state_dict``; between a ``take`` and the next step. Readable without a recorder, too."""
+        """See ``VecEnv.state_dict``; call it after ``take``. The environment alone can load it, too."""
         return {**self.env.state_dict(), "recorder": {"sums": self._sums.clone(), "seen": self._seen.clone()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``VecEnv.load_state_dict``; the state may be of the environment without a recorder."""
+        """See ``VecEnv.load_state_dict``; also loads a state of the environment alone."""
         self.env.load_state_dict(state)
         self._begin(seen=False)
         recorded = state.get("recorder")

@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 class PosePictures:
-    """Draws poses in a simulator of its own with one environment, made with the first picture.
+    """Draws poses in its own simulator with one environment, created with the first picture.
 
-    Where rendering is not available it warns once and returns no pictures.
+    If rendering is unavailable, it warns once and returns no pictures.
     """
 
     def __init__(self, make_simulator: Callable[[], Simulator], width: int, height: int) -> None:
@@ -31,9 +31,9 @@ class PosePictures:
         self._is_unavailable = False
 
     def draw(self, dof_pos: Tensor, object_pose: Tensor) -> np.ndarray | None:
-        """The hand at joint positions (D,), m or rad, with objects at poses (O, 7); uint8 (height, width, 3).
+        """Draw the hand at joint positions (D,), m or rad, with objects at poses (O, 7): uint8 (height, width, 3).
 
-        ``None`` where rendering is not available.
+        Returns ``None`` if rendering is unavailable.
         """
         if self._is_unavailable:
             return None
@@ -41,9 +41,9 @@ class PosePictures:
             if self._simulator is None:
                 self._simulator = self._make_simulator()
             simulator = self._simulator
-            everyone = torch.ones(1, dtype=torch.bool, device=simulator.device)
+            mask = torch.ones(1, dtype=torch.bool, device=simulator.device)
             pose = (part[None].to(simulator.device) for part in (dof_pos, object_pose))
-            simulator.reset(everyone, *pose)
+            simulator.reset(mask, *pose)
             return simulator.render(0, width=self._size[0], height=self._size[1])
         except RenderingUnavailable as error:
             log.warning("Hard examples have no pictures: %s", error)
@@ -51,7 +51,7 @@ class PosePictures:
             return None
 
     def close(self) -> None:
-        """Free the simulator; calling it again does nothing."""
+        """Release the simulator. Calling it again does nothing."""
         if self._simulator is not None:
             self._simulator.close()
             self._simulator = None

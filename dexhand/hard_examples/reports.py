@@ -1,6 +1,6 @@
-"""Hard examples, reports of them, and the merging of several processes' reports into one.
+"""Hard examples, reports of them, and merging the reports of several processes.
 
-Nothing here knows what a sample is: it has a key, a loss, perhaps a picture, and a few plain values that describe it.
+A sample can be anything with a key and a loss, such as an episode; a picture and plain values may describe it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch import Tensor
 from dexhand.core.interfaces import Metrics
 
 Key = int | str
-"""What identifies a sample, however often it is seen."""
+"""Identifies a sample, however often it is seen."""
 Plain = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
 class HardExample:
-    """One sample at the time when its loss was highest."""
+    """A sample when its loss was highest."""
 
     key: Key
     loss: float
@@ -30,7 +30,7 @@ class HardExample:
     step: int
     """The training step that measured the loss."""
     process: int = 0
-    """Rank of the process that keeps it."""
+    """Rank of the process that has it."""
     image: Tensor | None = None
     """uint8 (h, w, 3), the longer side at most ``HardExampleTracker.image_side``."""
     details: Mapping[str, Plain] = field(default_factory=dict)
@@ -38,42 +38,42 @@ class HardExample:
 
 @dataclass(frozen=True)
 class HardExampleReport:
-    """The hard examples and loss statistics at one step, of one process or of several together."""
+    """Hard examples and loss statistics at one step, of one process or several."""
 
     step: int
     entries: tuple[HardExample, ...]
-    """The hardest samples of the run so far, hardest first."""
+    """The hardest samples in the buffer, hardest first."""
     nonfinite: tuple[HardExample, ...]
-    """The first samples of the interval whose loss was NaN or infinite, in order of time; no pictures."""
+    """The first samples since the previous report with a NaN or infinite loss, by time; without pictures."""
     interval_losses: np.ndarray
     """Finite losses since the previous report. Shape (n,), float64."""
     interval_samples: int
-    """Samples since the previous report, those with NaN and infinite losses included."""
+    """Samples since the previous report, including those with NaN and infinite losses."""
     quantile: float
     total_samples: int
-    """Samples of the run so far, those with NaN and infinite losses included."""
+    """Samples so far, including those with NaN and infinite losses."""
     nan_losses: int
-    """In the run so far."""
+    """So far."""
     infinite_losses: int
-    """In the run so far."""
+    """So far."""
     buffer_size: int
     processes: int = 1
     ranking: str = ""
-    """What the losses measure, where a training ranks its samples in several ways."""
+    """Name of the ranking, if samples are ranked in several ways."""
 
     @property
     def place(self) -> str:
-        """The prefix of the names of scalars and pictures."""
+        """Prefix of the names of scalars and pictures."""
         return f"hard_examples/{self.ranking}" if self.ranking else "hard_examples"
 
     @property
     def threshold(self) -> float:
-        """The loss of rank floor(``quantile`` (n - 1)) among the interval's n; NaN where there was none."""
+        """The ``quantile`` of the interval's losses, rounded down to one of them; NaN if there are none."""
         losses = self.interval_losses
         return float(np.quantile(losses, self.quantile, method="lower")) if losses.size else math.nan
 
     def scalars(self) -> Metrics:
-        """For ``MetricSink.scalars``."""
+        """Scalars for ``MetricSink.scalars``."""
         values = {
             f"{self.place}/buffer_size": float(self.buffer_size),
             f"{self.place}/total_samples": float(self.total_samples),
@@ -88,7 +88,7 @@ class HardExampleReport:
         return values
 
     def images(self) -> dict[str, np.ndarray]:
-        """For ``MetricSink.images``, hardest first."""
+        """Pictures by name, hardest first."""
         return {
             f"{self.place}/{rank:02d}": entry.image.numpy()
             for rank, entry in enumerate(self.entries, start=1)
@@ -96,7 +96,7 @@ class HardExampleReport:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values that every JSON reader takes; NaN and infinity become text, pictures their shape."""
+        """Convert to valid JSON values: NaN and infinity become text, pictures their shape."""
         losses = self.interval_losses if self.interval_losses.size else np.array([math.nan])
         return {
             "ranking": self.ranking,
@@ -119,25 +119,25 @@ class HardExampleReport:
 
 @runtime_checkable
 class HardExampleSink(Protocol):
-    """Takes reports of hard examples."""
+    """Receives reports of hard examples."""
 
     def hard_examples(self, report: HardExampleReport) -> None:
         """Record one report."""
 
 
 def merge_reports(reports: Sequence[HardExampleReport], size: int) -> HardExampleReport:
-    """One report of several processes, with ``size`` samples at most.
+    """Merge the reports of several processes into one with at most ``size`` samples.
 
-    Entries are taken in turns, the hardest remaining one of each process, so that no process crowds out the others; in
-    the last turn the harder ones come first. A sample that several processes have seen counts once, with its highest
-    loss. Raises ``ValueError`` without reports.
+    Each turn takes the hardest remaining entry of every process, so that no process crowds out the others; the last
+    turn takes the hardest of these. A sample seen by several processes counts once, with its highest loss. Raises
+    ``ValueError`` without reports.
     """
     if not reports:
-        raise ValueError("there is no report to merge; every process gives one")
+        raise ValueError("there are no reports to merge")
     nonfinite = sorted((example for report in reports for example in report.nonfinite), key=time_of)
     return HardExampleReport(
         step=reports[0].step,
-        entries=tuple(sorted(_in_turns(_without_doubles(reports), size), key=hardness)),
+        entries=tuple(sorted(_in_turns(_without_duplicates(reports), size), key=hardness)),
         nonfinite=tuple(nonfinite[:size]),
         interval_losses=np.concatenate([report.interval_losses for report in reports]),
         interval_samples=sum(report.interval_samples for report in reports),
@@ -151,8 +151,8 @@ def merge_reports(reports: Sequence[HardExampleReport], size: int) -> HardExampl
     )
 
 
-def _without_doubles(reports: Sequence[HardExampleReport]) -> list[list[HardExample]]:
-    """The entries of each report, hardest first, without those that another report has with a higher loss."""
+def _without_duplicates(reports: Sequence[HardExampleReport]) -> list[list[HardExample]]:
+    """The entries of each report without those that another report has with a higher loss."""
     owner: dict[Key, tuple[float, int]] = {}
     for number, report in enumerate(reports):
         for entry in report.entries:
@@ -171,7 +171,7 @@ def _in_turns(queues: list[list[HardExample]], size: int) -> list[HardExample]:
 
 
 def hardness(example: HardExample) -> tuple[float, int, int]:
-    """Sort key: hardest first, of equal ones the earlier one."""
+    """Sort key: hardest first, then earliest."""
     return -example.loss, example.step, example.process
 
 
@@ -194,5 +194,5 @@ def _entry_to_json(entry: HardExample) -> dict[str, Any]:
 
 
 def _finite_or_text(value: Plain) -> Plain:
-    """Text in the place of NaN and infinity, which JSON does not have."""
+    """Replace NaN and infinity, which JSON lacks, by text."""
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Keeping the samples with the highest losses of a training, with their pictures."""
+"""The samples with the highest losses of a training, with their pictures."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from dexhand.hard_examples.reports import HardExample, HardExampleReport, Key, P
 class HardExampleTracker:
     """Keeps the ``max_hard_examples`` samples with the highest losses of one process.
 
-    A sample seen again keeps its higher loss. Samples below ``min_loss`` are counted but never kept. Losses that are
-    NaN or infinite are counted and shown apart, because they cannot be ordered. Beside the samples kept it holds the
-    losses since the last report, eight bytes each.
+    A sample seen again keeps its higher loss. Samples below ``min_loss`` are counted but never kept. NaN and infinite
+    losses, which cannot be ranked, are counted and reported separately. The losses since the last report are in memory,
+    eight bytes each.
     """
 
     def __init__(
@@ -33,9 +33,9 @@ class HardExampleTracker:
         process: int = 0,
         ranking: str = "",
     ) -> None:
-        """``quantile`` of an interval's losses is the reported threshold; reports show ``report_size`` samples.
+        """Reports give the ``quantile`` of the losses as threshold, and ``report_size`` samples.
 
-        Pictures are made smaller until their longer side is ``image_side`` pixels, never larger. Raises ``ValueError``.
+        Pictures are shrunk so that their longer side has at most ``image_side`` pixels. Raises ``ValueError``.
         """
         for name, value in (
             ("max_hard_examples", max_hard_examples),
@@ -63,7 +63,7 @@ class HardExampleTracker:
 
     @property
     def buffer(self) -> tuple[HardExample, ...]:
-        """The hardest samples, hardest first; of equal losses the one seen first."""
+        """The hardest samples, hardest first; of equal losses, the earliest first."""
         return tuple(self._buffer)
 
     @property
@@ -73,17 +73,17 @@ class HardExampleTracker:
 
     @property
     def total_samples(self) -> int:
-        """Losses seen so far, finite or not."""
+        """Number of losses so far, finite or not."""
         return self._total_samples
 
     @property
     def nonfinite_losses(self) -> int:
-        """Losses so far that were NaN or infinite."""
+        """Number of NaN and infinite losses so far."""
         return self._nan_losses + self._infinite_losses
 
     @property
     def unreported_samples(self) -> int:
-        """Losses seen since the last report."""
+        """Number of losses since the last report."""
         return self._total_samples - self._reported_samples
 
     def update(
@@ -94,17 +94,16 @@ class HardExampleTracker:
         image: Callable[[int], Tensor] | None = None,
         details: Callable[[int], Mapping[str, Plain]] | None = None,
     ) -> int:
-        """Add one batch: ``losses`` (B,) of the samples ``keys``; returns how many entered the buffer.
+        """Add one batch, ``losses`` (B,) of the samples ``keys``; returns how many entered the buffer.
 
-        ``image`` gives the picture, uint8 (H, W, 3), of the sample at a place in the batch (``images.__getitem__`` of a
-        tensor (B, H, W, 3) will do), and ``details`` what else to keep of it. Both are called only for samples that
-        enter the buffer, ``details`` also for losses that are not finite. Raises ``ValueError`` for other shapes or
-        types, and then changes nothing.
+        ``image`` maps an index in the batch to a picture, uint8 (H, W, 3), such as ``images.__getitem__`` of a tensor
+        (B, H, W, 3); ``details`` maps it to values to keep. Both are called only for samples that enter the buffer,
+        ``details`` also for losses that are not finite. Raises ``ValueError``, changing nothing, for wrong shapes.
         """
         if losses.shape != (len(keys),):
             raise ValueError(f"losses have shape {tuple(losses.shape)}; {len(keys)} keys need shape ({len(keys)},)")
         values: list[float] = losses.tolist()
-        # fast path: most batches have no loss that is not finite and none that is high
+        # fast path: most batches have only finite losses, and none that is high
         is_finite = math.isfinite(sum(values))
         numbers = values if is_finite else [value for value in values if math.isfinite(value)]
         entering: list[HardExample] = []
@@ -112,15 +111,15 @@ class HardExampleTracker:
             places = self._entering(keys, values)
             entering = [self._example(step, keys, values, place, image, details) for place in places]
         if len(numbers) < len(values):
-            strange = [place for place, value in enumerate(values) if not math.isfinite(value)]
-            self._note_nonfinite([self._example(step, keys, values, place, None, details) for place in strange])
+            nonfinite = [place for place, value in enumerate(values) if not math.isfinite(value)]
+            self._note_nonfinite([self._example(step, keys, values, place, None, details) for place in nonfinite])
         self._interval.extend(numbers)
         self._total_samples += len(keys)
         self._insert(entering)
         return len(entering)
 
     def report(self, step: int) -> HardExampleReport:
-        """The report at ``step``; a new interval begins."""
+        """Report the state at ``step`` and start a new interval."""
         report = HardExampleReport(
             step=step,
             entries=tuple(self._buffer[: self.report_size]),
@@ -143,7 +142,7 @@ class HardExampleTracker:
         self._buffer = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values and tensors, for a checkpoint."""
+        """Copy the state as plain values and tensors, for a checkpoint."""
         return {
             "buffer": [_entry_to_state(entry) for entry in self._buffer],
             "nonfinite": [_entry_to_state(entry) for entry in self._nonfinite],
@@ -155,9 +154,9 @@ class HardExampleTracker:
         }
 
     def load_state_dict(self, *states: Mapping[str, Any]) -> None:
-        """Continue from the ``state_dict()`` of one tracker, or of several that become one.
+        """Restore the ``state_dict()`` of a tracker, or of several merged into this one.
 
-        Where this buffer is smaller, the hardest samples stay.
+        If this buffer is smaller, the hardest samples stay.
         """
         self._buffer, self._nonfinite, self._interval = [], [], array("d")
         for state in states:
@@ -171,13 +170,13 @@ class HardExampleTracker:
         self._infinite_losses = sum(state["infinite_losses"] for state in states)
 
     def _floor(self) -> float:
-        """The loss that a sample has to exceed to enter the buffer."""
+        """The loss that a sample must exceed to enter the buffer."""
         if len(self._buffer) == self.max_hard_examples:
             return self._buffer[-1].loss
         return float(np.nextafter(self.min_loss, -math.inf))
 
     def _entering(self, keys: Sequence[Key], values: Sequence[float]) -> list[int]:
-        """The places in a batch of those that will be in the buffer, hardest first."""
+        """Indices in the batch of the samples that enter the buffer, hardest first."""
         floor = self._floor()
         kept = {entry.key: entry.loss for entry in self._buffer}
         hard = [place for place, value in enumerate(values) if floor < value < math.inf]
@@ -185,7 +184,7 @@ class HardExampleTracker:
         for place in sorted(hard, key=lambda place: -values[place]):
             if keys[place] not in entering and values[place] > kept.get(keys[place], -math.inf):
                 entering[keys[place]] = place
-        # what stays of the buffer competes with what comes
+        # entries that stay compete with the new ones
         rivals = [loss for key, loss in kept.items() if key not in entering]
         return [
             place
@@ -212,7 +211,7 @@ class HardExampleTracker:
         )
 
     def _insert(self, candidates: list[HardExample]) -> None:
-        """Insert examples into the buffer, in order, and drop the easiest beyond its size."""
+        """Insert examples and drop the easiest beyond the buffer's size."""
         if not candidates:
             return
         hardest: dict[Key, HardExample] = {}
@@ -221,15 +220,15 @@ class HardExampleTracker:
                 hardest[example.key] = example
         self._buffer = sorted(hardest.values(), key=hardness)[: self.max_hard_examples]
 
-    def _note_nonfinite(self, strange: list[HardExample]) -> None:
-        nan_losses = sum(math.isnan(example.loss) for example in strange)
+    def _note_nonfinite(self, nonfinite: list[HardExample]) -> None:
+        nan_losses = sum(math.isnan(example.loss) for example in nonfinite)
         self._nan_losses += nan_losses
-        self._infinite_losses += len(strange) - nan_losses
-        self._nonfinite = (self._nonfinite + strange)[: self.report_size]
+        self._infinite_losses += len(nonfinite) - nan_losses
+        self._nonfinite = (self._nonfinite + nonfinite)[: self.report_size]
 
 
 def _shrunk(image: Tensor, side: int) -> Tensor:
-    """A copy on the CPU whose longer side is at most ``side``; the proportions stay."""
+    """Copy an image to the CPU, shrunk proportionally until its longer side is at most ``side``."""
     if image.dtype != torch.uint8 or image.dim() != 3 or image.shape[2] != 3:
         raise ValueError(f"an image is {image.dtype} of shape {tuple(image.shape)}; it must be torch.uint8 (H, W, 3)")
     height, width = image.shape[:2]
@@ -247,7 +246,7 @@ def _entry_to_state(entry: HardExample) -> dict[str, Any]:
 
 
 def _interval_losses(state: Tensor | Mapping[str, Any]) -> list[float]:
-    """The saved losses of an interval; checkpoints of earlier versions hold counts of logarithmic bins instead."""
+    """The saved losses of an interval; checkpoints of earlier versions have logarithmic histograms instead."""
     if isinstance(state, Tensor):
         losses: list[float] = state.tolist()
         return losses

@@ -1,4 +1,4 @@
-"""Keeping and reporting the worst episodes of a training."""
+"""The worst episodes of a training."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class AlgorithmWithSampleLosses(Algorithm, Protocol):
 
     @property
     def sample_losses(self) -> Tensor:
-        """Of the H steps of N environments of the last iteration's rollout. Shape (H, N)."""
+        """Losses of the last iteration's rollout: H steps of N environments. Shape (H, N)."""
 
 
 @dataclass(frozen=True)
 class WorstEpisodeSettings:
-    """How many episodes are kept, and how often they are reported."""
+    """How many episodes to keep, and how often to report them."""
 
     keep: int
     """Episodes in each ranking."""
@@ -40,12 +40,12 @@ class WorstEpisodeSettings:
 
 
 class WorstEpisodesTracker:
-    """``Algorithm`` that keeps and reports, for each of ``RANKINGS``, the worst episodes of the algorithm inside it.
+    """``Algorithm`` that wraps another one, and keeps and reports its worst episodes by each of ``RANKINGS``.
 
-    An episode's key is ``<iteration>-<environment>-<step>``: when and where it ended. Its loss is minus its return, or
-    the mean loss of its samples, each measured at the end of the iteration that the sample was collected in. A report
-    is made every ``report_interval`` iterations and at the end, at the training's step (environment frames), and drawn
-    then: a picture shows how the episode ended.
+    An episode's key, ``<iteration>-<environment>-<step>``, says when and where it ended. Its loss is minus its return,
+    or the mean loss of its samples, each measured at the end of the iteration in which it was collected. Reports are
+    made every ``report_interval`` iterations and at the end; their step counts environment frames. Pictures show the
+    last pose of an episode and are drawn with the report.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class WorstEpisodesTracker:
         sinks: Sequence[HardExampleSink],
         pictures: PosePictures | None = None,
     ) -> None:
-        """``recorder`` is what ``algorithm`` trains on. ``sinks`` may be filled until the first iteration begins."""
+        """``algorithm`` must train on ``recorder``. ``sinks`` may be filled until the first iteration."""
         self._algorithm = algorithm
         self._recorder = recorder
         self._settings = settings
@@ -65,7 +65,7 @@ class WorstEpisodesTracker:
         self._trackers = [
             HardExampleTracker(settings.keep, report_size=settings.keep, ranking=ranking) for ranking in RANKINGS
         ]
-        self._poses: dict[Key, ResetPose] = {}  # of one environment each, without a first axis
+        self._poses: dict[Key, ResetPose] = {}  # each of one environment, without axis N
         self._images: dict[Key, Tensor] = {}
 
     @property
@@ -112,14 +112,14 @@ class WorstEpisodesTracker:
         }
 
     def _keep_poses(self, keys: list[str], poses: ResetPose | None) -> None:
-        """Keep the final poses and pictures of the episodes in a buffer only."""
+        """Add final poses; drop poses and pictures of episodes that left the buffers."""
         kept = frozenset().union(*(tracker.keys for tracker in self._trackers))
         self._poses = {key: pose for key, pose in self._poses.items() if key in kept}
         self._images = {key: image for key, image in self._images.items() if key in kept}
         if poses is not None:
             for place, key in enumerate(keys):
                 if key in kept:
-                    # copies: a row of a tensor keeps the whole of it
+                    # copies, as a row would keep the whole tensor in memory
                     self._poses[key] = ResetPose(poses.dof_pos[place].clone(), poses.object_pose[place].clone())
 
     def _report(self) -> None:
@@ -136,7 +136,7 @@ class WorstEpisodesTracker:
         return replace(report, entries=tuple(replace(entry, image=self._image(entry)) for entry in report.entries))
 
     def _image(self, entry: HardExample) -> Tensor | None:
-        """The picture of an episode, drawn once."""
+        """Return the picture of an episode, which is drawn once."""
         pose = self._poses.get(entry.key)
         if entry.key not in self._images and pose is not None and self._pictures is not None:
             picture = self._pictures.draw(pose.dof_pos, pose.object_pose)
@@ -145,13 +145,13 @@ class WorstEpisodesTracker:
         return self._images.get(entry.key)
 
     def state_dict(self) -> dict[str, Any]:
-        """See ``Algorithm.state_dict``. Pictures are left out: they are drawn again from the poses."""
+        """See ``Algorithm.state_dict``. Pictures are omitted; they are redrawn from the poses."""
         poses = {key: {"dof_pos": pose.dof_pos, "object_pose": pose.object_pose} for key, pose in self._poses.items()}
         trackers = {tracker.ranking: tracker.state_dict() for tracker in self._trackers}
         return {**self._algorithm.state_dict(), "hard_episodes": {"trackers": trackers, "poses": poses}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Algorithm.load_state_dict``; the state may be of a training that kept no episodes."""
+        """See ``Algorithm.load_state_dict``; also loads a state of the wrapped algorithm alone."""
         self._algorithm.load_state_dict(state)
         kept = state.get("hard_episodes")
         if kept is not None:
@@ -168,7 +168,7 @@ class WorstEpisodesTracker:
         return self._algorithm.policy()
 
     def close(self) -> None:
-        """See ``Algorithm.close``; what has not been reported is reported now."""
+        """See ``Algorithm.close``; makes a last report."""
         self._report()
         if self._pictures is not None:
             self._pictures.close()

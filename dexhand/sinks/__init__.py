@@ -1,1 +1,1 @@
-"""Where metrics go."""
+"""Sinks: console, TensorBoard, Weights & Biases and files."""

@@ -10,7 +10,7 @@ from rich.text import Text
 from dexhand.core.interfaces import Clock
 
 _PLAIN_INTERVAL = 5.0
-"""Seconds between plain lines, so that a log file of a long run stays readable."""
+"""Seconds between plain lines, to keep log files of long runs readable."""
 
 
 class _LatestLines:
@@ -28,7 +28,7 @@ class _LatestLines:
             self._live.start()
 
     def show(self, *lines: str, due: bool | None = None) -> None:
-        """``due``: whether a plain line is printed now; ``None`` = if the last one is old enough."""
+        """``due``: whether to print a plain line now; ``None`` = if the last one is old enough."""
         if self._is_live:
             self._live.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines)))
             return
@@ -61,7 +61,7 @@ class ConsoleSink:
         max_iterations: int,
         episodes_between: int | None = None,
     ) -> None:
-        """``episodes_between``: print a plain line, even in a terminal, each time so many episodes have finished."""
+        """``episodes_between``: print a plain line, even in a terminal, after every so many finished episodes."""
         self._lines = _LatestLines(console, clock, plain=episodes_between is not None)
         self._episodes_between = episodes_between
         self._episodes = 0.0
@@ -147,5 +147,5 @@ def _columns(values: Mapping[str, float], columns: Columns) -> str:
 
 
 def _number(values: Mapping[str, float], name: str, form: str) -> str:
-    """The value, or a dash where it is not known yet."""
+    """Format a value, or a dash if it is not known yet."""
     return format(values[name], form) if name in values else "-"

@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 class HardExampleFile:
-    """``HardExampleSink`` that appends a line for each report to ``path``.
+    """``HardExampleSink`` that appends each report to ``path`` as one line.
 
-    A report that cannot be written (disk full, folder gone) is lost, with one warning; the training goes on.
+    A report that cannot be written (disk full, folder deleted) is lost; the first one is logged as an error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,7 +32,7 @@ class HardExampleFile:
         except OSError as error:
             if end is not None:
                 with contextlib.suppress(OSError):
-                    os.truncate(self.path, end)  # the next line must not continue a part of this one
+                    os.truncate(self.path, end)  # remove the incomplete line
             if not self._is_failing:
                 log.error("Hard examples cannot be written to %s: %s. They are lost until they can", self.path, error)
             self._is_failing = True

@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 class HardExampleFolder:
     """``HardExampleSink`` that writes ``<ranking>.jsonl``, a line for each report, and ``<ranking>/<key>.png``.
 
-    Only pictures of the newest report stay. What cannot be written (disk full, folder gone) is lost, with one warning;
-    the training goes on.
+    Only the pictures of the newest report are kept. Files that cannot be written (disk full, folder deleted) are lost;
+    the first failure is logged as an error.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,7 +52,7 @@ class HardExampleFolder:
             if path not in images:
                 path.unlink()
         for path, image in images.items():
-            # a file of an earlier process may show another episode: a training can go back to an older checkpoint
+            # a file of an earlier process may show another episode: a training may resume from an older checkpoint
             if path not in self._written or not path.exists():
                 _write_png(path, image)
         self._written = frozenset({*self._written, *images})

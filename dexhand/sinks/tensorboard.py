@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_INTERVAL = 10.0
-"""Seconds after which a folder that could not be written to is tried again."""
+"""Seconds between attempts to write to a folder after a failure."""
 
 
 class TensorBoardSink:
     """``MetricSink`` and ``HardExampleSink`` that writes event files into a folder.
 
-    What cannot be written (disk full, folder gone) is lost, with one warning; the training goes on. A run that is
-    continued passes ``first_step``: TensorBoard then drops what the folder holds of that step and later, so that a
-    curve has one value at each step.
+    What cannot be written (disk full, folder deleted) is lost; the first failure is logged as an error. For a resumed
+    run, ``first_step`` makes TensorBoard drop earlier data from that step on, so that curves have one value per step.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class TensorBoardSink:
             return
         try:
             if self._writer is not None and not self._folder.is_dir():
-                self._writer = None  # it would go on writing into files that have no name any more
+                self._writer = None  # its files were deleted
             if self._writer is None:
                 self._writer = SummaryWriter(
                     str(self._folder), purge_step=self._first_step, flush_secs=self._flush_seconds
@@ -86,7 +85,7 @@ class TensorBoardSink:
                 self._first_step = None
             write(self._writer)
         except OSError as error:
-            # a writer that has failed fails for ever; the next one begins another file in the same folder
+            # a writer does not recover from a failure; the next one starts another file in the folder
             self._writer = None
             if not self._is_failing:
                 log.error("Metrics cannot be written to %s: %s. They are lost until they can", self._folder, error)

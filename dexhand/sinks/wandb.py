@@ -18,16 +18,15 @@ STEP = "frames"
 
 
 class WandbRefused(RuntimeError):
-    """Weights & Biases does not accept the run; one line for the user."""
+    """Weights & Biases does not accept the run; the message is one line."""
 
 
 class WandbSink:
     """``MetricSink`` and ``HardExampleSink`` that sends everything to one Weights & Biases run.
 
-    The run's id is written into the run folder, so that a training that goes on there continues the same one. Its own
-    step is always the environment frame, because Weights & Biases drops what lies behind its internal counter, and a
-    training may go back to an older checkpoint. After a failure it warns once and sends nothing more; the other sinks
-    still write everything to disk.
+    The run's id is saved in the run folder, so that a resumed training continues the same run. The x-axis is a metric
+    of its own, environment frames, because Weights & Biases drops values behind its internal step counter, and a
+    training may resume from an older checkpoint. After a failure it logs an error and sends nothing more.
     """
 
     def __init__(
@@ -84,8 +83,8 @@ class WandbSink:
             return
         try:
             tell(self._run)
-        except Exception as error:  # its service fails in many ways, and none is worth a training
-            log.error("Weights & Biases is lost: %s. The training goes on without it", error)
+        except Exception as error:  # no failure of the service may end a training
+            log.error("Weights & Biases failed: %s. Training continues without it", error)
             self._run = None
 
 

@@ -24,24 +24,24 @@ class CheckpointNotFound(WorkspaceError):
 
 @dataclass(frozen=True)
 class CheckpointSource:
-    """The place that a user named: a file, a folder, or the newest training run. Every call looks at the disk again."""
+    """Where to look for checkpoints: a file, a folder, or the newest training run. Every call reads the disk again."""
 
     spec: str
-    """The name that the user gave."""
+    """The value of ``train.checkpoint``."""
     workspace: Workspace
     place: Path | None
-    """A ``.pth`` file, or a folder; ``None`` = the newest training run, whichever that is at the time of a call."""
+    """A ``.pth`` file or a folder; ``None`` = the newest training run at the time of each call."""
 
     def __str__(self) -> str:
         return str(self._folder() or self.workspace.links)
 
     @property
     def is_experiment(self) -> bool:
-        """Whether a missing or damaged checkpoint may still be written: this is a folder, or a file in a run."""
+        """Whether a training may still write a missing or damaged checkpoint: for folders, and files in a run."""
         return self.place is None or self.place.is_dir() or self.place.parent.name == "nn"
 
     def checkpoints(self) -> list[Path]:
-        """The files that may be played, the preferred one first; empty while there are none. Raises ``OSError``."""
+        """Playable files, the preferred one first; empty while there are none. Raises ``OSError``."""
         folder = self._folder()
         if folder is None:
             return []
@@ -62,12 +62,12 @@ class CheckpointSource:
 
 
 def find_source(spec: str, runs_dir: Path) -> CheckpointSource:
-    """The place that ``spec`` means, in the workspace ``runs_dir``; it need not hold checkpoints yet.
+    """Find what ``spec`` names in the workspace ``runs_dir``; it need not hold checkpoints yet.
 
-    ``spec`` is, in this order: ``latest``, ``latest_train``, ``latest_test``; a file; an ``nn/`` or run folder; a run's
-    name, also the one under which it is pinned; ``RUN/checkpoint.pth`` or ``RUN.pth``, which older documents use for
-    what is now ``RUN``; part of a name, meaning the newest run that holds checkpoints. A test run stands for the
-    checkpoint it played. Raises ``CheckpointNotFound`` where there is no such place.
+    ``spec`` is, in this order: ``latest``, ``latest_train`` or ``latest_test``; a file; a run folder or its ``nn/``;
+    the name of a run or pin; ``RUN/checkpoint.pth`` or ``RUN.pth``, older spellings of ``RUN``; a part of a name,
+    which selects the newest matching run that has checkpoints. A test run stands for the checkpoint it played. Raises
+    ``CheckpointNotFound``.
     """
     workspace = Workspace(runs_dir)
     name = _name_in(workspace, spec)
@@ -85,7 +85,7 @@ def find_source(spec: str, runs_dir: Path) -> CheckpointSource:
 
 
 def resolve_checkpoint(spec: str, runs_dir: Path) -> Path:
-    """The file that ``spec`` means now. Raises ``CheckpointNotFound``, also where the place holds none yet."""
+    """Return the checkpoint that ``spec`` names now. Raises ``CheckpointNotFound``, also if there is none yet."""
     source = find_source(spec, runs_dir)
     found = source.checkpoints()
     if found:
@@ -96,21 +96,21 @@ def resolve_checkpoint(spec: str, runs_dir: Path) -> Path:
 
 
 def find_run(spec: str, runs_dir: Path) -> tuple[Run, Path]:
-    """The training run that ``spec`` means and the checkpoint to go on from. Raises ``CheckpointNotFound``.
+    """Return the training run that ``spec`` names and the checkpoint to resume from. Raises ``CheckpointNotFound``.
 
-    ``spec`` is what ``resolve_checkpoint`` takes; naming a file in a run's ``nn/`` means that run, from that file.
+    ``spec`` is as for ``resolve_checkpoint``; a file in a run's ``nn/`` selects that run and that file.
     """
     checkpoint = resolve_checkpoint(spec, runs_dir)
     run = Run(Path(os.path.realpath(checkpoint.parent.parent)))
     if checkpoint.parent.name != "nn" or not run.config_file.is_file():
         raise CheckpointNotFound(
-            spec, f"{checkpoint} belongs to no run: there is no {run.config_file}. checkpoint= begins a new run from it"
+            spec, f"{checkpoint} belongs to no run: there is no {run.config_file}. checkpoint= starts a new run from it"
         )
     return run, checkpoint
 
 
 def _name_in(workspace: Workspace, spec: str) -> str:
-    """``spec`` without the ``runs/`` or ``runs_all/`` before it."""
+    """``spec`` without a leading ``runs/`` or ``runs_all/``."""
     first, _, rest = spec.strip().rstrip("/").partition("/")
     return rest if rest and first in (workspace.links.name, workspace.archive.name) else spec.strip().rstrip("/")
 
@@ -132,7 +132,7 @@ def _place_at(spec: str, path: Path) -> Path | None:
     if path.suffix != ".pth":
         return None
     if path.name == LATEST_NAME and path.parent.name == "nn" and path.parent.parent.is_dir():
-        return path  # of a run that has saved nothing yet
+        return path  # a run that has saved nothing yet
     if (path.parent / "nn" / path.name).is_file():
         return path.parent / "nn" / path.name
     if path.name == "checkpoint.pth" and _is_run(path.parent):
@@ -146,18 +146,18 @@ def _is_run(folder: Path) -> bool:
 
 
 def _played(spec: str, folder: Path) -> Path | None:
-    """The checkpoint that the test run in ``folder`` played; ``None`` for a folder that is no test run."""
+    """The checkpoint that the test run in ``folder`` played; ``None`` if ``folder`` is not a test run."""
     pointer = Run(folder).played_file
     if checkpoints_in(folder / "nn") or not pointer.is_file():
         return None
     path = Path(os.path.normpath(os.path.join(os.path.realpath(folder), pointer.read_text(encoding="utf-8").strip())))
     if not path.is_file():
-        raise CheckpointNotFound(spec, f"this test run played {path}, which is not there any more")
+        raise CheckpointNotFound(spec, f"this test run played {path}, which no longer exists")
     return path
 
 
 def _latest(spec: str, kind: str, workspace: Workspace) -> Path | None:
-    """``None`` for the newest training run, the file that it played for the newest test run."""
+    """``None`` for the newest training run; for the newest test run, the checkpoint it played."""
     link = workspace.links / f"latest_{kind}"
     if not workspace.view.is_deleted(link):
         _explain_dead_links(spec, [link], workspace)
@@ -175,7 +175,7 @@ def _latest(spec: str, kind: str, workspace: Workspace) -> Path | None:
 
 
 def _by_part(spec: str, name: str, places: list[Path], workspace: Workspace) -> Path:
-    """The newest run with ``name`` in its name: one that holds checkpoints, or else a test run that played one."""
+    """The newest run with ``name`` in its name: one with checkpoints, else a test run that played one."""
     runs = _runs(workspace)
     matches = [path for called, path in runs.items() if name and name in called]
     for match in matches:
@@ -196,7 +196,7 @@ def _by_part(spec: str, name: str, places: list[Path], workspace: Workspace) -> 
     exists = (
         f"{where} hold no runs" if not runs else f"Nearest in {where}: {', '.join(_nearest(name, [*runs, *_LATEST]))}"
     )
-    raise CheckpointNotFound(spec, f"no file, folder or run is called so. {exists}. {_ACCEPTED}")
+    raise CheckpointNotFound(spec, f"no file, folder or run has this name. {exists}. {_ACCEPTED}")
 
 
 def _explain_dead_links(spec: str, places: list[Path], workspace: Workspace) -> None:
@@ -215,7 +215,7 @@ def _explain_dead_links(spec: str, places: list[Path], workspace: Workspace) -> 
 
 
 def _runs(workspace: Workspace) -> dict[str, Path]:
-    """Every run that the workspace shows or holds by each of its names, newest first."""
+    """All runs of the workspace by each of their names, newest first."""
     found: dict[str, Path] = {}
     for entry in workspace.view.entries():
         found.setdefault(entry.name, entry.path)
@@ -223,7 +223,7 @@ def _runs(workspace: Workspace) -> dict[str, Path]:
 
 
 def _nearest(name: str, runs: list[str]) -> list[str]:
-    """Up to three names that begin like ``name``; where none does, the first three."""
+    """Up to three names that start like ``name``; if there are none, the first three."""
     heads = {run: run[: len(name)] for run in runs}
     near = difflib.get_close_matches(name, set(heads.values()))
     return ([run for head in near for run in runs if heads[run] == head] or runs)[:3]

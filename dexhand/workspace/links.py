@@ -1,8 +1,8 @@
-"""``runs/`` as a view of ``runs_all/``: the links that belong there, and the changes that make it so.
+"""``runs/`` as a view of ``runs_all/``: which links it should hold, and the changes that lead there.
 
-Our own links are those in ``runs/`` that are called like a run and were made for the run of that name in ``runs_all/``.
-They are made and removed; ``latest_train`` and ``latest_test`` are replaced where they are links, and a run's link that
-leads nowhere because it was moved is led back to its run. Everything else in ``runs/`` is the user's and never touched.
+Managed links are those in ``runs/`` that have the name of a run in ``runs_all/`` and point to it. They are created and
+removed as needed. ``latest_train`` and ``latest_test`` are replaced if they are links, and a run's link that was moved
+and broke is repaired. Everything else in ``runs/`` belongs to the user and is never touched.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from dexhand.workspace.run_name import KINDS, RunName
 LATEST = {f"latest_{kind}": kind for kind in KINDS}
 """Names of the links to the newest run of each kind."""
 PINNED = "pinned"
-HOLD_FILE = ".lock"
-"""File in a run's folder that is locked by the process that works in it."""
+LOCK_FILE = ".lock"
+"""File in a run's folder, locked by the process that is working there."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many of the newest runs are shown. Runs that are pinned, or that a process works in, are shown besides."""
+    """How many of the newest runs are shown. Pinned and running ones are shown in addition."""
 
     train: int = 10
     test: int = 10
     together: int | None = None
-    """Of both kinds; ``None`` = as many as the other two allow."""
+    """Of both kinds together; ``None`` = no limit besides the other two."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A link to make or replace, or to remove where ``target`` is ``None``."""
+    """A link to create or replace, or to remove if ``target`` is ``None``."""
 
     link: Path
     target: str | None
     reason: str
 
     def apply(self) -> None:
-        """Make the change. Raises ``OSError``, and ``NotImplementedError`` on systems without links."""
+        """Apply the change. Raises ``OSError``, and ``NotImplementedError`` on systems without links."""
         if self.target is not None:
             symlink_atomically(self.target, self.link)
         elif self.link.is_symlink():
@@ -52,14 +52,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Entry:
-    """A folder, or a link to one, in one of the places of runs."""
+    """A folder that may be a run, or a link to one."""
 
     place: Path
     """``runs_all/``, ``runs/`` or ``runs/pinned/``."""
     name: str
     """Its name there."""
     path: Path
-    """The folder; for a link of ours or a pin, the run itself, whose path stays when links change."""
+    """The folder; for a managed link or a pin, the run itself, whose path does not change with the links."""
 
 
 class RunsView:
@@ -70,10 +70,10 @@ class RunsView:
         self.archive = archive
         self.pinned = links / PINNED
 
-    # --- looking ------------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     def entries(self) -> Iterator[Entry]:
-        """All folders that may be runs, first those of the archive, last the pins. Raises ``OSError``."""
+        """Yield all folders that may be runs: those in the archive first, pins last. Raises ``OSError``."""
         for place in (self.archive, self.links, self.pinned):
             for path in _listed(place):
                 settled = self.settled(path)
@@ -81,26 +81,26 @@ class RunsView:
                     yield Entry(place, path.name, settled)
 
     def settled(self, path: Path) -> Path:
-        """The same place by a path that stays when our links are tidied away, or pins are renamed.
+        """Replace managed links and pins in ``path`` by the runs they point to, so that it survives changes of links.
 
-        A run's link that was moved, so that it leads nowhere, leads to its run all the same.
+        A run's link that was moved and broke is resolved as well.
         """
         for part in (path, *path.parents):
             name = self._made_for(part)
             if name is None:
                 continue
             if part.exists():
-                is_passing = part.name == name or part.parent.name == PINNED
-                return Path(os.path.realpath(part)) / path.relative_to(part) if is_passing else path
+                is_temporary = part.name == name or part.parent.name == PINNED
+                return Path(os.path.realpath(part)) / path.relative_to(part) if is_temporary else path
             folder = Path(os.path.realpath(part.parent))
             if self.links in (folder, *folder.parents) and (self.archive / name).is_dir():
                 return self.archive / name / path.relative_to(part)
         return path
 
     def is_deleted(self, link: Path) -> bool:
-        """Whether a link of ours leads nowhere because its run was deleted.
+        """Whether a managed link is broken because its run was deleted.
 
-        Where ``runs_all/`` holds nothing as old, ``runs/`` may have been copied without it, and the run be elsewhere.
+        If ``runs_all/`` has no run as old as that, ``runs/`` may have been copied without it; the run is elsewhere.
         """
         if link.exists() or not link.is_symlink():
             return False
@@ -115,11 +115,11 @@ class RunsView:
         return max(ours)[-1] if ours else None
 
     def is_own(self, link: Path) -> bool:
-        """Whether the link is one of ours, which may be removed and made again."""
+        """Whether the link is a managed one."""
         return link.parent == self.links and self._made_for(link) == link.name
 
     def target(self, run: Path) -> str:
-        """Where a link in ``runs/`` to ``run`` points."""
+        """The target of a link in ``runs/`` to ``run``."""
         return f"../{self.archive.name}/{run.name}" if self.is_archived(run) else os.path.relpath(run, self.links)
 
     def is_archived(self, run: Path) -> bool:
@@ -131,7 +131,7 @@ class RunsView:
         return [name for name, path in names if name is not None and path.is_dir()]
 
     def _made_for(self, link: Path) -> str | None:
-        """The run in ``runs_all/`` that a link was made for, whether it still leads there or not."""
+        """The run in ``runs_all/`` that a link was created for, even if it is broken now."""
         try:
             parts = PurePath(os.readlink(link)).parts
         except OSError:  # no link
@@ -139,13 +139,12 @@ class RunsView:
         leads_up_to_archive = parts[-2:-1] == (self.archive.name,) and set(parts[:-2]) == {".."}
         return parts[-1] if leads_up_to_archive and RunName.parse(parts[-1]) else None
 
-    # --- what is to be changed ----------------------------------------------------------------------------------------
+    # --- planning changes ---------------------------------------------------------------------------------------------
 
     def changes(self, limits: Limits | None, new_run: str | None = None) -> list[Change]:
-        """The changes that bring the view up to date, in the order to apply them. Raises ``OSError``.
+        """Return the changes that bring the view up to date, in the order to apply them. Raises ``OSError``.
 
-        ``limits``: ``None`` where ``runs/`` itself holds the runs. ``new_run`` is the name of a run in ``runs_all/``
-        that is shown whatever its age.
+        ``limits`` is ``None`` if ``runs/`` itself holds the runs. ``new_run``, a run in ``runs_all/``, is always shown.
         """
         shown = [] if limits is None else list(self._shown(limits, new_run))
         additions = [change for change in shown if change.target is not None]
@@ -168,7 +167,7 @@ class RunsView:
             yield Change(own[name], None, f"shown as {elsewhere[name]}" if name in elsewhere else reason)
 
     def _linked_elsewhere(self, archived: dict[str, RunName]) -> dict[str, str]:
-        """Runs that the user shows under a name or in a place of his own, and which."""
+        """Runs that the user has linked under another name or in another place, with that place."""
         runs = {_identity(self.archive / name): name for name in archived}
         links = [path for path in (*_listed(self.links), *_listed(self.pinned)) if path.is_symlink()]
         others = [path for path in links if not self.is_own(path) and path.name not in LATEST]
@@ -186,7 +185,7 @@ class RunsView:
         return shown | {name for name in rest if name == new_run or is_running(self.archive / name)}
 
     def _repairs(self) -> Iterator[Change]:
-        """Links that were moved: into ``pinned/``, or back from there under a name of the user's."""
+        """Links that were moved, into ``pinned/`` or out of it, and broke."""
         for link in (*_listed(self.links), *_listed(self.pinned)):
             name = self._made_for(link)
             if name is None or link.exists() or self.is_own(link) or not (self.archive / name).is_dir():
@@ -195,7 +194,7 @@ class RunsView:
             yield Change(link, target, "was moved")
 
     def _latest(self) -> Iterator[Change]:
-        """Links that are missing, or whose run was deleted."""
+        """The ``latest_`` links that are missing or whose run was deleted."""
         for latest, kind in LATEST.items():
             link = self.links / latest
             if os.path.lexists(link) and not self.is_deleted(link):
@@ -216,10 +215,10 @@ def began(folder: Path) -> tuple[str, int]:
 
 
 def is_running(run: Path) -> bool:
-    """Whether a process works in the run now."""
+    """Whether a process is working in the run."""
     try:
-        return is_locked(run / HOLD_FILE)
-    except OSError:  # nobody ever has, or it was deleted just now
+        return is_locked(run / LOCK_FILE)
+    except OSError:  # never locked, or just deleted
         return False
 
 

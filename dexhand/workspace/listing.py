@@ -21,7 +21,7 @@ _SUBJECTS = (
     re.compile(r"^env:\n(?:  .*\n)*?  factory: \S+:_*(\w+)$", re.MULTILINE),
     re.compile(r"^task:\n(?:  .*\n)*?  name: (\S+)$", re.MULTILINE),
 )
-"""Of a configuration: what makes the environments, if that is the user's own, else the task."""
+"""Find in a configuration the name of the user's environment, else the task."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class FoundRun:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All its names."""
+        """Its own name and those of its pins."""
         return (self.name, *self.pinned)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about a run; ``None`` where its files do not hold them."""
+    """What is known about a run; ``None`` = its files do not say."""
 
     task: str | None = None
     kind: str | None = None
@@ -62,9 +62,9 @@ class Facts:
     size: int | None = None
     """Bytes on disk; a file with several names counts once."""
     running: bool = False
-    """Whether a process works in it now."""
+    """Whether a process is working in it."""
     problem: str | None = None
-    """Why its newest checkpoint or its results cannot be read."""
+    """Why its newest checkpoint or results cannot be read."""
 
 
 def found_runs(view: RunsView) -> list[FoundRun]:
@@ -82,7 +82,7 @@ def found_runs(view: RunsView) -> list[FoundRun]:
 
 
 def find(spec: str, runs: list[FoundRun], workspace: Workspace) -> FoundRun:
-    """The one run that ``spec`` means: latest, a name, a part of a name, or a path. Raises ``WorkspaceError``."""
+    """Return the run that ``spec`` names: latest, a name, a part of a name, or a path. Raises ``WorkspaceError``."""
     wanted = spec.strip().rstrip("/")
     path = workspace.latest(LATEST.get(wanted, "train")) if wanted in ("latest", *LATEST) else _path(wanted, workspace)
     real = None if path is None else os.path.realpath(path)
@@ -93,11 +93,11 @@ def find(spec: str, runs: list[FoundRun], workspace: Workspace) -> FoundRun:
     if matches:
         rest = f" and {len(matches) - 3} more" if len(matches) > 3 else ""
         some = ", ".join(run.name for run in matches[:3]) + rest
-        raise WorkspaceError(f"{spec!r} fits {len(matches)} runs: {some}. Give more of the name")
+        raise WorkspaceError(f"{spec!r} matches {len(matches)} runs: {some}. Give more of the name")
     names = [name for run in runs for name in run.names]
     near = difflib.get_close_matches(wanted, names) or names[:3]
     nearest = f"Nearest: {', '.join(near)}" if near else "There are none yet"
-    raise WorkspaceError(f"no run is called {spec!r}. {nearest}. python -m dexhand.runs lists all")
+    raise WorkspaceError(f"no run is named {spec!r}. {nearest}. python -m dexhand.runs lists all")
 
 
 def _path(spec: str, workspace: Workspace) -> Path | None:
@@ -110,11 +110,11 @@ def _is_run(path: Path) -> bool:
     return RunName.parse(name) is not None or run.checkpoints.is_dir() or run.config_file.is_file()
 
 
-# --- what files say ---------------------------------------------------------------------------------------------------
+# --- facts from files -------------------------------------------------------------------------------------------------
 
 
 def facts_of(run: FoundRun, now: float) -> Facts:
-    """Read what the run's files say; ``now`` in seconds since 1970. Files that cannot be read raise nothing."""
+    """Read the facts in a run's files; ``now`` is in seconds since 1970. Unreadable files set ``problem``."""
     name = RunName.parse(os.path.basename(os.path.realpath(run.path)))
     facts = Facts(size=_size(run.path), running=is_running(run.path))
     if name is not None:
@@ -127,9 +127,9 @@ def facts_of(run: FoundRun, now: float) -> Facts:
 
 
 def _task(path: Path) -> str | None:
-    """What the configuration says was trained, because a run may have been renamed."""
+    """What the configuration names as trained; the run may have been renamed."""
     file = Run(path).config_file
-    # a YAML library would take milliseconds a run; the file is written by one, in this form
+    # parsing the YAML would take milliseconds per run; dexhand always writes it in this form
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     found = (subject.search(text) for subject in _SUBJECTS)
     return next((match.group(1) for match in found if match), None)
@@ -152,7 +152,7 @@ def _test_results(path: Path) -> dict[str, Any]:
     results = json.loads(file.read_text(encoding="utf-8"))
     summary = results.get("summary") if isinstance(results, dict) else None
     if not isinstance(summary, dict):
-        raise ValueError(f"{file}: there is no summary in it")
+        raise ValueError(f"{file} has no summary")
     return {"games": _number(summary.get("games"), int), "mean_return": _number(summary.get("mean_return"), float)}
 
 
@@ -163,7 +163,7 @@ def _number(value: Any, kind: Callable[[Any], Any]) -> Any:
 def _age(name: RunName, now: float) -> float | None:
     try:
         return now - time.mktime(time.strptime(name.started, "%Y%m%d_%H%M%S"))
-    except (ValueError, OverflowError):  # no date, such as the 31st of February
+    except (ValueError, OverflowError):  # an impossible date, such as 31 February
         return None
 
 

@@ -1,4 +1,4 @@
-"""What a run records about itself: enough to run it again."""
+"""The record of how a run was started, sufficient to repeat it."""
 
 import os
 import platform
@@ -14,14 +14,14 @@ from dexhand.files.digest import with_digest
 from dexhand.workspace.workspace import Run, explained
 
 GIT_TIMEOUT = 5.0
-"""Seconds that one question to git may take."""
+"""Seconds that one git command may take."""
 
 
 def record(run: Run, config_yaml: str, argv: Sequence[str], played: Path | None = None) -> None:
     """Record how the run was started: configuration, command, code, packages and the checkpoint it plays.
 
-    For a run that is continued the configuration is replaced, last of all; everything else is appended for each start.
-    Raises ``WorkspaceError`` where a file cannot be written; it is as it was then.
+    When a run is resumed, its configuration is replaced (last), and everything else is appended. Raises
+    ``WorkspaceError`` if a file cannot be written; that file stays as it was.
     """
     with explained(run.path):
         remove_leftovers(run.path)
@@ -35,20 +35,20 @@ def record(run: Run, config_yaml: str, argv: Sequence[str], played: Path | None 
 
 
 def record_played(run: Run, checkpoint: Path) -> None:
-    """Record what a test run plays now: ``latest_test`` and the name of the run lead to it. Raises ``OSError``."""
+    """Record the checkpoint that a test run plays, which ``latest_test`` stands for. Raises ``OSError``."""
     content = f"{_path_from(run.path, checkpoint)}\n".encode()
     write_atomically(run.played_file, lambda file: file.write(content))
 
 
 def _path_from(run: Path, checkpoint: Path) -> str:
-    """Relative if the checkpoint belongs to a run beside this one, so that the whole workspace can move."""
+    """A relative path if the checkpoint is in a run beside this one, so that the workspace can be moved."""
     folder, target = os.path.realpath(run), os.path.realpath(checkpoint)
     beside = os.path.commonpath([folder, target]) == os.path.dirname(folder)
     return os.path.relpath(target, folder) if beside else target
 
 
 def _git_state() -> str:
-    """Commit and uncommitted changes of the working directory's repository, or why there are none."""
+    """Commit and uncommitted changes of the working directory's repository, or why git gave none."""
     try:
         commit = _git("rev-parse", "HEAD")
         changes = _git("diff", "--no-ext-diff", "HEAD")
@@ -70,10 +70,10 @@ def _git(*arguments: str) -> str:
 
 @cache
 def _packages() -> str:
-    """The Python that runs and every installed distribution that it can import, as ``name==version``."""
+    """The Python version and every importable distribution, as ``name==version``."""
     found: dict[str, str] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
-        if name:  # else the remains of an installation
+        if name:  # else left over from an uninstalled package
             found.setdefault(name.lower(), f"{name}=={distribution.version}")  # the first on the path is imported
     return "\n".join([f"Python {platform.python_version()}", *(found[name] for name in sorted(found))]) + "\n"

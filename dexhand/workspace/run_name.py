@@ -21,7 +21,7 @@ class RunName:
     started: str
     """Local time, ``YYYYMMDD_HHMMSS``."""
     attempt: int = 1
-    """Counts the runs of one name that began in one second."""
+    """Counts the runs that would otherwise have the same name."""
 
     def __str__(self) -> str:
         suffix = "" if self.attempt == 1 else f"_{self.attempt}"
@@ -29,12 +29,12 @@ class RunName:
 
     @property
     def order(self) -> tuple[str, int]:
-        """Sort key of names by start."""
+        """Sort key by start."""
         return self.started, self.attempt
 
     @classmethod
     def parse(cls, name: str) -> RunName | None:
-        """The parts of ``name``; ``None`` if it is no name of a run."""
+        """Split ``name`` into its parts; ``None`` if it is not the name of a run."""
         match = _PATTERN.fullmatch(name)
         if match is None:
             return None

@@ -9,7 +9,7 @@ from rich.text import Text
 from dexhand.workspace.listing import Facts, FoundRun
 
 _WIDE = 200
-"""Width where there is no terminal: a file or a pipe gets whole lines."""
+"""Width in files and pipes, which get unbroken lines."""
 
 
 def print_table(runs: Sequence[FoundRun], facts: Sequence[Facts]) -> None:
@@ -55,7 +55,7 @@ def _state(run: FoundRun, fact: Facts) -> str:
 
 
 def age_in_words(seconds: float | None) -> str:
-    """Age in the largest unit of which there are two."""
+    """Format an age in the largest unit of which it has at least two."""
     if seconds is None:
         return "?"
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
@@ -65,7 +65,7 @@ def age_in_words(seconds: float | None) -> str:
 
 
 def size_in_words(size: int | None) -> str:
-    """Size in powers of 1000 bytes."""
+    """Format a size in powers of 1000 bytes."""
     if size is None:
         return "?"
     for exponent, unit in ((9, "GB"), (6, "MB"), (3, "kB")):

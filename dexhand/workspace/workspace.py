@@ -17,28 +17,28 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from dexhand.files.atomic import symlink_atomically, write_atomically
-from dexhand.workspace.links import HOLD_FILE, LATEST, Change, Limits, RunsView
+from dexhand.workspace.links import LATEST, LOCK_FILE, Change, Limits, RunsView
 from dexhand.workspace.run_name import KINDS, RunKind, RunName
 
 if TYPE_CHECKING:
     from dexhand.core.interfaces import Clock
 
 LOCK_TIMEOUT = 10.0
-"""Seconds to wait for another process that changes links."""
-HOLD_TIMEOUT = 0.2
-"""Seconds to wait for a run's lock: longer than the check of another process holds it."""
+"""Seconds to wait for another process that is changing links."""
+RUN_LOCK_TIMEOUT = 0.2
+"""Seconds to wait for a run's lock: longer than ``is_running`` in another process holds it."""
 
 _ADVICE = ". Choose another place with train.runsDir"
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class WorkspaceError(ValueError):
-    """Something about the workspace that the user can put right; the message says what and how."""
+    """A problem in the workspace that the user can fix; the message says how."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run and the paths in it; only the folder itself has to exist."""
+    """The paths of one run; only its folder has to exist."""
 
     path: Path
 
@@ -104,18 +104,18 @@ class Run:
 
     @property
     def played_file(self) -> Path:
-        """In a test run: the path of the checkpoint that it plays, absolute or relative to the run's folder."""
+        """In a test run: the path of the checkpoint it plays, absolute or relative to the run's folder."""
         return self.path / "checkpoint.txt"
 
 
 class Workspace:
-    """All runs of one place: folders in ``<runs_dir>_all``, and in ``runs_dir`` links to the newest and the pinned.
+    """Run folders in ``<runs_dir>_all``, and in ``runs_dir`` links to the newest and the pinned ones.
 
-    Folders are created when needed. Where ``runs_dir`` is itself a symbolic link, both are beside what it points to.
+    Folders are created when needed. If ``runs_dir`` is a symbolic link, both are next to its target.
     """
 
     def __init__(self, runs_dir: Path, limits: Limits | None = Limits()) -> None:
-        """``limits``: how many runs are shown; ``None`` = new runs lie in ``runs_dir`` itself, and none is hidden."""
+        """``limits``: how many runs are shown; ``None`` = new runs lie in ``runs_dir`` itself, none is hidden."""
         self.links = Path(os.path.realpath(runs_dir))
         if not self.links.name:
             raise WorkspaceError(f"train.runsDir={str(runs_dir)!r} needs a name, for example {runs_dir / 'runs'}")
@@ -124,9 +124,9 @@ class Workspace:
         self._limits = limits
 
     def create_run(self, task: str, kind: RunKind, clock: Clock) -> Run:
-        """Create the folder of a new run; runs that begin in the same second get folders of their own."""
+        """Create the folder of a new run; runs that start in the same second get different folders."""
         if not _TASK.fullmatch(task):
-            raise WorkspaceError(f"{task!r} cannot begin a run's name: letters, digits, _ and - are allowed")
+            raise WorkspaceError(f"{task!r} cannot start a run's name: letters, digits, _ and - are allowed")
         started = time.strftime("%Y%m%d_%H%M%S", time.localtime(clock.now()))
         home, elsewhere = (self.archive, self.links) if self._limits is not None else (self.links, self.archive)
         with explained(home):
@@ -144,15 +144,14 @@ class Workspace:
     def publish(self, run: Run, kind: RunKind | None = None) -> None:
         """Show ``run`` in ``runs/``, make it ``latest_train`` or ``latest_test``, and bring the view up to date.
 
-        Call it when the run begins or goes on; ``kind`` is needed for a run that was given another name. A file or
-        folder in a link's place raises ``WorkspaceError`` and stays. Where links cannot be made, ``PublishError`` is
-        raised, and the run is found all the same.
+        Call it when the run starts or resumes; ``kind`` is needed for a renamed run. Raises ``WorkspaceError`` if a
+        file or folder is in a link's place, and ``PublishError`` if links cannot be created; the run is found anyway.
         """
         name = RunName.parse(run.name)
         if kind is None and name is not None:
             kind = name.kind
         if kind is None:
-            raise WorkspaceError(f"{run.path} is not called <Task>_<train|test>_<YYYYMMDD_HHMMSS>")
+            raise WorkspaceError(f"{run.path} is not named <Task>_<train|test>_<YYYYMMDD_HHMMSS>")
         latest, target = self.links / f"latest_{kind}", self.view.target(run.path)
         try:
             with self._locked():
@@ -169,7 +168,7 @@ class Workspace:
             raise PublishError(run, self.links, error) from error
 
     def latest(self, kind: str) -> Path | None:
-        """The run of that kind that began or went on last; without a record of it, the one whose name is the newest.
+        """The run of that kind that was started or resumed last; if that is not recorded, the one with the newest name.
 
         Raises ``OSError``.
         """
@@ -179,15 +178,15 @@ class Workspace:
         return Path(os.path.realpath(link)) if link.is_dir() else self.view.newest(kind)
 
     def tidy(self, dry_run: bool = False) -> list[Change]:
-        """Bring the view up to date; returns what that changes. Raises ``WorkspaceError``."""
+        """Bring the view up to date; returns the changes. Raises ``WorkspaceError``."""
         with explained(self.links, "cannot be changed", ""), self._locked():
-            changes = [*self.view.changes(self._limits), *self._made_up_for()]
+            changes = [*self.view.changes(self._limits), *self._postponed()]
             if not dry_run:
                 self._apply(changes)
         return changes
 
     def pin(self, run: Path, name: str) -> None:
-        """Show ``run`` in ``runs/pinned/`` for good, as ``name``. Raises ``WorkspaceError``."""
+        """Show ``run`` permanently in ``runs/pinned/`` as ``name``. Raises ``WorkspaceError``."""
         with explained(self.links, "cannot be changed", ""), self._locked():
             self.view.pinned.mkdir(parents=True, exist_ok=True)
             os.symlink(os.path.relpath(run, os.path.realpath(self.view.pinned)), self.view.pinned / name)
@@ -196,10 +195,10 @@ class Workspace:
                 own.unlink()
 
     def unpin(self, name: str, run: Path) -> None:
-        """Show ``run``, which is pinned as ``name``, among the others again. Raises ``WorkspaceError``."""
+        """Undo ``pin``. Raises ``WorkspaceError``."""
         link = self.view.pinned / name
         if not link.is_symlink():
-            raise WorkspaceError(f"{link} is no link: the run itself lies there. Move it: mv {link} {self.links}/")
+            raise WorkspaceError(f"{link} is not a link but the run itself. Move it: mv {link} {self.links}/")
         with explained(self.links, "cannot be changed", ""), self._locked():
             link.unlink()
             if not os.path.lexists(self.links / run.name):
@@ -207,30 +206,30 @@ class Workspace:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock on links: one process at a time changes them."""
+        """Hold the lock that lets one process at a time change links."""
         self.links.mkdir(parents=True, exist_ok=True)
         home = self.archive if self.archive.is_dir() else self.links
         with FileLock(str(home / ".lock"), timeout=LOCK_TIMEOUT):
             yield
 
     def _changes(self, run: Run) -> list[Change]:
-        """What is to be done besides when ``run`` begins."""
+        """The further changes when ``run`` starts."""
         if self.view.is_archived(run.path):
-            return [*self.view.changes(self._limits, new_run=run.name), *self._made_up_for()]
-        changes = [*self.view.changes(self._limits), *self._made_up_for()]
-        lies_here = os.path.realpath(run.path.parent) in map(os.path.realpath, (self.links, self.view.pinned))
-        is_taken = lies_here or os.path.lexists(self.links / run.name)
+            return [*self.view.changes(self._limits, new_run=run.name), *self._postponed()]
+        changes = [*self.view.changes(self._limits), *self._postponed()]
+        is_here = os.path.realpath(run.path.parent) in map(os.path.realpath, (self.links, self.view.pinned))
+        is_taken = is_here or os.path.lexists(self.links / run.name)
         if is_taken:
             return changes
-        return [Change(self.links / run.name, self.view.target(run.path), "has begun"), *changes]
+        return [Change(self.links / run.name, self.view.target(run.path), "was started"), *changes]
 
-    def _made_up_for(self) -> list[Change]:
-        """Links to the latest runs that could not be made when those began."""
+    def _postponed(self) -> list[Change]:
+        """Links to the latest runs that could not be created when those started."""
         changes = []
         for name, kind in LATEST.items():
             run, link = self._latest_unlinked(kind), self.links / name
             if run is not None and (link.is_symlink() or not link.exists()):
-                changes.append(Change(link, self.view.target(run), "could not be made before"))
+                changes.append(Change(link, self.view.target(run), "could not be created before"))
         return changes
 
     def _apply(self, changes: list[Change]) -> None:
@@ -246,7 +245,7 @@ class Workspace:
                 raise WorkspaceError(f"{link} is in the way: a link to the run belongs there. Move it elsewhere")
 
     def _unlinked(self, kind: str) -> Path:
-        """Names the latest run where no link can."""
+        """The file that names the latest run where links cannot be created."""
         home = self.archive if self.archive.is_dir() else self.links
         return home / f".latest_{kind}"
 
@@ -259,7 +258,7 @@ class Workspace:
 
 
 class PublishError(WorkspaceError):
-    """Links cannot be made; the message says where the run is and how to find it."""
+    """Links cannot be created; the message says where the run is and how to find it."""
 
     def __init__(self, run: Run, links: Path, error: Exception) -> None:
         super().__init__(
@@ -270,11 +269,11 @@ class PublishError(WorkspaceError):
 
 @contextmanager
 def lock_run(run: Run) -> Iterator[None]:
-    """Keep other processes from training in ``run``; the lock ends with the process, however it ends.
+    """Keep other processes from training in ``run``; the operating system releases the lock if the process dies.
 
-    Raises ``WorkspaceError`` where another process works in it.
+    Raises ``WorkspaceError`` if another process holds it.
     """
-    lock = FileLock(str(run.path / HOLD_FILE), timeout=HOLD_TIMEOUT)
+    lock = FileLock(str(run.path / LOCK_FILE), timeout=RUN_LOCK_TIMEOUT)
     try:
         with explained(run.path):
             lock.acquire()
@@ -303,7 +302,7 @@ def refuse_links_out(run: Run) -> None:
 
 @contextmanager
 def explained(folder: Path, what: str = "cannot be used for runs", advice: str = _ADVICE) -> Iterator[None]:
-    """Raise ``WorkspaceError`` of one line where the block fails to read, write or lock something in ``folder``."""
+    """Turn failures to read, write or lock something in ``folder`` into a ``WorkspaceError`` of one line."""
     try:
         yield
     except (OSError, NotImplementedError, Timeout) as error:
@@ -311,9 +310,9 @@ def explained(folder: Path, what: str = "cannot be used for runs", advice: str =
 
 
 def _problem(error: Exception) -> str:
-    """The error in a few words."""
+    """Describe the error in a few words."""
     if isinstance(error, Timeout):
-        return f"{error.lock_file} is held by another process for over {LOCK_TIMEOUT:g} s"
+        return f"{error.lock_file} has been held by another process for over {LOCK_TIMEOUT:g} s"
     if isinstance(error, OSError):
         return f"{error.strerror} ({error.filename2 or error.filename})"
     return str(error)

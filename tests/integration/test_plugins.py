@@ -120,6 +120,24 @@ class Fewer(Line):
         super().__init__(1, device, seed)
 
 
+class Columns(Line):
+    def step(self, actions):
+        observations, rewards, *rest = super().step(actions)
+        return observations, rewards[:, None], *rest
+
+
+class Doubles(Line):
+    def reset(self, seed=None):
+        observations, info = super().reset(seed)
+        return observations.double(), info
+
+
+class Lists(Line):
+    def step(self, actions):
+        *rest, info = super().step(actions)
+        return *rest, {**info, "outcome": info["outcome"].tolist()}
+
+
 class NoPolicy:
     def __init__(self, env, config):
         pass
@@ -145,6 +163,9 @@ number = 3
         ),
         (["env.factory=faulty.py:NoStep"], ["NoStep it returns lacks step", "VecEnv in dexhand/core/interfaces.py"]),
         (["env.factory=faulty.py:Fewer"], ["made 1 environments where env.numEnvs=4"]),
+        (["env.factory=faulty.py:Columns"], ["rewards must have shape (4,) and type torch.float32, but has (4, 1)"]),
+        (["env.factory=faulty.py:Doubles"], ["the first value of reset must", "but has (4, 1) and torch.float64"]),
+        (["env.factory=faulty.py:Lists"], ["info['outcome'] must be a torch.Tensor, but is list"]),
         (["env.factory=Line"], ["env.factory=Line is unknown. Expected package.module:Name or path/to/file.py:Name"]),
         ([LINE, "train.algorithm=rl_game"], ["Expected one of rl_games, mock", "Did you mean 'rl_games'?"]),
         ([LINE, "train.algorithm=faulty.py:NoPolicy"], ["lacks policy_from_state"]),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from dexhand.app.build.env_check import check_env
 from dexhand.app.build.machine import backend_of, device_of
 from dexhand.app.build.plugins import build_plugin
 from dexhand.config.errors import ConfigError
@@ -28,6 +29,7 @@ def build_env(config: Config) -> VecEnv:
     )
     if env.num_envs != num_envs:
         raise ConfigError(f"env.factory={spec} made {env.num_envs} environments where env.numEnvs={num_envs}")
+    check_env(env, f"env.factory={spec}", seed)
     return env
 
 

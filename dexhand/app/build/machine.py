@@ -1,5 +1,6 @@
 """Simulator and device that a configuration selects on this machine, and process-wide settings."""
 
+import logging
 import random
 
 import numpy as np
@@ -8,7 +9,9 @@ import torch
 from dexhand.app.build.plugins import load_plugins
 from dexhand.app.installed import check_installed, is_installed
 from dexhand.config.errors import ConfigError
-from dexhand.config.schema import Config
+from dexhand.config.schema import BACKENDS, Config
+
+log = logging.getLogger(__name__)
 
 
 def backend_of(config: Config) -> str:
@@ -48,10 +51,17 @@ def device_of(config: Config) -> torch.device:
 
 
 def check_machine(config: Config) -> None:
-    """Raise ``ConfigError`` if this machine lacks something that the configuration needs; builds nothing."""
+    """Raise ``ConfigError`` if this machine lacks something that the configuration needs; builds nothing.
+
+    Logs the simulator and the device.
+    """
     load_plugins(config)
     check_installed(config)
-    device_of(config)
+    device = device_of(config)
+    maker = f"sim.backend={backend_of(config)}" if config.env.factory is None else f"env.factory={config.env.factory}"
+    is_own = config.env.factory is not None or config.sim.backend not in BACKENDS
+    choice = "; for code of your own, env.device=auto is the CPU" if is_own and config.env.device == "auto" else ""
+    log.info("%s on %s%s", maker, device, choice)
 
 
 def set_up_process(config: Config) -> None:

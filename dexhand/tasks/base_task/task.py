@@ -271,6 +271,8 @@ class BaseTask(HandObservations, HandRewards):
         if tuple(value.shape) != expected:
             declared = ", ".join(["num_envs", *map(str, size)])
             raise ValueError(f"{what} must have shape ({declared}) = {expected}, but has {tuple(value.shape)}")
+        if dtype is None and value.dtype.is_floating_point:
+            dtype = torch.float32  # a reward may also be bool or an integer
         if dtype not in (None, value.dtype):
             raise ValueError(f"{what} must be {dtype}, but is {value.dtype}")
 

@@ -73,6 +73,15 @@ def test_help_names_every_key_alias_and_choice() -> None:
     assert missing == []
 
 
+def test_help_shows_the_chosen_tasks_values() -> None:
+    """Of its terms, its files and the command line."""
+    text = page(["--help", "task=BlindGrasping", "numEnvs=7"])
+    assert "task.reward_weights.s1_completion=500.0" in text
+    assert "env.numEnvs=7" in text
+    assert "task.reward_weights.object_to_goal" not in text
+    assert "Did you mean 'task'?" in refused(["--help", "tsk=BlindGrasping"])
+
+
 def test_every_key_is_explained() -> None:
     """No key without a meaning."""
     assert [name for name, key in all_keys().items() if len(key.help) < 5] == []

@@ -46,6 +46,11 @@ class MyTask(BaseTask):
         """Unpacks too much."""
         one, two = 1, 2, 3
 
+    @reward()
+    def precise_reward(self, state):
+        """Of double precision."""
+        return state.finger_pos[:, 0].double()
+
     @observation(1)
     def precise(self, state):
         """Of double precision."""
@@ -117,6 +122,13 @@ def test_a_weight_that_no_file_gives_is_that_of_the_declaration(mine: Path) -> N
     path = mine / "conf" / "task" / "MyTask.yaml"
     path.write_text(path.read_text().replace("fist: 2.0", "alive: 0.0"))
     assert compose(["task=MyTask"], config_dir="conf").task.reward_weights.fist == 0.5
+
+
+def test_a_reward_of_double_precision_is_refused(mine: Path) -> None:
+    """It would make all rewards double."""
+    config = compose(["task=MyTask", "task.reward_weights.precise_reward=1", "sim.backend=mock"], config_dir="conf")
+    with pytest.raises(ConfigError, match=r"^task=MyTask: reward precise_reward must be torch.float32, but is .*64$"):
+        build_env(config)
 
 
 @pytest.mark.parametrize(

@@ -115,4 +115,4 @@ def test_a_service_that_dies_is_said_once_and_stops_nothing(
         for step in range(3):
             ours.scalars(step, {"loss": 0.5})
         ours.close()
-    assert caplog.text.count("Weights & Biases is lost: service is gone") == 1
+    assert caplog.text.count("Weights & Biases failed: service is gone") == 1

@@ -274,7 +274,7 @@ class TestMisses:
         """The message names what was looked for, where, what is near and what can be given."""
         publish(make_run("Other_train_20260109_000000", "latest.pth"))
         message = self.message("BaseTsk_train")
-        assert "no file, folder or run is called so" in message
+        assert "no file, folder or run has this name" in message
         assert f"runs_all: {NEW}, {OLD}" in message
         assert "Other" not in message
         assert message.endswith("Give latest, a run's name or a part of it, a run folder or a .pth file")
@@ -308,7 +308,7 @@ class TestMisses:
     def test_the_played_checkpoint_is_gone(self, workspace: Path) -> None:
         """A test run whose checkpoint was deleted says which it was."""
         os.unlink(f"runs_all/{OLD}/nn/checkpoint_best.pth")
-        assert f"{OLD}/nn/checkpoint_best.pth, which is not there any more" in self.message("latest_test")
+        assert f"{OLD}/nn/checkpoint_best.pth, which no longer exists" in self.message("latest_test")
 
     def test_a_folder_without_checkpoints(self, workspace: Path) -> None:
         """A folder that exists is named with what it lacks."""

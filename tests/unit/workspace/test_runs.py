@@ -234,11 +234,11 @@ class TestPin:
     def test_which_run_is_not_clear(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A part that fits several is refused, naming them; one that fits none, naming the nearest."""
         runs = [begin(day) for day in range(1, 6)]
-        assert f"fits 5 runs: {runs[4].name}, {runs[3].name}, {runs[2].name} and 2 more" in refused(
+        assert f"matches 5 runs: {runs[4].name}, {runs[3].name}, {runs[2].name} and 2 more" in refused(
             capsys, "pin", "Base"
         )
         assert f"Nearest: {runs[4].name}" in refused(capsys, "pin", "xyz")
-        assert "no run is called ''" in refused(capsys, "pin", "")
+        assert "no run is named ''" in refused(capsys, "pin", "")
 
     def test_a_run_that_lies_in_runs_is_not_moved(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A training may be writing into it."""

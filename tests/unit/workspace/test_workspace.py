@@ -80,7 +80,7 @@ class TestRunNames:
     @pytest.mark.parametrize("task", ["", "a/b", "..", "-x", "a b", "é"])
     def test_a_task_that_cannot_be_a_folder_is_refused(self, tmp_path: Path, task: str) -> None:
         """Nothing is made for a task whose name could leave the workspace."""
-        with pytest.raises(WorkspaceError, match="cannot begin a run's name"):
+        with pytest.raises(WorkspaceError, match="cannot start a run's name"):
             Workspace(tmp_path / "runs").create_run(task, "train", FakeClock())
         assert list(tmp_path.iterdir()) == []
 
@@ -206,7 +206,7 @@ class TestPublishing:
 
     def test_a_folder_that_is_no_run_is_not_published(self, tmp_path: Path) -> None:
         """Only what create_run made has a kind to be the latest of."""
-        with pytest.raises(WorkspaceError, match="is not called"):
+        with pytest.raises(WorkspaceError, match="is not named"):
             Workspace(tmp_path / "runs").publish(Run(tmp_path / "mine"))
 
 
@@ -242,7 +242,7 @@ class TestWhereLinksCannotBeMade:
         assert (tmp_path / "runs" / "latest_train").resolve() == newer.path == workspace.latest("train")
 
     @pytest.mark.parametrize("how", ["tidy", "another kind"])
-    def test_links_are_made_up_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    def test_links_are_created_later(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
         """As soon as somebody looks after links again, even if it is for a run of the other kind."""
         workspace, old, new = Workspace(tmp_path / "runs"), self.begin(tmp_path), self.begin(tmp_path, seconds=1)
         workspace.publish(new)
@@ -271,7 +271,10 @@ class TestWhereLinksCannotBeMade:
         """Publishing does not wait for ever."""
         monkeypatch.setattr(workspace_module, "LOCK_TIMEOUT", 0.05)
         run = self.begin(tmp_path)
-        with FileLock(str(tmp_path / "runs_all" / ".lock")), pytest.raises(PublishError, match=r"\.lock is held by"):
+        with (
+            FileLock(str(tmp_path / "runs_all" / ".lock")),
+            pytest.raises(PublishError, match=r"\.lock has been held"),
+        ):
             Workspace(tmp_path / "runs").publish(run)
 
 
