@@ -1,1 +1,1 @@
-"""Training on fake data with the real machinery, checked at every step."""
+"""A training on fake data with the real loop, checkpoints and sinks, checked at every step."""

@@ -1,4 +1,4 @@
-"""Checks that checkpoints hold what was saved, and that a training continues from one bit for bit."""
+"""Checks that checkpoints contain what was saved, and that resuming from one is bit-exact."""
 
 import struct
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from dexhand.mock_training.differences import differences
 from dexhand.mock_training.problems import Problems
 
 NEEDED = ("model", "optimizer", "schedule", "random", "position", "epoch", "train_loop")
-"""Entries of every checkpoint of a mock training."""
+"""Keys of every checkpoint of a mock training."""
 
 
 class CheckedStore(CheckpointStore):
-    """Reads every checkpoint back as soon as the store has saved it, and compares."""
+    """``CheckpointStore`` that reads every checkpoint back after saving it, and compares."""
 
     def __init__(self, store: CheckpointStore, problems: Problems) -> None:
         super().__init__(store.folder, store.keep)
@@ -34,7 +34,7 @@ class CheckedStore(CheckpointStore):
         self._problems.expect(
             state.get("epoch") == iteration,
             "checkpoint",
-            f"{path} is saved as iteration {iteration}, its state is of {state.get('iterations_done')}",
+            f"{path} is saved as iteration {iteration}, but its state has epoch {state.get('epoch')}",
         )
         return path
 
@@ -56,14 +56,14 @@ def check_resume(
     final: Mapping[str, Any],
     problems: Problems,
 ) -> None:
-    """Continue from ``checkpoint`` in a fresh ``algorithm`` to the end that ``final`` is the state of.
+    """Resume ``checkpoint`` in a new ``algorithm`` and train to the end, where the first training had state ``final``.
 
-    Every value of every curve in ``rows`` and the whole state at the end must be the same bits.
+    Every value in ``rows``, the curves of the first training, and the final state must be bit-identical.
     """
     try:
         algorithm.load_state_dict(load_checkpoint(checkpoint))
     except (CheckpointError, ValueError, LookupError) as error:
-        problems.add("resume", f"{checkpoint} cannot be continued: {error}")
+        problems.add("resume", f"{checkpoint} cannot be resumed: {error}")
         return
     while algorithm.iterations_done < final["epoch"]:
         iteration = algorithm.iterate()

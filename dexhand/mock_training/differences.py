@@ -1,4 +1,4 @@
-"""Comparing two checkpoints bit for bit."""
+"""Bit-exact comparison of two states."""
 
 import struct
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def differences(expected: Any, found: Any, place: str = "state") -> Iterator[str]:
-    """A sentence for each place where two nested states are not the same bits; NaN equals the same NaN."""
+    """Yield a message for each difference between two nested states; equal NaNs are equal."""
     if isinstance(expected, dict) and isinstance(found, dict):
         for key in [*expected, *(key for key in found if key not in expected)]:
             if key not in found:
@@ -27,7 +27,7 @@ def differences(expected: Any, found: Any, place: str = "state") -> Iterator[str
         if _kind(expected) != _kind(found):
             yield f"{place} is {_kind(found)} instead of {_kind(expected)}"
         elif not torch.equal(_bits(expected), _bits(found)):
-            yield f"{place} holds other values"
+            yield f"{place} has other values"
     elif type(expected) is not type(found) or not _same(expected, found):
         yield f"{place} is {found!r} instead of {expected!r}"
 

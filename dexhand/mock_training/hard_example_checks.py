@@ -1,4 +1,4 @@
-"""Checks of a hard-example tracker against a slow reference that keeps and sorts everything."""
+"""Checks of a hard-example tracker against a simple reference that keeps and sorts everything."""
 
 import itertools
 import math
@@ -13,11 +13,11 @@ from dexhand.mock.dataset import MockDataset
 from dexhand.mock_training.problems import Problems
 
 _TINY = 1e-6
-"""Rounding that a float32 may differ by, relatively."""
+"""Relative tolerance for float32 rounding."""
 
 
 class ExpectedHardExamples:
-    """The highest loss of every sample of one process, and all losses of the interval."""
+    """Reference for one process: the highest loss of every sample, and all losses since the last report."""
 
     def __init__(self, min_loss: float = -math.inf) -> None:
         self.min_loss = min_loss
@@ -28,14 +28,14 @@ class ExpectedHardExamples:
         self._highest: dict[Key, tuple[float, int]] = {}
 
     def begin_with(self, tracker: HardExampleTracker) -> None:
-        """Take over the content of a tracker that is continued; the losses of its interval are unknown."""
+        """Start from a restored tracker; its losses since the last report are unknown."""
         self.total_samples = tracker.total_samples
         self.interval_samples = tracker.unreported_samples
         self.nonfinite = tracker.nonfinite_losses
         self._highest = {example.key: (example.loss, example.step) for example in tracker.buffer}
 
     def observe(self, step: int, keys: Sequence[Key], losses: Tensor) -> None:
-        """Add a batch with losses (B,)."""
+        """Add a batch of losses (B,)."""
         for key, loss in zip(keys, losses.tolist()):
             self.total_samples += 1
             self.interval_samples += 1
@@ -47,15 +47,15 @@ class ExpectedHardExamples:
                 self._highest[key] = (loss, step)
 
     def end_interval(self) -> None:
-        """Begin a new interval, after a report."""
+        """Start a new interval, after a report."""
         self.interval, self.interval_samples = [], 0
 
     def highest(self, key: Key) -> tuple[float, int]:
-        """The highest loss of a sample and its step; NaN and -1 for one never seen."""
+        """Return the highest loss of a sample and its step; NaN and -1 if it was never seen."""
         return self._highest.get(key, (math.nan, -1))
 
     def hardest(self, count: int) -> list[float]:
-        """The ``count`` highest losses of different samples, in order."""
+        """Return the ``count`` highest losses of different samples, highest first."""
         return sorted((loss for loss, _ in self._highest.values()), reverse=True)[:count]
 
 
@@ -65,7 +65,7 @@ def check_tracker(
     dataset: MockDataset,
     problems: Problems,
 ) -> None:
-    """Compare a tracker's buffer and counts with what is expected of its process."""
+    """Compare a tracker's buffer and counts with the reference for its process."""
     expected = by_process[tracker.process]
     buffer, limit = tracker.buffer, tracker.max_hard_examples
     losses = [example.loss for example in buffer]
@@ -96,9 +96,9 @@ def check_entries(
     dataset: MockDataset,
     problems: Problems,
 ) -> None:
-    """Check that each entry has its sample's highest loss, picture and words."""
+    """Check that each entry has its sample's highest loss, picture and prompt."""
     keys = [entry.key for entry in entries]
-    problems.expect(len(set(keys)) == len(keys), "buffer doubles", f"a sample is there twice: {_few(keys)}")
+    problems.expect(len(set(keys)) == len(keys), "buffer duplicates", f"a sample is listed twice: {_few(keys)}")
     for entry in entries:
         loss, step = by_process[entry.process].highest(entry.key)
         problems.expect(
@@ -119,7 +119,7 @@ def check_report(
     dataset: MockDataset,
     problems: Problems,
 ) -> None:
-    """Compare a report of all processes, at most ``size`` entries long, with the expectations."""
+    """Compare a report of all processes, with at most ``size`` entries, with the reference."""
     losses = [entry.loss for entry in report.entries]
     problems.expect(_is_sorted(losses), "report order", f"step {report.step}: losses are not sorted: {_few(losses)}")
     check_entries(report.entries, by_process, dataset, problems)
@@ -134,11 +134,11 @@ def check_report(
         f"step {report.step}: {report.interval_samples} samples in the interval instead of {samples}",
     )
     interval = sorted(loss for one in by_process for loss in one.interval)
-    if len(interval) == report.interval_losses.size:  # known in full, which it is not right after a resume
+    if len(interval) == report.interval_losses.size:  # after a resume, the reference lacks some losses
         _check_statistics(report, interval, problems)
     total = sum(one.total_samples for one in by_process)
     problems.expect(
-        report.total_samples == total, "report samples", f"{report.total_samples} samples in all instead of {total}"
+        report.total_samples == total, "report samples", f"{report.total_samples} samples in total instead of {total}"
     )
 
 
@@ -160,7 +160,7 @@ def _check_statistics(report: HardExampleReport, interval: list[float], problems
 
 
 def _check_fairness(report: HardExampleReport, size: int, processes: int, problems: Problems) -> None:
-    """Check that no process has two entries more than another whose buffer held more."""
+    """Check that the entries are divided evenly if every process has enough."""
     counts = [sum(entry.process == process for entry in report.entries) for process in range(processes)]
     if len(report.entries) == size and report.buffer_size >= processes * size:
         problems.expect(

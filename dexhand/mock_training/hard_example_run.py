@@ -1,4 +1,4 @@
-"""The test of the hard-example tracker alone, on batches of fake data."""
+"""The test of the hard-example tracker on batches of fake data."""
 
 import math
 
@@ -17,7 +17,7 @@ from dexhand.mock_training.problems import Problems
 from dexhand.mock_training.training_console import RULE, Say, banner
 
 HIGH_LOSS = 4.0
-"""Samples above it are candidates for the buffer."""
+"""Only samples with a higher loss may enter the buffer."""
 IMAGE_SIZE = 64
 _THIN_RULE = "-" * 80
 
@@ -25,7 +25,7 @@ _THIN_RULE = "-" * 80
 @process_state_restored()
 def run(settings: HardExampleSettings, say: Say) -> int:
     """Run the test and print its report. Returns the exit code: 0, or 1 with a list of problems."""
-    torch.set_num_threads(1)  # arrays this small are not worth waiting for a second one
+    torch.set_num_threads(1)  # a second thread slows down tensors this small
     banner(say, "HARD EXAMPLE TRACKING INTEGRATION TEST")
     for line in (
         "Config:",
@@ -74,13 +74,13 @@ class _Test:
             )
             check_tracker(self.tracker, [self.expected], self.dataset, self.problems)
         if step == self.settings.steps // 2:
-            self.memory.look(len(self.tracker.buffer))
+            self.memory.check(len(self.tracker.buffer))
 
     def conclude(self) -> int:
         """Make the last report, check it and print the results; returns the exit code."""
-        self.memory.look(len(self.tracker.buffer))
+        self.memory.check(len(self.tracker.buffer))
         check_tracker(self.tracker, [self.expected], self.dataset, self.problems)
-        self._check_continuation()
+        self._check_restored()
         report = self.tracker.report(self.settings.steps)
         size = min(self.tracker.report_size, self.settings.buffer_size)
         check_report(report, size, [self.expected], self.dataset, self.problems)
@@ -93,7 +93,7 @@ class _Test:
         self.say("❌ TEST FAILED" if lines else "✅ TEST PASSED")
         return 1 if lines else 0
 
-    def _check_continuation(self) -> None:
+    def _check_restored(self) -> None:
         """Check that a tracker restored from a saved state equals the original."""
         copy = HardExampleTracker(self.settings.buffer_size, min_loss=HIGH_LOSS)
         copy.load_state_dict(self.tracker.state_dict())
@@ -131,16 +131,16 @@ class _Test:
         ):
             self.say(line)
         found = set(self.problems.checks)
-        for line, checks in _CLAIMS:
+        for line, checks in _PROVEN:
             if not found & checks:
                 self.say(f"✓ {line}")
 
 
-_CLAIMS = (
+_PROVEN = (
     ("Buffer size constraint satisfied", {"buffer size"}),
     ("Buffer correctly sorted by loss", {"buffer order"}),
-    ("Keys match buffer entries", {"buffer keys", "buffer doubles"}),
+    ("Keys match buffer entries", {"buffer keys", "buffer duplicates"}),
     ("All buffer entries have valid images", {"images"}),
     ("Buffer holds the highest losses seen, each sample's highest", {"buffer content", "highest loss"}),
 )
-"""Lines that are printed when none of their checks has found a problem."""
+"""Lines to print if none of these checks found a problem."""

@@ -9,13 +9,13 @@ import torch
 from dexhand.mock_training.problems import Problems
 
 GROWTH_ALLOWED = 24e6
-"""Bytes from the first look to the last; allocators keep some memory."""
+"""Bytes between the two checks; allocators keep some memory."""
 TENSORS_ALLOWED = 8
-"""New tensors at the last look, beyond those that are accounted for."""
+"""New tensors at the second check, beyond the expected ones."""
 
 
 class MemoryChecks:
-    """Compares memory and tensors at half time and at the end."""
+    """Compares memory and tensors halfway and at the end."""
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
@@ -23,13 +23,13 @@ class MemoryChecks:
         self._was_frozen = gc.get_freeze_count() > 0
 
     def begin(self) -> None:
-        """Exclude the objects that exist already: half a million of the libraries' would slow down each look."""
+        """Exclude existing objects: half a million objects of libraries would slow down each check."""
         gc.freeze()
 
-    def look(self, accounted: int) -> None:
-        """Count; ``accounted`` tensors are kept on purpose."""
+    def check(self, expected: int) -> None:
+        """Count at the first call, compare at the second; ``expected`` tensors are kept on purpose."""
         gc.collect()
-        now = (_resident_bytes(), _live_tensors(), accounted)
+        now = (_resident_bytes(), _live_tensors(), expected)
         if self._before is None:
             self._before = now
             return
@@ -44,7 +44,7 @@ class MemoryChecks:
         self._problems.expect(
             tensors <= max(kept, 0) + TENSORS_ALLOWED,
             "memory",
-            f"{tensors} more tensors are alive than at half time, {max(kept, 0)} of them as hard examples",
+            f"{tensors} more tensors are alive than halfway, {max(kept, 0)} of them as hard examples",
         )
 
 

@@ -1,13 +1,13 @@
-"""Problems that validation has found."""
+"""Problems that checks have found."""
 
 from collections.abc import Iterable
 
 _SHOWN = 3
-"""Messages kept of each check, because a fault may show at every step."""
+"""Messages kept per check, as a fault may show at every step."""
 
 
 class Problems:
-    """Collects what is wrong, by the name of the check that found it."""
+    """Collects problems by the name of the check that found them."""
 
     def __init__(self) -> None:
         self._messages: dict[str, list[str]] = {}
@@ -20,7 +20,7 @@ class Problems:
             self._messages.setdefault(check, []).append(message)
 
     def extend(self, check: str, messages: Iterable[str]) -> None:
-        """Add any number of problems."""
+        """Add several problems."""
         for message in messages:
             self.add(check, message)
 
@@ -31,11 +31,11 @@ class Problems:
 
     @property
     def checks(self) -> list[str]:
-        """The names of the checks that found something, in order."""
+        """Names of the checks that found problems, in order."""
         return list(self._counts)
 
     def lines(self) -> list[str]:
-        """``check: message``, a few for each check and how many more there are."""
+        """Return lines ``check: message``, a few per check, and how many more there are."""
         lines = []
         for check, messages in self._messages.items():
             lines += [f"{check}: {message}" for message in messages]

@@ -1,4 +1,4 @@
-"""One optimizer step, computed by formula from a checkpoint and compared with the step of the training."""
+"""One optimizer step, computed from a checkpoint by formula and compared with the training's."""
 
 import math
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def check_step(
     batch_size: int,
     problems: Problems,
 ) -> None:
-    """Compute the step that follows ``checkpoint`` and compare its norms with ``rows``, by steps done.
+    """Compute the step after ``checkpoint`` and compare its norms with ``rows``, which has steps done as keys.
 
     AdamW as in Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, algorithm 2.
     """
@@ -36,7 +36,7 @@ def check_step(
         gradients = _gradients(state, dataset, batch_size)
         after = _after_step(state, gradients)
     except (CheckpointError, LookupError, ValueError) as error:
-        problems.add("optimizer step", f"the step after {checkpoint} cannot be worked out: {error!r}")
+        problems.add("optimizer step", f"the step after {checkpoint} cannot be computed: {error!r}")
         return
     for name, found, known in (
         ("grad_norm", row["info/grad_norm"], _norm(gradients)),

@@ -1,6 +1,6 @@
-"""Checks of what a mock training reports at every step.
+"""Checks of what the mock training reports at every step.
 
-The data are known beforehand (``MockLoss``), so each loss can be computed from its position in the data alone.
+The loss of a sample depends only on its position in the data (``MockLoss``), so it can be computed independently.
 """
 
 import math
@@ -22,7 +22,7 @@ from dexhand.mock_training.problems import Problems
 LEARNING_STEPS = 50
 """Steps after which predictions must have improved."""
 KEPT_STEPS = 500
-"""Rows of the curves that are kept for comparison with a training that is continued."""
+"""Steps whose curves are kept for comparison with a resumed training."""
 
 _TINY = 1e-5
 _CURVES = (
@@ -43,14 +43,14 @@ class TrainingChecks:
         report_size: int = 10,
         processes: int = 1,
     ) -> None:
-        """``report_size``: how many hard examples a report shows."""
+        """``report_size``: number of hard examples in a report."""
         self.dataset = dataset
         self.batch_size = batch_size
         self.problems = problems
         self._report_size = report_size
         self.steps_done = 0
         self.rows: dict[int, dict[str, float]] = {}
-        """The curves of the last ``KEPT_STEPS`` steps, by the number of steps done."""
+        """Curves of the last ``KEPT_STEPS`` steps, by number of steps done."""
         self.reports = 0
         self.expected = [ExpectedHardExamples() for _ in range(processes)]
         self._observed = 0
@@ -60,8 +60,8 @@ class TrainingChecks:
         self._last_entropies: deque[float] = deque(maxlen=10)
         self._param_norm = math.nan
 
-    def go_on_after(self, steps_done: int, trackers: Sequence[HardExampleTracker]) -> None:
-        """Continue after ``steps_done`` steps with these trackers, by process."""
+    def resume_after(self, steps_done: int, trackers: Sequence[HardExampleTracker]) -> None:
+        """Start after ``steps_done`` steps with the restored trackers of all processes."""
         self.steps_done = self._observed = steps_done
         self._is_from_beginning = False
         for expected, tracker in zip(self.expected, trackers):
@@ -73,8 +73,8 @@ class TrainingChecks:
         self.problems.expect(
             values["info/iteration"] == done and step == done * self.batch_size,
             "steps counted",
-            f"iteration {values['info/iteration']:.0f} at sample {step} comes where iteration {done} at sample "
-            f"{done * self.batch_size} belongs",
+            f"iteration {values['info/iteration']:.0f} at sample {step} was reported instead of {done} at sample "
+            f"{done * self.batch_size}",
         )
         row = {name: values.get(name, math.nan) for name in _CURVES}
         for name, value in row.items():
@@ -98,7 +98,7 @@ class TrainingChecks:
         """Nothing is pending."""
 
     def tracker(self, tracker: HardExampleTracker) -> None:
-        """Check the tracker of one process, which has seen the steps reported here."""
+        """Check the tracker of one process."""
         check_tracker(tracker, self.expected, self.dataset, self.problems)
 
     def check_end(self, result: TrainResult, steps: int) -> None:
@@ -106,7 +106,7 @@ class TrainingChecks:
         self.problems.expect(
             result.iterations_done == self.steps_done,
             "steps counted",
-            f"the loop says that {result.iterations_done} steps are done; {self.steps_done} were reported",
+            f"the loop counts {result.iterations_done} steps; {self.steps_done} were reported",
         )
         self.problems.expect(
             self.steps_done == steps or result.reason == "stop requested",
@@ -123,12 +123,12 @@ class TrainingChecks:
             )
 
     def _losses(self, step: int) -> Tensor:
-        """The losses of step ``step``, by process. Shape (processes, samples of each)."""
+        """Losses of step ``step``. Shape (processes, samples per process)."""
         state = self.dataset.state(step * self.batch_size, self.batch_size)
         return self._loss(state).reshape(len(self.expected), -1)
 
     def _observe(self, steps: int) -> None:
-        """Add all steps before ``steps`` to the expectations."""
+        """Add all steps before ``steps`` to the reference."""
         while self._observed < steps:
             step = self._observed
             keys = self.dataset.keys(step * self.batch_size, self.batch_size)
@@ -144,7 +144,7 @@ class TrainingChecks:
             self.problems.expect(
                 math.isclose(row[name], float(known), rel_tol=_TINY),
                 "loss",
-                f"step {step}: {name}={row[name]:.4f}, but the samples that belong here have {float(known):.4f}",
+                f"step {step}: {name}={row[name]:.4f}, but its samples have {float(known):.4f}",
             )
 
     def _check_optimizer(self, step: int, row: Mapping[str, float]) -> None:

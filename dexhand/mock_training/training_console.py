@@ -1,4 +1,4 @@
-"""Output of the mock training script."""
+"""Console output of the mock training."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,13 +19,13 @@ def banner(say: Say, title: str) -> None:
 
 
 class TrainingConsole:
-    """``MetricSink`` and ``HardExampleSink`` that prints lines at an interval."""
+    """``MetricSink`` and ``HardExampleSink`` that prints progress at an interval."""
 
     def __init__(self, settings: TrainingSettings, say: Say) -> None:
         self._settings = settings
         self._say = say
         self._report: HardExampleReport | None = None
-        self._unsaid = ""
+        self._pending = ""
 
     def begin(self) -> None:
         """Print the settings."""
@@ -51,7 +51,7 @@ class TrainingConsole:
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See ``MetricSink.scalars``. Steps are shown counted from 0."""
         number = int(values["info/iteration"]) - 1
-        self._unsaid = (
+        self._pending = (
             f"Step {number:4d}: loss={values['losses/loss']:.4f}, grad_norm={values['info/grad_norm']:.4f}, "
             f"param_norm={values['info/param_norm']:.4f}, token_acc={values['info/token_accuracy']:.4f}, "
             f"max_per_sample_loss={values['losses/max_per_sample']:.4f}"
@@ -65,23 +65,23 @@ class TrainingConsole:
         self._report = report
 
     def close(self) -> None:
-        """Show the report of the end."""
+        """Show the last report."""
         self._say_report()
 
     def end(self, problems: list[str], validated: str, stopped: str) -> None:
         """Print the result; ``stopped`` is the reason if it ended before its last step."""
         if not problems:
             self._say(f"Validated: {validated}")
-            banner(self._say, f"Training stopped: {stopped}; --resume goes on" if stopped else "Training complete!")
+            banner(self._say, f"Training stopped: {stopped}; --resume continues" if stopped else "Training complete!")
             return
         banner(self._say, f"VALIDATION FAILED: {len(problems)} problem{'s' * (len(problems) > 1)}")
         for line in problems:
             self._say(f"  - {line}")
 
     def _say_step(self) -> None:
-        if self._unsaid:
-            self._say(self._unsaid)
-            self._unsaid = ""
+        if self._pending:
+            self._say(self._pending)
+            self._pending = ""
 
     def _say_report(self) -> None:
         report, self._report = self._report, None

@@ -17,32 +17,34 @@ _LOCK = ".mock_training.lock"
 
 
 class SettingsError(ValueError):
-    """A flag cannot be used; one line for the user."""
+    """A flag has an unusable value; the message is one line."""
 
 
 @contextlib.contextmanager
 def training_folder(folder: Path, resume: bool) -> Iterator[dict[str, Any] | None]:
-    """Lock ``folder`` for one training; yields the state to continue from, ``None`` without ``resume``.
+    """Lock ``folder`` for one training and yield the state to resume from, or ``None`` without ``resume``.
 
-    Without ``resume``, what an earlier mock training left is deleted. Raises ``SettingsError`` where the folder cannot
-    be used, is in use, or holds checkpoints that no mock training wrote.
+    Without ``resume``, the files of an earlier mock training are deleted. Raises ``SettingsError`` if the folder cannot
+    be used, is in use, or has checkpoints that are not of a mock training.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(str(folder / _LOCK))
         lock.acquire(timeout=0)
     except Timeout:
-        raise SettingsError(f"--checkpoint_dir={folder} is in use by another mock training. Name another one") from None
+        raise SettingsError(
+            f"--checkpoint_dir={folder} is in use by another mock training. Choose another folder"
+        ) from None
     except OSError as error:
         raise SettingsError(
-            f"--checkpoint_dir={folder}: {error.strerror or error}. Name a folder that can be written to"
+            f"--checkpoint_dir={folder}: {error.strerror or error}. Choose a folder that you may write to"
         ) from None
     try:
         state = _newest(folder)
         if resume and state is None:
-            raise SettingsError(f"--resume: there is no checkpoint in {folder}. Leave --resume out to begin")
+            raise SettingsError(f"--resume: there is no checkpoint in {folder}. Omit --resume to start a new training")
         if resume and state is not None and "epoch" not in state:
-            raise SettingsError(f"--resume: {folder} is of an earlier version. Leave --resume out to begin")
+            raise SettingsError(f"--resume: {folder} is of an earlier version. Omit --resume to start a new training")
         if not resume and state is not None:
             _clear(folder)
         yield state if resume else None
@@ -51,14 +53,12 @@ def training_folder(folder: Path, resume: bool) -> Iterator[dict[str, Any] | Non
 
 
 def _newest(folder: Path) -> dict[str, Any] | None:
-    """The newest state in the folder, ``None`` where there is none."""
+    """Return the newest state in the folder, or ``None``."""
     path = CheckpointStore(folder).latest()
     if path is None:
-        strangers = checkpoints_in(folder)
-        if strangers:
-            raise SettingsError(
-                _not_ours(folder, f"there is {strangers[0].name}, and no latest.pth of a mock training")
-            )
+        others = checkpoints_in(folder)
+        if others:
+            raise SettingsError(_not_ours(folder, f"there is {others[0].name}, and no latest.pth of a mock training"))
         return None
     try:
         state = load_checkpoint(path)
@@ -70,7 +70,7 @@ def _newest(folder: Path) -> dict[str, Any] | None:
 
 
 def _not_ours(folder: Path, reason: str) -> str:
-    return f"--checkpoint_dir={folder} holds something else: {reason}. Name another folder, or empty this one"
+    return f"--checkpoint_dir={folder} holds something else: {reason}. Choose another folder, or empty this one"
 
 
 def _clear(folder: Path) -> None:

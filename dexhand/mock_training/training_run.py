@@ -1,4 +1,4 @@
-"""A mock training: real loop, optimizer, checkpoints, sinks and hard examples, validated while it runs."""
+"""The mock training: real loop, optimizer, checkpoints, sinks and hard examples, checked while it runs."""
 
 import json
 import logging
@@ -42,16 +42,16 @@ from dexhand.sinks.hard_example_file import HardExampleFile
 from dexhand.sinks.tensorboard import TensorBoardSink
 
 REPORT_SIZE = 10
-"""Hard examples that a report shows at most."""
+"""Largest number of hard examples in a report."""
 _REPEATED_STEPS = KEPT_STEPS // 2
-"""Steps that are repeated from a checkpoint, about; at most twice as many."""
+"""About how many steps are repeated from a checkpoint; at most twice as many."""
 
 
 @process_state_restored()
 def run(settings: TrainingSettings, say: Say) -> int:
-    """Train and validate, in as many processes as ``fsdp_devices`` asks for unless they have been started already.
+    """Train and check, in ``fsdp_devices`` processes, which are started unless ``torchrun`` has done so.
 
-    Returns the exit code: 0, 1 with a list of problems, 2 for settings that do not work.
+    Returns the exit code: 0; 1 if checks failed, with a list of problems; 2 for invalid settings.
     """
     try:
         if settings.fsdp_devices > 1 and not is_launched():
@@ -64,7 +64,7 @@ def run(settings: TrainingSettings, say: Say) -> int:
 
 
 def _run_process(settings: TrainingSettings, say: Say) -> int:
-    torch.set_num_threads(1)  # arrays this small are not worth waiting for a second one
+    torch.set_num_threads(1)  # a second thread slows down tensors this small
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     shared = {f"--{name}": str(value) for name, value in asdict(settings).items()}
     with join_process_group(settings.device, settings=shared) as processes:
@@ -73,7 +73,7 @@ def _run_process(settings: TrainingSettings, say: Say) -> int:
 
 
 def _check(settings: TrainingSettings, processes: int) -> None:
-    """Raises ``SettingsError``, in every process alike."""
+    """Raise ``SettingsError`` for an unsuitable number of processes."""
     batch_size, shards = settings.batch_size, settings.fsdp_devices
     if batch_size % processes:
         raise SettingsError(f"--batch_size={batch_size} must be a multiple of {processes}, the number of processes")
@@ -82,14 +82,14 @@ def _check(settings: TrainingSettings, processes: int) -> None:
 
 
 def _follow(settings: TrainingSettings, processes: ProcessGroup) -> int:
-    """Work in processes other than the first, until process 0 broadcasts that there is no further training."""
+    """Work for process 0 until it broadcasts that there is no further training."""
     while processes.broadcast(False):
         run_worker(_algorithm(settings, processes), processes)
     return 0
 
 
 def _lead(settings: TrainingSettings, processes: ProcessGroup, say: Say) -> int:
-    """Train in process 0; broadcasts to the others whether there is a training to join."""
+    """Train in process 0, and tell the others whether there is a training to join."""
     try:
         with training_folder(settings.checkpoint_dir, settings.resume) as state:
             code = _Training(settings, processes, say).run(state)
@@ -101,7 +101,7 @@ def _lead(settings: TrainingSettings, processes: ProcessGroup, say: Say) -> int:
 
 
 def _algorithm(settings: TrainingSettings, processes: ProcessGroup, **more: Any) -> MockAlgorithm:
-    """A fresh algorithm; every process makes its own at the same time."""
+    """Create an algorithm; all processes must do so at the same time."""
     tracker = HardExampleTracker(settings.max_hard_examples_buffer, report_size=REPORT_SIZE, process=processes.rank)
     return MockAlgorithm(
         MockDataset(seed=settings.seed),
@@ -138,13 +138,13 @@ class _Training:
         self.reports: list[HardExampleReport] = []
 
     def run(self, state: dict[str, Any] | None) -> int:
-        """Train to the end, from ``state`` if there is one, validate and print the result. Raises ``SettingsError``."""
+        """Train to the end, from ``state`` if given, check, and print the result. Raises ``SettingsError``."""
         self.console.begin()
         lines_before = _lines(self.file.path)
         result, metrics = self._train(state)
         self._check_files(lines_before)
         self._check_trackers()
-        repeated = self._continue_again()
+        repeated = self._repeat_last_steps()
         self.checks.check_end(result, self.settings.num_train_steps)
         problems = self.problems.lines()
         validated = (
@@ -164,15 +164,15 @@ class _Training:
         self.tracker = algorithm.tracker
         led = DistributedAlgorithm(algorithm, self.processes)
         try:
-            best_return = None if state is None else self._go_on(led, state)
-            state = None  # two of everything would be too many
+            best_return = None if state is None else self._resume(led, state)
+            state = None  # frees memory
             self.tensorboard = TensorBoardSink(self.settings.checkpoint_dir / SUMMARIES, first_step=led.frames_done + 1)
             self.console.start()
             self.memory.begin()
-            last = _LastMetrics(self._half_time(led.iterations_done), self._look_at_memory)
+            last = _LastMetrics(self._half_time(led.iterations_done), self._check_memory)
             with StopRequest() as stop:
                 result = self._loop(led, [self.console, self.tensorboard, self.checks, last], best_return).run(stop)
-            self._look_at_memory()
+            self._check_memory()
         finally:
             led.close()
         for sink in (self.console, self.tensorboard):
@@ -182,19 +182,19 @@ class _Training:
     def _half_time(self, steps_done: int) -> int:
         return steps_done + max(1, (self.settings.num_train_steps - steps_done) // 2)
 
-    def _go_on(self, led: DistributedAlgorithm, state: dict[str, Any]) -> float | None:
-        """Take over ``state``; returns the best mean return so far."""
+    def _resume(self, led: DistributedAlgorithm, state: dict[str, Any]) -> float | None:
+        """Load ``state``; returns the best mean return so far."""
         done, steps = state["epoch"], self.settings.num_train_steps
         if done >= steps:
             raise SettingsError(
-                f"--num_train_steps={steps}: {self.settings.checkpoint_dir} has done {done} already. The number counts "
-                "from the very beginning: give a larger one"
+                f"--num_train_steps={steps}: {self.settings.checkpoint_dir} has already done {done}. The number "
+                "includes steps before a resume: give a larger one"
             )
         try:
             led.load_state_dict(state)
         except ValueError as error:
             raise SettingsError(f"--resume: {error}. Give the same flags as before") from None
-        self.checks.go_on_after(done, self._trackers(state["hard_examples"]))
+        self.checks.resume_after(done, self._trackers(state["hard_examples"]))
         return best_return_of(state)
 
     def _loop(self, led: DistributedAlgorithm, sinks: list[MetricSink], best_return: float | None) -> TrainLoop:
@@ -219,11 +219,11 @@ class _Training:
             self.checks.tracker(self.tracker)
         self.reports = [report]
 
-    def _look_at_memory(self) -> None:
-        self.memory.look(0 if self.tracker is None else len(self.tracker.buffer))
+    def _check_memory(self) -> None:
+        self.memory.check(0 if self.tracker is None else len(self.tracker.buffer))
 
     def _trackers(self, states: Sequence[Mapping[str, Any]]) -> list[HardExampleTracker]:
-        """The trackers of all processes that continue ``states``."""
+        """Restore the trackers of all processes from ``states``."""
         trackers = []
         for rank in range(self.processes.size if states else 0):
             tracker = HardExampleTracker(self.settings.max_hard_examples_buffer, process=rank)
@@ -237,8 +237,8 @@ class _Training:
         for tracker in self._trackers(load_checkpoint(path)["hard_examples"]) if path is not None else ():
             self.checks.tracker(tracker)
 
-    def _continue_again(self) -> int:
-        """Repeat the last steps from a checkpoint; returns how many."""
+    def _repeat_last_steps(self) -> int:
+        """Repeat the last steps from a checkpoint and compare; returns their number."""
         latest, numbered = self.store.latest(), self.store.numbered()
         if latest is None or not numbered:
             return 0
@@ -255,7 +255,7 @@ class _Training:
         return steps
 
     def _check_files(self, lines_before: int) -> None:
-        """Check the files that the sinks have written."""
+        """Check the files that the sinks wrote."""
         folder = self.settings.checkpoint_dir / SUMMARIES
         events = list(folder.glob("events.*"))
         self.problems.expect(any(path.stat().st_size > 100 for path in events), "logging", f"no events in {folder}")
@@ -288,7 +288,7 @@ def _lines(path: Path) -> int:
 
 
 class _LastMetrics:
-    """``MetricSink`` that keeps the metrics of the last step, and calls a function after a given step."""
+    """``MetricSink`` that keeps the latest metrics, and calls a function after a given step."""
 
     def __init__(self, step: int, when_done: Callable[[], None]) -> None:
         self.metrics: Metrics = {}

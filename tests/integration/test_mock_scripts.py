@@ -141,7 +141,7 @@ def test_a_training_that_is_done_cannot_go_on(tmp_path: Path, capfd: pytest.Capt
     """Nor one with another seed."""
     assert train(tmp_path, "--num_train_steps", "4")[0] == 0
     assert train(tmp_path, "--num_train_steps", "4", "--resume")[0] == 2
-    assert "has done 4 already" in capfd.readouterr().err
+    assert "has already done 4" in capfd.readouterr().err
     assert train(tmp_path, "--num_train_steps", "6", "--resume", "--seed", "1")[0] == 2
     assert "seed=1, but the training had 0. Give the same flags" in capfd.readouterr().err
 

@@ -290,7 +290,7 @@ FAULTS = [
     ("optimizer", swap(torch.optim.AdamW, "step", no_op)),
     ("buffer order", swap(training_run, "HardExampleTracker", Unsorted)),
     ("buffer size", swap(training_run, "HardExampleTracker", Hoards)),
-    ("buffer doubles", swap(training_run, "HardExampleTracker", KeepsDoubles)),
+    ("buffer duplicates", swap(training_run, "HardExampleTracker", KeepsDoubles)),
     ("highest loss", swap(training_run, "HardExampleTracker", KeepsTheLatest)),
     ("buffer keys", swap(training_run, "HardExampleTracker", ForgetsKeys)),
     ("images", swap(training_run, "HardExampleTracker", Takes)),
@@ -337,7 +337,7 @@ def test_a_sound_training_passes(tmp_path: Path) -> None:
 def test_a_planted_fault_is_found(check: str, plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check that is named complains, and the exit code is 1."""
     if check != "memory":
-        monkeypatch.setattr(MemoryChecks, "look", no_op)  # it looks at every object of a large test process
+        monkeypatch.setattr(MemoryChecks, "check", no_op)  # it looks at every object of a large test process
     plant(monkeypatch)
     run = Run(tmp_path)
     assert check in run.found
@@ -412,7 +412,7 @@ def test_the_focused_script_claims_only_what_holds(
     faulty: Any, claim: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line of what is broken is missing, and the test fails."""
-    monkeypatch.setattr(MemoryChecks, "look", no_op)
+    monkeypatch.setattr(MemoryChecks, "check", no_op)
     if faulty is not None:
         monkeypatch.setattr(hard_example_run, "HardExampleTracker", faulty)
     lines: list[str] = []

@@ -78,7 +78,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """With the reason."""
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(SettingsError, match=r"--checkpoint_dir=.*/file/below.*Name a folder"),
+        pytest.raises(SettingsError, match=r"--checkpoint_dir=.*/file/below.*Choose a folder"),
         training_folder(tmp_path / "file" / "below", resume=False),
     ):
         pass
