@@ -1,5 +1,6 @@
 """Import code by name, ``package.module:Name`` or ``path/to/file.py:Name``; nothing else does."""
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -36,6 +37,10 @@ def callable_in(module: ModuleType, name: str, where: str) -> Any:
         )
     if not callable(found):
         raise ConfigError(f"{where}: {name} is {found!r}, which cannot be called. Name a class or a function")
+    home = str(getattr(found, "__module__", "")).partition(".")[0]
+    if home in sys.stdlib_module_names and not isinstance(found, functools.partial):
+        # a run of somebody else could name os.system where a module of the user's imports it
+        raise ConfigError(f"{where}: {name} is not made for this: it belongs to Python's standard library, to {home}")
     return found
 
 

@@ -20,10 +20,10 @@ def runs_of(folder: Path) -> int:
 
 
 class Job:
-    """What ``subprocess.Popen`` gives for ``python -m dexhand.app ...``."""
+    """What ``subprocess.Popen`` gives for ``python -P -m dexhand.app ...``."""
 
     def __init__(self, command: Sequence[str], start_new_session: bool) -> None:
-        self._process = Forked(command[3:], Path.cwd())
+        self._process = Forked(command[command.index("dexhand.app") + 1 :], Path.cwd())
 
     def wait(self) -> int:
         """Return the exit code."""

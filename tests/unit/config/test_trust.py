@@ -13,7 +13,7 @@ from dexhand.config.cli import Invocation, parse
 from dexhand.config.compose import compose, to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
-from dexhand.config.plugins import find_code
+from dexhand.config.plugins import find_code, load_plugin
 from dexhand.files.digest import with_digest
 
 MARKED = """\
@@ -221,6 +221,17 @@ class TestTheUsersOwn:
         """The standard library and installed packages can do anything with their arguments."""
         run = place.run(place.theirs / RUN, "train.sinks", value)
         assert f"train.sinks={value}" in refused([f"resume={run}"])
+
+    @pytest.mark.parametrize("name", ["system", "rmtree", "Path", "exec_"])
+    def test_what_its_modules_import_from_python_is_no_plug_in(self, name: str, place: Place) -> None:
+        """A run would choose the function, and its folder's name the argument."""
+        (place.mine / "mine.py").write_text(
+            "import functools\nfrom os import system\nfrom pathlib import Path\nfrom shutil import rmtree\n"
+            "exec_ = exec\nmade = functools.partial(print)\n"
+        )
+        with pytest.raises(ConfigError, match="belongs to Python's standard library"):
+            load_plugin("train.sinks", f"mine.py:{name}")
+        assert callable(load_plugin("train.sinks", "mine.py:made"))
 
     def test_a_hand(self, place: Place) -> None:
         """A folder in the working folder is read; a built-in one always."""
