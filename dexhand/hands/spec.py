@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -194,7 +194,15 @@ def known_hands() -> list[str]:
 
 def load_hand(hand: str) -> HandSpec:
     """Load a hand by the name of a built-in one or by a folder with a ``spec.yaml``. Raises ``HandError``."""
-    folder = HANDS / hand if hand in known_hands() else Path(hand)
+    return _load_built_in(hand) if hand in known_hands() else _load(hand, Path(hand))
+
+
+@cache
+def _load_built_in(name: str) -> HandSpec:
+    return _load(name, HANDS / name)
+
+
+def _load(hand: str, folder: Path) -> HandSpec:
     path = folder / SPEC_FILE
     if not hand or not os.path.isfile(path):  # unlike Path.is_file, false for a name that no file can have
         raise HandError(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class Picture:
     """Collects shapes in world coordinates and paints them from back to front."""
 
     def __init__(self, camera: Camera, width: int, height: int) -> None:
+        self._view = (camera, width, height)
         self._size = (width, height)
         self._eye = np.array(camera.position)
         # focal length in pixels
@@ -53,12 +55,13 @@ class Picture:
 
     def draw(self) -> np.ndarray:
         """Return the image, uint8 (height, width, 3)."""
-        image = self._background()
+        image = _background(*self._view).copy()
         for _, paint in sorted(self._shapes, key=lambda shape: -shape[0]):
             paint(image)
         return image
 
-    def _background(self) -> np.ndarray:
+    def background(self) -> np.ndarray:
+        """Return the ground and the sky."""
         width, height = self._size
         columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
         right, up, forward = self._axes
@@ -144,3 +147,9 @@ def _rotation_matrix(quat: np.ndarray) -> np.ndarray:
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+@lru_cache(maxsize=8)
+def _background(camera: Camera, width: int, height: int) -> np.ndarray:
+    """Painting it takes longer than the hand."""
+    return Picture(camera, width, height).background()

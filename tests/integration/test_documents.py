@@ -20,6 +20,7 @@ from commands import run as run_here
 from dexhand import runs
 from dexhand.core import program
 from dexhand.core.interfaces import RenderingUnavailable
+from dexhand.mock import isaacgym
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -123,7 +124,8 @@ def run(command: str) -> None:
     elif words[0] == "pytest":
         subprocess.run([sys.executable, "-m", *words, "-p", "dexhand.testing.plugin"], check=True)
     elif words[:3] == ["python", "-m", "dexhand.mock.isaacgym"]:
-        subprocess.run([*words[:4], *made_small(words[4:])], check=True)
+        isaacgym.install()
+        run(shlex.join(["python", *words[3:]]))
     elif words[0] == "python":
         arguments = made_small(words[2:]) if words[1] == "scripts/train.py" else words[2:]
         if words[1].startswith("examples/scripted"):

@@ -27,9 +27,9 @@ def example() -> ModuleType:
 @pytest.mark.parametrize(
     ("backend", "hand", "num_envs"),
     [
-        ("mock", "dexhand021_right", 16),
-        ("mujoco", "dexhand021_right", 16),
-        ("mujoco", "dexhand021_left", 16),
+        ("mock", "dexhand021_right", 8),
+        ("mujoco", "dexhand021_right", 8),
+        ("mujoco", "dexhand021_left", 8),
         ("mujoco_warp", "dexhand021_right", 4),
         ("isaacgym", "dexhand021_right", 4),
     ],

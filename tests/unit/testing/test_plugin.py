@@ -1,6 +1,5 @@
 """Fixtures for everyone, GPU tests that are never silently missing, and a plugin that costs nothing elsewhere."""
 
-import os
 import re
 import subprocess
 import sys
@@ -130,35 +129,23 @@ class TestFixtures:
             load_checkpoint(trained_checkpoint)
 
 
-def python(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """A process that finds dexhand and what is installed in ``folder``."""
-    paths = os.pathsep.join([str(folder), str(ROOT)])
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-
-
-def test_it_imports_nothing_slow(tmp_path: Path) -> None:
+def test_it_imports_nothing_slow() -> None:
     """Pytest loads it wherever dexhand is installed."""
     program = "import sys, dexhand.testing.plugin; print(sorted({'torch', 'numpy', 'gymnasium'} & set(sys.modules)))"
-    assert python(tmp_path, "-c", program).stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("conftest", ["", 'pytest_plugins = ["dexhand.testing.plugin"]'])
-def test_installed_it_is_loaded_once(conftest: str, tmp_path: Path) -> None:
+def test_installed_it_is_loaded_once(conftest: str, pytester: pytest.Pytester) -> None:
     """By its entry point, whether a conftest names it too or not."""
     (entry_point,) = re.findall(r"pytest11\]\n(.*)", (ROOT / "pyproject.toml").read_text())
-    installed = tmp_path / "outsider-1.dist-info"
+    installed = pytester.mkdir("installed") / "outsider-1.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: outsider\nVersion: 1\n")
     (installed / "entry_points.txt").write_text("[pytest11]\n" + entry_point.replace('"', "") + "\n")
-    (tmp_path / "conftest.py").write_text(conftest)
-    result = python(tmp_path, "-m", "pytest", "--fixtures", "-p", "no:cacheprovider")
-    assert result.returncode == 0, result.stdout
-    assert result.stdout.count("\ntrained_checkpoint --") == 1
+    pytester.syspathinsert(installed.parent)
+    pytester.makeconftest(conftest)
+    result = pytester.runpytest_inprocess("--fixtures", "-p", "no:cacheprovider")
+    assert result.ret == 0
+    assert result.stdout.str().count("\ntrained_checkpoint --") == 1
