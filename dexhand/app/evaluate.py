@@ -1,7 +1,9 @@
 """A test: evaluate a checkpoint, and newer ones as they appear, from a validated configuration to an exit code."""
 
+import contextlib
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -14,13 +16,17 @@ from dexhand.checkpoints.store import CheckpointError
 from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
 from dexhand.core.clock import SystemClock
-from dexhand.core.eval_loop import EvalLoop, LoadedPolicy
+from dexhand.core.eval_loop import EvalListener, EvalLoop, LoadedPolicy
 from dexhand.core.interfaces import Clock, MetricSink, VecEnv
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.sinks.console import EvaluationConsoleSink
+from dexhand.view.watched_env import watched
 from dexhand.workspace.checkpoint_names import CheckpointSource
 from dexhand.workspace.workspace import Run
+
+if TYPE_CHECKING:
+    from dexhand.view.live import LiveView
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +42,16 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
     build.set_up_process(config)
     env = build.build_env(config)
     watcher = _watcher(invocation, source, env, clock)
-    with StopRequest() as stop:
+    with StopRequest() as stop, contextlib.ExitStack() as stack:
         try:
             first = _first_policy(watcher, source, invocation, stop)
             if first is None:
                 log.info("Stopped before there was a checkpoint to play")
                 return 0
+
+            live = build.build_live_view(config, env, clock, stop)
+            if live is not None:
+                stack.callback(live.close)
 
             def sinks_in(run: Run) -> list[MetricSink]:
                 has_console = config.train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
@@ -49,7 +59,7 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
                 return build.build_sinks(config, run, console_sink)
 
             with new_run("test", invocation, clock, sinks_in, played=first.path) as (run, sinks):
-                _run(invocation, first, run, sinks, watcher, env, clock, stop)
+                _run(invocation, first, run, sinks, watcher, env, clock, stop, live)
         finally:
             watcher.close()
             env.close()
@@ -93,11 +103,25 @@ def _run(
     env: VecEnv,
     clock: Clock,
     stop: StopRequest,
+    live: "LiveView | None",
 ) -> None:
     train = invocation.config.train
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
     report = Report(first, episodes=train.testGamesNum, run=run, sinks=sinks, clock=clock, print_line=log.info)
-    loop = EvalLoop(env, first, episodes=train.testGamesNum, listener=report, newer_policy=watcher.poll)
+    listeners: list[EvalListener] = [report]
+    if live is not None:
+        live.show_run(run.name)
+        live.on_reload(first)
+        listeners.append(live)
+        env = watched(env, [live])
+    loop = EvalLoop(
+        env,
+        first,
+        episodes=train.testGamesNum,
+        listeners=listeners,
+        newer_policy=watcher.poll,
+        control=live.control if live else None,
+    )
     try:
         loop.run(stop, seed=train.seed)
     finally:

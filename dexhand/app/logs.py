@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_NOISY = ("OpenGL", "filelock", "matplotlib", "PIL", "torch")
+_NOISY = ("OpenGL", "aiohttp", "asyncio", "filelock", "matplotlib", "PIL", "torch", "trimesh", "websockets")
 """Libraries whose messages below warning level are dropped."""
 
 

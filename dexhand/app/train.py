@@ -22,7 +22,7 @@ from dexhand.config.schema import Config
 from dexhand.config.sources import leaves
 from dexhand.core.clock import SystemClock
 from dexhand.core.finite import non_finite_place
-from dexhand.core.interfaces import Algorithm, Clock, MetricSink
+from dexhand.core.interfaces import Algorithm, Clock, MetricSink, VecEnv
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
@@ -38,6 +38,7 @@ from dexhand.distributed.process_group import (
 from dexhand.files.digest import digest_of
 from dexhand.hard_examples.reports import HardExampleSink
 from dexhand.sinks.console import ConsoleSink
+from dexhand.view.watched_env import StepListener
 from dexhand.workspace.workspace import Run, lock_run
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def train(invocation: Invocation, checkpoint: Path | None, resumed: Run | None, 
             config.train.seed = group.broadcast(config.train.seed)
             if group.is_leader:
                 return _lead(invocation, checkpoint, resumed, console, group, stack)
-            run_worker(_algorithm(config, group, stack), group)
+            run_worker(_algorithm(config, group, stack)[0], group)
     except NoSuchDevice as error:
         raise ConfigError(f"env.device={config.env.device}: {error}") from None
     except CannotJoin as error:
@@ -79,9 +80,16 @@ def _shared_settings(config: Config) -> dict[str, str]:
 
 
 def _algorithm(
-    config: Config, group: ProcessGroup, stack: ExitStack, hard_example_sinks: Sequence[HardExampleSink] = ()
-) -> Algorithm:
-    """Build the learner of one process, with its own device and seed. ``stack`` closes its environments."""
+    config: Config,
+    group: ProcessGroup,
+    stack: ExitStack,
+    hard_example_sinks: Sequence[HardExampleSink] = (),
+    step_listeners: Sequence[StepListener] | None = None,
+) -> tuple[Algorithm, VecEnv]:
+    """Build the learner of one process and its environments, with a device and seed of their own.
+
+    ``stack`` closes the environments.
+    """
     own = deepcopy(config)
     own.train.seed += group.rank
     own.train.hardExamples.enabled &= group.is_leader
@@ -92,7 +100,7 @@ def _algorithm(
     stack.callback(env.close)
     seen, critic = env.single_observation_space, env.single_critic_observation_space
     log.info("The policy sees %d numbers, the critic %d", seen.shape[0], (critic or seen).shape[0])
-    return build.build_algorithm(own, env, group, hard_example_sinks)
+    return build.build_algorithm(own, env, group, hard_example_sinks, step_listeners), env
 
 
 def _lead(
@@ -111,10 +119,15 @@ def _lead(
     if resumed is not None and checkpoint is not None:
         _warn_of_other_configuration(resumed, checkpoint)
     hard_example_sinks: list[HardExampleSink] = []  # filled once the run has a folder
-    algorithm = _algorithm(config, group, stack, hard_example_sinks)
+    step_listeners: list[StepListener] | None = [] if config.env.videoStream else None
+    algorithm, env = _algorithm(config, group, stack, hard_example_sinks, step_listeners)
     if group.size > 1:
         algorithm = DistributedAlgorithm(algorithm, group)
         log.info("%d processes train together, each in %d environments", group.size, config.env.numEnvs)
+    live = None if step_listeners is None else build.build_live_view(config, env, clock)
+    if live is not None and step_listeners is not None:
+        stack.callback(live.close)
+        step_listeners.append(live)
     best_return = None if start is None else _load(start, algorithm, exact)
     first_step = None if resumed is None else algorithm.frames_done + 1
 
@@ -125,7 +138,7 @@ def _lead(
     def sinks_in(run: Run) -> list[MetricSink]:
         sinks = build.build_sinks(config, run, console_sink if log.isEnabledFor(logging.INFO) else None, first_step)
         hard_example_sinks.extend(build.hard_example_sinks(sinks, run))
-        return sinks
+        return sinks if live is None else [*sinks, live]
 
     stop = stack.enter_context(StopRequest())  # from here on, a run exists, which is left in good order
     if resumed is None:
@@ -133,6 +146,8 @@ def _lead(
     else:
         run, sinks = resumed, sinks_in(resumed)
         resume_run(run, invocation)
+    if live is not None:
+        live.show_run(run.name)
     return _report_result(_run_loop(config, algorithm, run, clock, best_return, sinks, stop), run, config)
 
 

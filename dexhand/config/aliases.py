@@ -53,10 +53,7 @@ NEGATED = ("headless", "env.headless")
 
 NOT_YET: dict[str, str] = {
     "env.videoRecord": "this version does not record videos yet. Go on without: videoRecord=false",
-    "env.videoStream": "this version has no live stream yet. Go on without: videoStream=false",
     "env.videoMaxDuration": "",
-    "env.videoStreamPort": "",
-    "env.videoStreamBindAll": "",
 }
 """Documented keys of features that do not exist yet: the error if one is ``true``. Other values are ignored."""
 

@@ -121,6 +121,16 @@ class EnvConfig:
     viewer: bool | None = option(
         None, "watch in a window while it runs; null = in tests, if simulator and machine have one (Isaac Gym has)"
     )
+    videoStream: bool | None = option(
+        None, "watch in a browser while it runs; null = in tests at a terminal, unless env.viewer is given"
+    )
+    videoStreamPort: int = option(
+        58080, "port of the page in the browser; if it is taken, the next free one", low=1, high=65535
+    )
+    videoStreamBindAll: bool = option(False, "let other machines watch, too; they need a token, which is printed")
+    videoStreamSpeed: float = option(
+        0.0, "simulated seconds per second of a test that is watched in a browser; 0 = as fast as it goes", low=0
+    )
     controlDecimation: int = option(2, "physics calls per control step", low=1)
     hand: str = option(
         "dexhand021_right", "the hand: the name of a built-in one, or a folder with a spec.yaml", names="files"

@@ -47,7 +47,7 @@ def _check_env(config: Config) -> None:
     if env.viewer and config.sim.backend != "isaacgym":
         raise ConfigError(
             f"env.viewer=true: this version has no window yet for sim.backend={config.sim.backend}. "
-            "Go on without one: env.viewer=false"
+            "Watch in a browser: env.viewer=false env.videoStream=true"
         )
 
 

@@ -1,7 +1,7 @@
 """The evaluation loop: run an exact number of episodes and switch to newer policies between steps."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dexhand.core.episodes import Episode
 from dexhand.core.interfaces import Policy, StepInfo, VecEnv
+from dexhand.core.play_control import PlayControl
 from dexhand.core.stop import StopRequest
 
 
@@ -69,14 +70,19 @@ class EvalLoop:
         current: LoadedPolicy,
         *,
         episodes: int,
-        listener: EvalListener,
+        listeners: Sequence[EvalListener],
         newer_policy: Callable[[], LoadedPolicy | None] = no_newer_policy,
+        control: PlayControl | None = None,
     ) -> None:
-        """``episodes`` = 0 runs until stopped. ``newer_policy`` (``ReloadWatcher.poll``) is called before each step."""
+        """``episodes`` = 0 runs until stopped. ``newer_policy`` (``ReloadWatcher.poll``) is called before each step.
+
+        ``control`` decides when each step comes; ``None`` = at once.
+        """
         self.env = env
         self.current = current
-        self.listener = listener
+        self.listeners = listeners
         self.newer_policy = newer_policy
+        self.control = control
         self._left = _shares(episodes, env.num_envs)
         self._finished = 0
         self._returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
@@ -88,6 +94,10 @@ class EvalLoop:
         env, frames = self.env, 0
         observations, _ = env.reset(seed=seed)
         while any(self._left) and not stop.requested:
+            restart = self.control.wait() if self.control else None
+            if restart is not None:
+                observations, _ = env.reset(seed=restart.seed)
+                self._forget_episodes(torch.ones_like(self._mixed))
             self._load_newer_policy()
             actions = self.current.policy.act(observations)
             observations, rewards, terminated, truncated, info = env.step(actions)
@@ -95,14 +105,16 @@ class EvalLoop:
             self._lengths += 1
             self._finish(terminated | truncated, info)
             frames += env.num_envs
-            self.listener.on_step(frames)
+            for listener in self.listeners:
+                listener.on_step(frames)
 
     def _load_newer_policy(self) -> None:
         newer = self.newer_policy()
         if newer is not None:
             self.current = newer
             self._mixed |= self._lengths > 0
-            self.listener.on_reload(newer)
+            for listener in self.listeners:
+                listener.on_reload(newer)
 
     def _finish(self, done: Tensor, info: StepInfo) -> None:
         finished = done.nonzero().flatten().tolist()
@@ -112,7 +124,13 @@ class EvalLoop:
             if self._left[env_id]:
                 self._left[env_id] -= 1
                 self._finished += 1
-                self.listener.on_episode(self._episode(env_id, info))
+                episode = self._episode(env_id, info)
+                for listener in self.listeners:
+                    listener.on_episode(episode)
+        self._forget_episodes(done)
+
+    def _forget_episodes(self, done: Tensor) -> None:
+        """Count from the beginning where ``done``."""
         self._returns.masked_fill_(done, 0.0)
         self._lengths.masked_fill_(done, 0)
         self._mixed.masked_fill_(done, False)

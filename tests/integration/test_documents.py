@@ -37,6 +37,7 @@ DOCUMENTS = [
     "docs/architecture.md",
     "docs/gpu.md",
     "docs/testing.md",
+    "docs/watching.md",
 ]
 
 FILE = r"`([\w/]+\.(?:py|yaml))`[^`\n]*:\n\n```(?:python|yaml)\n(.*?)^```"

@@ -16,6 +16,7 @@ from dexhand.hard_examples.episode_recorder import EpisodeRecorder
 from dexhand.hard_examples.pictures import PosePictures
 from dexhand.hard_examples.reports import HardExampleSink
 from dexhand.hard_examples.worst_episodes import WorstEpisodeSettings, WorstEpisodesTracker
+from dexhand.view.watched_env import StepListener, watched
 
 
 def build_algorithm(
@@ -23,15 +24,18 @@ def build_algorithm(
     env: VecEnv,
     group: ProcessGroup | None = None,
     hard_example_sinks: Sequence[HardExampleSink] = (),
+    step_listeners: Sequence[StepListener] | None = None,
 ) -> Algorithm:
     """Build the learner; with ``train.hardExamples`` a ``WorstEpisodesTracker`` reports to ``hard_example_sinks``.
 
-    ``group`` is the process group of a distributed training. Raises ``ConfigError``.
+    The lists of sinks and of ``step_listeners`` may be filled later. ``group`` is the process group of a distributed
+    training. Raises ``ConfigError``.
     """
     hard = config.train.hardExamples
+    seen_env = env if step_listeners is None else watched(env, step_listeners)
     if not hard.enabled:
-        return _learner(config, env, group)
-    recorder = EpisodeRecorder(env, _final_pose(env))
+        return _learner(config, seen_env, group)
+    recorder = EpisodeRecorder(seen_env, _final_pose(env))
     learner: Any = _learner(config, recorder, group)
     if not hasattr(learner, "sample_losses"):
         raise ConfigError(

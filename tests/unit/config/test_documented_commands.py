@@ -123,9 +123,8 @@ COMMANDS: list[Documented] = [
     ),
     Documented(
         f"{INDEFINITE} train.checkpoint=runs/MyExperiment/checkpoint.pth env.videoStream=true env.videoStreamPort=8080",
-        endless(),
+        endless(env__videoStream=True, env__videoStreamPort=8080),
         MINE,
-        missing="env.videoStream",
     ),
     Documented(f"{INDEFINITE} train.checkpoint=checkpointA.pth", endless(), "checkpointA.pth"),
     Documented(f"{INDEFINITE} train.checkpoint=checkpointB.pth", endless(), "checkpointB.pth"),
@@ -148,7 +147,7 @@ COMMANDS: list[Documented] = [
         "env.numEnvs=1",
         endless(env__numEnvs=1),
         "runs/best_policy/nn/latest.pth",
-        missing="env.videoStream",
+        missing="env.viewer",
     ),
     Documented(
         f"{INDEFINITE} train.checkpoint=latest_release.pth headless=true env.numEnvs=64",
@@ -166,9 +165,8 @@ COMMANDS: list[Documented] = [
     ),
     Documented(
         "config=test_stream testGamesNum=0 checkpoint=latest streamBindAll=true",
-        endless(),
+        endless(env__videoStream=True, env__videoStreamBindAll=True, env__viewer=False),
         LATEST,
-        missing="env.videoStream",
     ),
     Documented("config=test_viewer testGamesNum=0 numEnvs=1", endless(env__numEnvs=1), LATEST, missing="env.viewer"),
     Documented("config=test", {**TEST, "train.testGamesNum": 50}, LATEST),

@@ -12,7 +12,9 @@ from torch import Tensor
 from dexhand.checkpoints.reload import LoadedPolicy
 from dexhand.core.episodes import Episode
 from dexhand.core.eval_loop import EvalLoop
+from dexhand.core.play_control import PlayControl
 from dexhand.core.stop import StopRequest
+from dexhand.mock.clock import FakeClock
 
 
 class ScriptedEnv:
@@ -91,7 +93,7 @@ class Told:
 def play(num_envs: int, games: int, told: Told | None = None) -> list[Episode]:
     """Play one policy."""
     told = told or Told()
-    EvalLoop(ScriptedEnv(num_envs), loaded(1), episodes=games, listener=told).run(told.stop, seed=3)  # type: ignore[arg-type]
+    EvalLoop(ScriptedEnv(num_envs), loaded(1), episodes=games, listeners=[told]).run(told.stop, seed=3)  # type: ignore[arg-type]
     return told.games
 
 
@@ -127,7 +129,7 @@ def test_no_number_of_games_plays_until_stopped() -> None:
 def test_the_seed_reaches_the_environment() -> None:
     """So that a test can be repeated."""
     env, told = ScriptedEnv(1), Told()
-    EvalLoop(env, loaded(1), episodes=1, listener=told).run(told.stop, seed=11)  # type: ignore[arg-type]
+    EvalLoop(env, loaded(1), episodes=1, listeners=[told]).run(told.stop, seed=11)  # type: ignore[arg-type]
     assert env.seeds == [11]
 
 
@@ -143,7 +145,7 @@ class TestNewerPolicies:
         """What was told of six steps."""
         answers = iter([None, None, None, loaded(7)])
         told = Told(stop_after_frames=18)
-        loop = EvalLoop(env, loaded(1), episodes=0, listener=told, newer_policy=lambda: next(answers, None))  # type: ignore[arg-type]
+        loop = EvalLoop(env, loaded(1), episodes=0, listeners=[told], newer_policy=lambda: next(answers, None))  # type: ignore[arg-type]
         loop.run(told.stop)
         return told
 
@@ -168,3 +170,31 @@ class TestNewerPolicies:
     def test_a_game_that_saw_both_is_mixed(self, told: Told) -> None:
         """That one game of environment 1 and no other."""
         assert [(game.env_id, game.number) for game in told.games if game.mixed] == [(1, 7)]
+
+
+def control_of(told: Told) -> PlayControl:
+    """As fast as it goes."""
+    return PlayControl(told.stop, 0.02, FakeClock())
+
+
+def test_a_restart_begins_new_episodes_and_those_under_way_do_not_count() -> None:
+    """The environments are reset with the watcher's seed; games, returns and lengths are exact all the same."""
+    told, env = Told(stop_after_games=5), ScriptedEnv(2)
+    control = control_of(told)
+
+    class RestartsInStepFour(Told):
+        def on_step(self, frames_done: int) -> None:
+            if frames_done == 6:  # environment 1 is in the middle of its episode of two steps
+                control.restart(seed=9)
+
+    EvalLoop(env, loaded(1), episodes=0, listeners=[told, RestartsInStepFour()], control=control).run(told.stop, seed=3)  # type: ignore[arg-type]
+    assert env.seeds == [3, 9]
+    assert {(game.env_id, game.length, game.episode_return) for game in told.games} == {(0, 1, 1.0), (1, 2, 2.0)}
+
+
+def test_every_listener_is_told_everything() -> None:
+    """A view beside the report changes nothing for it."""
+    told, other = Told(stop_after_games=3), Told()
+    EvalLoop(ScriptedEnv(2), loaded(1), episodes=0, listeners=[told, other]).run(told.stop)  # type: ignore[arg-type]
+    assert (told.games, told.frames) == (other.games, other.frames)
+    assert told.games

@@ -1,0 +1,1 @@
+"""Watching environments: whatever is ``Drawable``, on any simulator, in tests and in trainings."""

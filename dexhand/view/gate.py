@@ -1,0 +1,251 @@
+"""The door to the live view: an HTTP server that lets nothing but the page and its owner's messages through.
+
+viser has no access control. It listens on a random loopback address, and this gate stands in front of it: it checks
+``Host`` and ``Origin`` (against DNS rebinding and pages of other sites), a token where other machines may connect, and
+which messages a browser sends. It serves one file, from memory.
+"""
+
+import asyncio
+import gzip
+import hmac
+import logging
+import secrets
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+MAX_CLIENTS = 32
+"""Browsers that may watch at the same time."""
+MAX_CONNECTIONS = 512
+"""TCP connections; more are refused."""
+REQUEST_TIMEOUT = 10.0
+"""A connection that has sent no complete request after this time is closed, seconds."""
+LARGEST_MESSAGE = 64 * 1024
+"""Bytes of a message from a browser; a larger one ends its connection."""
+HEARTBEAT = 20.0
+"""Seconds after which a browser that does not answer is forgotten."""
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    # the page may load nothing from, and connect to nothing but, this server
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Gate:
+    """Serves ``page`` and passes WebSocket messages to and from the server at ``inner``, in a thread of its own."""
+
+    def __init__(
+        self,
+        page: bytes,
+        inner: str,
+        protocol: str,
+        *,
+        port: int,
+        bind_all: bool = False,
+        heartbeat: float = HEARTBEAT,
+        request_timeout: float = REQUEST_TIMEOUT,
+    ) -> None:
+        """Listen on ``port`` or the next free one, on loopback or, with ``bind_all``, on all interfaces.
+
+        ``inner`` is a WebSocket URL, ``protocol`` the subprotocol that it demands. Raises ``OSError`` if no port is
+        free.
+        """
+        self.token = secrets.token_urlsafe(24) if bind_all else None
+        """Demanded from visitors; ``None`` = every process of this machine may watch."""
+        self._page = page
+        self._compressed = gzip.compress(page)
+        self._inner = inner
+        self._protocol = protocol
+        self._heartbeat = heartbeat
+        self._request_timeout = request_timeout
+        self._socket = _listen("" if bind_all else LOOPBACK, port)
+        self.port: int = self._socket.getsockname()[1]
+        self._cookie = f"dexhand-{self.port}"
+        self._clients = 0
+        self._arriving: set[asyncio.BaseProtocol] = set()
+        self._silent: set[asyncio.BaseProtocol] = set()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="live view gate", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    @property
+    def url(self) -> str:
+        """The address to open, with the token."""
+        host = LOOPBACK if self.token is None else _address_of_this_machine()
+        return f"http://{host}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    # --- in the gate's thread
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        app = web.Application(middlewares=[self._check], client_max_size=0)
+        app.router.add_get("/", self._answer)
+        runner = web.AppRunner(app, access_log=None, keepalive_timeout=15.0, shutdown_timeout=0.5)
+        await runner.setup()
+        assert runner.server is not None
+        server = await self._loop.create_server(partial(self._accept, runner.server), sock=self._socket)
+        async with aiohttp.ClientSession() as self._session:
+            self._ready.set()
+            await self._stop.wait()
+            server.close()
+            await runner.shutdown()
+            await runner.cleanup()
+
+    def _accept(self, server: web.Server) -> asyncio.BaseProtocol:
+        if len(server.connections) + len(self._arriving) >= MAX_CONNECTIONS:
+            return _Refusal()
+        handler = server()
+        self._arriving.add(handler)  # the server counts it from the next turn of the loop on
+        self._loop.call_soon(self._arriving.discard, handler)
+        self._silent.add(handler)
+        self._loop.call_later(self._request_timeout, self._close_if_silent, handler)
+        return handler
+
+    def _close_if_silent(self, handler: Any) -> None:
+        if handler in self._silent:
+            self._silent.discard(handler)
+            handler.force_close()
+
+    @web.middleware
+    async def _check(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Refuse what no browser showing this page sends."""
+        self._silent.discard(request.protocol)
+        problem = self._problem_with(request)
+        if problem is not None:
+            return web.Response(status=403, text=f"{problem}\n", headers=_HEADERS)
+        return await handler(request)
+
+    def _problem_with(self, request: web.Request) -> str | None:
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+        # any port, since it may be forwarded by ssh; a rebound DNS name is not one of these
+        if self.token is None and host.rpartition(":")[0] not in (LOOPBACK, "localhost"):
+            return f"This page is http://{LOOPBACK}:{self.port}/ only"
+        is_socket = "Upgrade" in request.headers
+        if (is_socket or origin is not None) and origin not in (f"http://{host}", f"https://{host}"):
+            return "Other sites may not use this page"
+        given = request.query.get("token", request.cookies.get(self._cookie, ""))
+        if self.token is not None and not hmac.compare_digest(given.encode(errors="replace"), self.token.encode()):
+            return "Open the complete address that was printed, with its token"
+        return None
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if "Upgrade" in request.headers:
+            return await self._tunnel(request)
+        if "token" in request.query and self.token is not None:
+            # from here on the cookie is the token, which disappears from the address line
+            response = web.Response(status=303, headers={**_HEADERS, "Location": "/"})
+            response.set_cookie(self._cookie, self.token, httponly=True, samesite="Lax")
+            return response
+        packed = "gzip" in request.headers.get("Accept-Encoding", "")
+        return web.Response(
+            body=self._compressed if packed else self._page,
+            content_type="text/html",
+            charset="utf-8",
+            headers={**_HEADERS, **({"Content-Encoding": "gzip"} if packed else {})},
+        )
+
+    async def _tunnel(self, request: web.Request) -> web.StreamResponse:
+        if self._clients >= MAX_CLIENTS:
+            return web.Response(status=503, text=f"{MAX_CLIENTS} others are watching\n", headers=_HEADERS)
+        self._clients += 1
+        try:
+            outer = web.WebSocketResponse(
+                protocols=[self._protocol], heartbeat=self._heartbeat, max_msg_size=LARGEST_MESSAGE, compress=False
+            )
+            await outer.prepare(request)
+            async with self._session.ws_connect(self._inner, protocols=[self._protocol], max_msg_size=0) as inner:
+                tasks = [asyncio.create_task(_pass_on(outer, inner)), asyncio.create_task(_pass_back(inner, outer))]
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                if request.transport is not None and not outer.closed:
+                    request.transport.abort()  # a browser that does not read would delay an orderly end
+            return outer
+        finally:
+            self._clients -= 1
+
+
+async def _pass_on(outer: web.WebSocketResponse, inner: aiohttp.ClientWebSocketResponse) -> None:
+    """Pass the browser's harmless messages to viser, and drop all others."""
+    async for message in outer:
+        if message.type == aiohttp.WSMsgType.BINARY and is_harmless(message.data):
+            await inner.send_bytes(message.data)
+
+
+async def _pass_back(inner: aiohttp.ClientWebSocketResponse, outer: web.WebSocketResponse) -> None:
+    """Pass viser's messages on as fast as the browser reads; meanwhile viser keeps only the newest state."""
+    async for message in inner:
+        await outer.send_bytes(message.data)
+
+
+def is_harmless(data: bytes) -> bool:
+    """Tell whether a message moves a viewer's own camera or gives a control of the page another value.
+
+    viser understands others, which would upload files, publish the page elsewhere or change its other properties.
+    """
+    try:
+        message = msgspec.msgpack.decode(data)
+        kind, updates = message["type"], message.get("updates")
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        return False
+    return bool(
+        kind == "ViewerCameraMessage"
+        or (kind == "GuiUpdateMessage" and isinstance(updates, dict) and set(updates) == {"value"})
+    )
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes a connection at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open a listening socket on ``port`` or the next free one of the hundred above."""
+    for number in range(port, min(port + 100, 65535) + 1):
+        try:
+            return socket.create_server((host, number), backlog=64)
+        except OSError as error:
+            last = error
+    raise OSError(f"no port from {port} on is free: {last.strerror}")
+
+
+def _address_of_this_machine() -> str:
+    """The address that other machines most probably reach this one at; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address reserved for documentation
+        except OSError:
+            return socket.gethostname()
+        name: str = probe.getsockname()[0]
+        return name

@@ -1,0 +1,270 @@
+"""The side panel of the live view: what is shown, how it goes, and controls."""
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+import viser
+from viser import uplot
+
+from dexhand.core.episodes import Episode, Statistics
+from dexhand.core.eval_loop import LoadedPolicy
+from dexhand.core.play_control import PlayControl
+from dexhand.view.stage import Stage
+
+MAX_SHOWN = 64
+"""Environments that are shown at the same time."""
+FIRST_SHOWN = 16
+KEPT_POINTS = 1000
+"""Newest points of a curve that are kept."""
+KEPT_CHECKPOINTS = 12
+
+SPEEDS = {
+    "0.1 x": 0.1,
+    "0.25 x": 0.25,
+    "0.5 x": 0.5,
+    "real time": 1.0,
+    "2 x": 2.0,
+    "5 x": 5.0,
+    "as fast as it goes": 0.0,
+}
+"""Choices of ``PlayControl.speed``."""
+
+_STYLE = """<style>
+.dx { font-size: 12px; line-height: 1.55; padding: 2px 10px 6px; overflow-wrap: anywhere; }
+.dx .big { font-size: 15px; font-weight: 600; } .dx .dim, .dx th { opacity: .65; }
+.dx table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.dx td, .dx th { padding: 1px 0 1px 8px; text-align: right; font-weight: 400; }
+.dx .log { font-size: 11px; } .dx .log td, .dx .log th { padding-left: 4px; }
+.dx td + td, .dx th { white-space: nowrap; }
+.dx td:first-child, .dx th:first-child { text-align: left; padding-left: 0; }
+.dx .bar { position: relative; min-width: 84px; width: 84px; }
+.dx .bar i { position: absolute; top: 6px; height: 8px; border-radius: 2px; }
+</style>"""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers that change all the time."""
+
+    steps: int
+    """Control steps so far, summed over environments."""
+    steps_per_second: float
+    real_time_factor: float
+    reward_terms: Sequence[float]
+    """Of the chosen environment in the step that is shown; empty right after a reset."""
+
+
+@dataclass
+class _Checkpoint:
+    """A line of the reload log."""
+
+    loaded: LoadedPolicy
+    at: str = field(default_factory=lambda: time.strftime("%H:%M"))
+    episodes: Statistics = field(default_factory=Statistics)
+
+
+class Panel:
+    """The panel's elements. All methods are called from one thread; the controls act from threads of viser's."""
+
+    def __init__(
+        self,
+        server: viser.ViserServer,
+        stage: Stage,
+        *,
+        title: str,
+        num_envs: int,
+        reward_names: Sequence[str],
+        control: PlayControl | None,
+    ) -> None:
+        """``control`` is ``None`` for what cannot be controlled, a training."""
+        self.shown = tuple(range(min(num_envs, FIRST_SHOWN)))
+        """Environments to show."""
+        self.chosen = 0
+        """The environment whose rewards are shown."""
+        self._gui = server.gui
+        self._stage = stage
+        self._num_envs = num_envs
+        self._reward_names = reward_names
+        self._subject = f'<div class="big">{escape(title)}</div>'
+        self._policy = ""
+        self._largest = np.zeros(len(reward_names))
+        self._checkpoints: deque[_Checkpoint] = deque(maxlen=KEPT_CHECKPOINTS)
+        self._curves: dict[str, tuple[deque[tuple[float, float]], Any]] = {}
+
+        self._set_theme(dark=False)
+        self._gui.set_panel_label("dexhand")
+        self._head = self._gui.add_html(self._head_html(""))
+        if control is not None:
+            self._add_playback(control)
+        self._results = self._gui.add_folder("Results")
+        with self._results:
+            self._log = self._gui.add_html("")
+        with self._gui.add_folder("Rewards"):
+            choice = self._gui.add_slider("environment", 0, max(num_envs - 1, 1), 1, 0, visible=num_envs > 1)
+            choice.on_update(lambda _: self._choose(int(choice.value)))
+            self._rewards = self._gui.add_html("")
+        self._add_choices()
+
+    def _set_theme(self, *, dark: bool) -> None:
+        self._gui.configure_theme(dark_mode=dark, show_logo=False, show_share_button=False, control_width="medium")
+
+    # --- controls
+
+    def _add_playback(self, control: PlayControl) -> None:
+        gui = self._gui
+        with gui.add_folder("Playback"):
+            actions = {"pause": control.pause, "play": control.resume, "step": control.step_once}
+            buttons = gui.add_button_group("", tuple(actions))
+            buttons.on_click(lambda _: actions.get(buttons.value, control.pause)())
+            now = next((name for name, speed in SPEEDS.items() if speed == control.speed), f"{control.speed:g} x")
+            speeds = {**SPEEDS, now: control.speed}
+            speed = gui.add_dropdown("speed", tuple(speeds), initial_value=now)
+            speed.on_update(lambda _: setattr(control, "speed", speeds.get(speed.value, control.speed)))
+            seed = gui.add_text("seed", "", hint="a whole number; empty = the random sequence goes on")
+            again = gui.add_button("Restart episodes", hint="episodes under way do not count")
+            again.on_click(lambda _: control.restart(number_in(seed.value, 2**32)))
+            stop = gui.add_button("Stop the test", color="red", hint="after the current step, as Ctrl-C does")
+            stop.on_click(lambda _: control.stop())
+
+    def _add_choices(self) -> None:
+        gui, stage, several = self._gui, self._stage, self._num_envs > 1
+        with gui.add_folder("View"):
+            shown = gui.add_text("show", f"0-{self.shown[-1]}", hint="3 or 0-15 or 1,4,7 or all", visible=several)
+            shown.on_update(lambda _: self.show_envs(shown.value))
+            follow = gui.add_text("follow", "", hint="an environment that stays in the middle; empty = none")
+            follow.on_update(lambda _: setattr(stage, "followed", number_in(follow.value, self._num_envs)))
+            forces = gui.add_checkbox("contact forces", stage.show_forces)
+            forces.on_update(lambda _: setattr(stage, "show_forces", forces.value))
+            captions = gui.add_checkbox("captions", stage.show_captions)
+            captions.on_update(lambda _: setattr(stage, "show_captions", captions.value))
+            dark = gui.add_checkbox("dark", False)
+            dark.on_update(lambda _: self._set_theme(dark=dark.value))
+
+    def show_envs(self, text: str) -> None:
+        """Choose environments; a text that makes no sense changes nothing. See ``envs_in``."""
+        self.shown = envs_in(text, self._num_envs) or self.shown
+
+    def _choose(self, env_id: int) -> None:
+        self.chosen, self._largest = min(max(env_id, 0), self._num_envs - 1), np.zeros(len(self._reward_names))
+
+    # --- events
+
+    def set_run(self, name: str) -> None:
+        """Show the name of the run."""
+        self._subject += f'<div class="dim">run {escape(name)}</div>'
+
+    def add_policy(self, loaded: LoadedPolicy) -> None:
+        """Add a checkpoint that takes over to the log."""
+        self._policy = f"checkpoint {escape(loaded.path.name)}, iteration {loaded.iteration}"
+        self._checkpoints.appendleft(_Checkpoint(loaded))
+
+    def add_episode(self, episode: Episode) -> None:
+        """Count an episode for the current checkpoint."""
+        statistics = self._checkpoints[0].episodes
+        statistics.add(episode)
+        summary = statistics.summary()
+        values = {"success rate": summary.success_rate, "return": summary.mean_return, "length": summary.mean_length}
+        for name, value in values.items():
+            self._add_point(name, "episodes", episode.number, value or 0.0)
+
+    def add_scalars(self, values: Mapping[str, float]) -> None:
+        """Show metrics of a training."""
+        iteration = values["info/iteration"]
+        self._policy = f"iteration {iteration:.0f}"
+        outcomes = [value for name, value in values.items() if name.startswith("episodes/success:")]
+        if "episodes/finished" in values and outcomes:
+            self._add_point("success rate", "iterations", iteration, sum(outcomes))
+        for name in ("return", "length"):
+            if f"episodes/{name}" in values:
+                self._add_point(name, "iterations", iteration, values[f"episodes/{name}"])
+
+    def _add_point(self, name: str, x_name: str, x: float, y: float) -> None:
+        if name not in self._curves:
+            colour = {"success rate": "#2f9e44", "return": "#1971c2"}.get(name, "#e8590c")
+            line = uplot.Series(label=name, stroke=colour, width=2)
+            with self._results:
+                plot = self._gui.add_uplot(
+                    (np.array([x]), np.array([y])),
+                    (uplot.Series(label=x_name), line),
+                    scales={"x": uplot.Scale(time=False)},
+                    legend=uplot.Legend(show=True),
+                    height=120,
+                )
+            self._curves[name] = deque(maxlen=KEPT_POINTS), plot
+        self._curves[name][0].append((x, y))
+
+    # --- displays
+
+    def show(self, numbers: Numbers) -> None:
+        """Update all displays."""
+        self._head.content = self._head_html(
+            f"{numbers.steps_per_second:,.0f} steps/s &middot; {numbers.real_time_factor:.2g} x real time &middot; "
+            f"{numbers.steps:,} steps"
+        )
+        if numbers.reward_terms:
+            self._rewards.content = self._rewards_html(np.asarray(numbers.reward_terms))
+        for points, plot in self._curves.values():
+            plot.data = tuple(np.array(column) for column in zip(*points))
+        self._log.content = self._log_html()
+
+    def _head_html(self, numbers: str) -> str:
+        return f'{_STYLE}<div class="dx">{self._subject}<div>{self._policy}</div><div>{numbers}</div></div>'
+
+    def _rewards_html(self, terms: np.ndarray) -> str:
+        """A table of reward terms that occur, with bars relative to the largest value of each."""
+        self._largest = np.maximum(self._largest, abs(terms))
+        rows = []
+        for name, term, largest in zip(self._reward_names, terms.tolist(), self._largest.tolist()):
+            if largest == 0.0:
+                continue
+            width = 40 * abs(term) / largest
+            left, colour = (44.0, "#2f9e44") if term >= 0 else (44 - width, "#e03131")
+            bar = f'<i style="left:{left:.0f}px;width:{width:.0f}px;background:{colour}"></i>'
+            rows.append(f'<tr><td>{escape(name)}</td><td>{term:.4f}</td><td class="bar">{bar}</td></tr>')
+        total = f"<tr><td>sum</td><td>{terms.sum():.4f}</td><td></td></tr>"
+        return f'<div class="dx"><table>{"".join(rows)}{total}</table></div>'
+
+    def _log_html(self) -> str:
+        if not self._checkpoints:
+            return ""
+        rows = [
+            f"<tr><td>{line.loaded.iteration}</td><td>{line.at}</td><td>{max(line.loaded.age, 0.0):.0f} s</td>"
+            f"<td>{line.loaded.load_seconds:.2f} s</td>{_results_html(line.episodes)}</tr>"
+            for line in self._checkpoints
+        ]
+        names = ("iteration", "at", "age", "load", "episodes", "success", "return")
+        heads = "".join(f"<th>{name}</th>" for name in names)
+        return f'<div class="dx"><table class="log"><tr>{heads}</tr>{"".join(rows)}</table></div>'
+
+
+def _results_html(episodes: Statistics) -> str:
+    summary = episodes.summary()
+    if summary.success_rate is None:
+        return "<td>0</td><td>-</td><td>-</td>"
+    return f"<td>{summary.episodes}</td><td>{summary.success_rate:.0%}</td><td>{summary.mean_return:.1f}</td>"
+
+
+def number_in(text: str, limit: int) -> int | None:
+    """Read a whole number from 0 to below ``limit``; ``None`` for anything else."""
+    digits = text.strip()
+    is_number = digits.isascii() and digits.isdecimal() and len(digits) < 20
+    return int(digits) if is_number and int(digits) < limit else None
+
+
+def envs_in(text: str, num_envs: int) -> tuple[int, ...]:
+    """Read environments such as ``0-3,7`` or ``all``: at most ``MAX_SHOWN``, empty if the text makes no sense."""
+    if text.strip() == "all":
+        return tuple(range(min(num_envs, MAX_SHOWN)))
+    found: list[int] = []
+    for part in text.split(","):
+        ends = [number_in(end, num_envs) for end in part.split("-")]
+        first, last = ends[0], ends[-1]
+        if first is None or last is None or len(ends) > 2:
+            return ()
+        found += range(first, min(last, first + MAX_SHOWN) + 1)
+    return tuple(dict.fromkeys(found))[:MAX_SHOWN]

@@ -1,0 +1,45 @@
+"""Telling listeners about the steps of an environment, whoever makes them."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol, cast
+
+from torch import Tensor
+
+from dexhand.core.interfaces import StepInfo, VecEnv
+
+
+class StepListener(Protocol):
+    """Receives the steps of an environment, in the thread that makes them."""
+
+    def on_env_step(self, info: StepInfo | None) -> None:
+        """Called after each step with its ``info``, which is not to be changed, and after a reset with ``None``."""
+
+
+def watched(env: VecEnv, listeners: Iterable[StepListener]) -> VecEnv:
+    """Return ``env`` with ``listeners``, to which more may be added later; see ``WatchedEnv``."""
+    return cast(VecEnv, WatchedEnv(env, listeners))
+
+
+class WatchedEnv:
+    """``VecEnv`` that passes everything on to another one and calls listeners after its steps."""
+
+    def __init__(self, env: VecEnv, listeners: Iterable[StepListener]) -> None:
+        self._env = env
+        self._listeners = listeners
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
+        """See ``VecEnv.reset``."""
+        result = self._env.reset(seed)
+        for listener in self._listeners:
+            listener.on_env_step(None)
+        return result
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+        """See ``VecEnv.step``."""
+        result = self._env.step(actions)
+        for listener in self._listeners:
+            listener.on_env_step(result[4])
+        return result
