@@ -1,25 +1,22 @@
 """Reading checkpoints written by rl_games itself, for testing and fine-tuning, or by older versions of dexhand.
 
-Those of rl_games are pickles. ``weights_only=True`` reliably prevents a pickle from running code only since torch 2.10
-(CVE-2025-32434, CVE-2026-24747).
+Those of rl_games are pickles. ``dexhand.rl.inert_pickle`` reads them without running code.
 """
 
-import contextlib
 import io
+import math
+import pickle
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from dexhand.checkpoints.archive import Archive, ArchiveError
 from dexhand.checkpoints.store import CheckpointError
+from dexhand.rl.inert_pickle import StoredTensor, TensorReader, unpickle
 from dexhand.rl.network import NetworkSpec
-
-SAFE_SINCE = (2, 10)
-"""The first torch version whose ``weights_only=True`` is known to run no code from the file."""
 
 _COMPILED = "_orig_mod."
 _ACTOR_LAYER = re.compile(r"a2c_network\.actor_mlp\.(\d+)\.weight")
@@ -35,14 +32,12 @@ def parse_foreign(path: Path, content: bytes, *, trust: bool, activation: str) -
     ``activation`` is not stored in the file. With ``trust`` the file may run code while it is read. Raises
     ``CheckpointError`` if it is not an rl_games checkpoint, ``UntrustedCheckpointError`` if trust is required.
     """
-    state = _unpickle(path, content, trust)
-    if not (isinstance(state, dict) and isinstance(state.get("model"), Mapping)):
-        raise CheckpointError(path, "not a checkpoint of rl_games: it holds no model")
-    weights = {name.replace(_COMPILED, ""): tensor for name, tensor in state["model"].items()}
+    state = _trusted(path, content) if trust else _untrusted(path, content)
+    weights = state["model"]
     return {
         "model": weights,
-        "epoch": int(state.get("epoch", 0)),
-        "frame": int(state.get("frame", 0)),
+        "epoch": _count(path, state, "epoch"),
+        "frame": _count(path, state, "frame"),
         "dexhand": {"network": _spec(path, weights, activation).to_dict()},
     }
 
@@ -55,45 +50,67 @@ def migrate_state(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "train_loop": {**state["train_loop"], "contract": contract}}
 
 
-def _unpickle(path: Path, content: bytes, trust: bool) -> Any:
-    version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
-    if not trust and version < SAFE_SINCE:
+def _untrusted(path: Path, content: bytes) -> dict[str, Any]:
+    """Read the file without running code."""
+    try:
+        archive = Archive(io.BytesIO(content))
+        name = next(name for name in archive.sizes if name.endswith("data.pkl"))
+        state = unpickle(archive.read_table(name))
+        reader = TensorReader(archive, name.removesuffix("data.pkl"))
+        weights = {key: reader.read(tensor) for key, tensor in _model(path, state, StoredTensor).items()}
+    except ArchiveError as error:
+        raise CheckpointError(path, str(error)) from error
+    except CheckpointError:
+        raise
+    except pickle.UnpicklingError as error:
         raise UntrustedCheckpointError(
             path,
-            "not written by dexhand, so reading it with torch "
-            f"{torch.__version__} could run code hidden in it. If you trust where it comes from, give "
-            f"train.trustCheckpoint=true; torch {'.'.join(map(str, SAFE_SINCE))} or newer reads it safely",
-        )
-    try:
-        with _numbers_allowed():
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=not trust)
-    except Exception as error:  # unpickling may raise anything
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        raise CheckpointError(
-            path,
-            "holds more than tensors and numbers, or is damaged; it is not read, because it could run code "
-            f"({type(error).__name__}: {reason[:200]})",
+            f"holds more than tensors and numbers ({_first_line(error)}); it is not read, because it could run code. "
+            "If you trust where it comes from, give train.trustCheckpoint=true",
         ) from error
+    except Exception as error:  # a pickle may raise anything
+        raise CheckpointError(path, f"not a checkpoint of rl_games, or damaged: {_first_line(error)}") from error
+    return {**state, "model": weights}
 
 
-@contextlib.contextmanager
-def _numbers_allowed() -> Iterator[None]:
-    """Allow unpickling numpy scalars, which rl_games uses for scores."""
-    kinds: list[Any] = [np.dtype, *(type(np.dtype(name)) for name in ("float32", "float64", "int64", "bool"))]
-    with torch.serialization.safe_globals([*_scalar_makers(), *kinds]):
-        yield
+def _trusted(path: Path, content: bytes) -> dict[str, Any]:
+    """Read the file with torch, which runs the code in it."""
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
+    except Exception as error:  # so may this
+        raise CheckpointError(path, f"cannot be read: {_first_line(error)}") from error
+    return {**state, "model": _model(path, state, Tensor)}
 
 
-def _scalar_makers() -> "list[tuple[Any, str]]":
-    """Return the function that unpickles a numpy scalar, under its names in numpy 1 and 2."""
-    scalar = np.float64(0).__reduce__()[0]
-    return [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
 
 
-def _spec(path: Path, weights: Mapping[str, Tensor], activation: str) -> NetworkSpec:
+def _model(path: Path, state: Any, kind: type[Any]) -> dict[str, Any]:
+    """The weights by name, each of the type ``kind``."""
+    model = state.get("model") if isinstance(state, dict) else None
+    if not isinstance(model, dict) or not all(type(name) is str for name in model):
+        raise CheckpointError(path, "not a checkpoint of rl_games: it holds no model")
+    for name, tensor in model.items():
+        if not isinstance(tensor, kind):
+            raise CheckpointError(path, f"not a checkpoint of rl_games: {name} of its model is no tensor")
+    return {name.replace(_COMPILED, ""): tensor for name, tensor in model.items()}
+
+
+def _count(path: Path, state: dict[str, Any], key: str) -> int:
+    """A whole number of the state; 0 where it is missing."""
+    value = state.get(key, 0)
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or value != int(value):
+        raise CheckpointError(path, f"not a checkpoint of rl_games: {key}={value!r} is no whole number")
+    return int(value)
+
+
+def _spec(path: Path, weights: dict[str, Tensor], activation: str) -> NetworkSpec:
     """Infer the network's sizes from its tensors."""
     layers = sorted((int(match[1]), name) for name in weights for match in [_ACTOR_LAYER.fullmatch(name)] if match)
-    if not layers or "a2c_network.mu.weight" not in weights:
+    names = [*(name for _, name in layers), "a2c_network.mu.weight"]
+    if not layers or any(name not in weights or weights[name].dim() != 2 for name in names):
         raise CheckpointError(path, "its network is not a continuous actor-critic MLP")
     return NetworkSpec(
         num_observations=weights[layers[0][1]].shape[1],

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from commands import BACKEND, SMALL, Forked, Running, run
 
 from dexhand.app import build
@@ -183,20 +182,14 @@ def test_a_run_that_does_not_exist_is_an_error_at_once(workspace: Path) -> None:
 
 
 def test_a_checkpoint_of_the_library_itself_plays_and_is_fine_tuned(workspace: Path) -> None:
-    """With trust where torch is too old to do without, and not as an exact continuation."""
+    """Without trust, and not as an exact continuation."""
     config = compose([*TASK])
     algorithm = build.build_algorithm(config, build.build_env(config))
     with contextlib.redirect_stdout(io.StringIO()):
         algorithm._agent.save(str(workspace / "theirs"))  # type: ignore[attr-defined]
     algorithm.close()
-    is_old = tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 10)
     common = [*TASK, "checkpoint=theirs.pth"]
     played = run([*common, "test=true", "testGamesNum=2"], workspace)
-    if is_old:
-        assert played.returncode == 2
-        assert "train.trustCheckpoint=true" in played.stderr
-        common.append("train.trustCheckpoint=true")
-        played = run([*common, "test=true", "testGamesNum=2"], workspace)
     assert played.returncode == 0, played.stderr
     tuned = run([*common, "maxIter=1", "train.resume=weights"], workspace)
     assert tuned.returncode == 0, tuned.stderr

@@ -15,11 +15,8 @@ from dexhand.checkpoints.store import CheckpointError
 from dexhand.rl.foreign import UntrustedCheckpointError, parse_foreign
 from dexhand.rl.policy import RlGamesPolicy
 
-TRUST = tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 10)
-"""Older versions of torch need trust."""
 
-
-def parse(path: Path, trust: bool = TRUST) -> dict[str, Any]:
+def parse(path: Path, trust: bool = False) -> dict[str, Any]:
     """Read it as the program does."""
     return parse_foreign(path, path.read_bytes(), trust=trust, activation="elu")
 
@@ -58,15 +55,6 @@ def test_names_that_compiling_the_model_changed_are_put_right(tmp_path: Path) ->
     assert parse(path)["model"].keys() == model.keys()
 
 
-def test_old_versions_of_torch_need_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They run code even when told not to; the refusal says what to give and which version needs no trust."""
-    path = theirs(tmp_path / "theirs.pth")
-    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
-    with pytest.raises(UntrustedCheckpointError, match=r"train\.trustCheckpoint=true; torch 2\.10 or newer"):
-        parse(path, trust=False)
-    assert parse(path, trust=True)["epoch"] == 0
-
-
 class Malicious:
     """Creates a file when it is unpickled."""
 
@@ -77,11 +65,10 @@ class Malicious:
         return Path.touch, (self.path,)
 
 
-@pytest.mark.skipif(TRUST, reason="this version of torch refuses every file of another program")
 def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
-    """It is refused, with the reason."""
+    """It is refused, with the reason and what to give if the file is trusted."""
     path = theirs(tmp_path / "bad.pth", extra=Malicious(tmp_path / "run"))
-    with pytest.raises(CheckpointError, match="it could run code"):
+    with pytest.raises(UntrustedCheckpointError, match=r"could run code.*train\.trustCheckpoint=true"):
         parse(path)
     assert not (tmp_path / "run").exists()
     parse(path, trust=True)
