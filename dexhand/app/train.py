@@ -24,8 +24,9 @@ from dexhand.core.clock import SystemClock
 from dexhand.core.finite import non_finite_place
 from dexhand.core.interfaces import Algorithm, Clock, MetricSink, VecEnv
 from dexhand.core.process_state import process_state_restored
+from dexhand.core.saved_state import best_return_of
 from dexhand.core.stop import StopRequest
-from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
+from dexhand.core.train_loop import TrainLoop, TrainResult
 from dexhand.distributed.place import CannotJoin
 from dexhand.distributed.process_group import (
     DistributedAlgorithm,
@@ -258,6 +259,12 @@ def _load(start: _Start, algorithm: Algorithm, exact: bool) -> float | None:
         algorithm.load_state_dict(start.state)
     except ValueError as error:
         raise ConfigError(f"train.checkpoint={start.checkpoint}: {error}") from None
+    except Exception as error:  # a state with other contents than a training saves may lead to anything
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigError(
+            f"train.checkpoint={start.checkpoint}: its state cannot be continued from ({problem}). "
+            "Give train.resume=weights to start with its weights and everything else fresh"
+        ) from error
     log.info("Continuing from %s at iteration %d", start.checkpoint, algorithm.iterations_done)
     return best_return_of(start.state)
 

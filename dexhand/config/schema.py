@@ -147,6 +147,10 @@ class EnvConfig:
 # --- train ------------------------------------------------------------------------------------------------------------
 
 
+MOST_LAYERS = 64
+"""Of a network."""
+
+
 @dataclass
 class NetworkConfig:
     """The actor-critic network."""

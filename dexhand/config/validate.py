@@ -7,7 +7,7 @@ from typing import Any
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
-from dexhand.config.schema import Config
+from dexhand.config.schema import MOST_LAYERS, Config
 from dexhand.hands.spec import HandError, load_hand
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -58,9 +58,10 @@ def _check_train(config: Config) -> None:
             f"train.experimentName={name} cannot begin a folder's name: letters, digits, _ and - are allowed, "
             "beginning with a letter or digit"
         )
-    if not train.network.units or min(train.network.units) < 1:
+    units = train.network.units
+    if not 0 < len(units) <= MOST_LAYERS or min(units) < 1:
         raise ConfigError(
-            f"train.network.units={train.network.units} must be sizes of at least one layer, such as [256,128]"
+            f"train.network.units={units!s:.100} must be sizes of 1 to {MOST_LAYERS} layers, such as [256,128]"
         )
     batch = ppo.horizon_length * (config.env.numEnvs or 0)
     if train.algorithm == "rl_games" and not train.test and batch % ppo.minibatch_size:

@@ -53,18 +53,6 @@ class TrainResult:
     """Why the last iteration could not be saved; ``None`` if it was."""
 
 
-def best_return_of(state: Mapping[str, Any]) -> float | None:
-    """Read the best mean return so far from a checkpoint that a ``TrainLoop`` wrote."""
-    best: float | None = state["train_loop"]["best_return"]
-    return best
-
-
-def contract_in(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the meaning of observations and actions from a checkpoint; empty if no ``TrainLoop`` wrote it."""
-    contract: dict[str, Any] = state.get("train_loop", {}).get("contract", {})
-    return contract
-
-
 def _check_metrics(iteration: Iteration) -> None:
     """Raise ``_Diverged`` if a metric of ``ALWAYS_FINITE`` is not finite; where a reward is not, it is the cause."""
     bad = [name for name, value in iteration.metrics.items() if not math.isfinite(value)]
@@ -99,7 +87,7 @@ class TrainLoop:
         best_return: float | None = None,
         contract: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """``best_return``: the best mean return so far of a resumed run; see ``best_return_of``."""
+        """``best_return``: the best mean return so far of a resumed run; see ``saved_state.best_return_of``."""
         self.algorithm = algorithm
         self.store = store
         self.sinks = sinks

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from dexhand.core.interfaces import Iteration, Metrics
+from dexhand.core.weights import check_weights
 from dexhand.distributed.process_group import ProcessGroup
 from dexhand.distributed.sharding import shard, shard_like, whole
 from dexhand.hard_examples.reports import HardExampleReport, Plain, merge_reports
 from dexhand.hard_examples.tracker import HardExampleTracker
 from dexhand.mock.dataset import PROMPT_LENGTH, MockBatch, MockDataset
-from dexhand.mock.model import MockModel, MockModelPolicy, check_weights
+from dexhand.mock.model import MockModel, MockModelPolicy
 
 LEARNING_RATE = 0.01
 WARM_UP_STEPS = 10
@@ -179,7 +180,7 @@ class MockAlgorithm:
 
     def load_weights(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_weights``."""
-        check_weights(self.model, state["model"])
+        check_weights(dict(self.model.named_parameters()), state["model"])
         self._load_weights(state["model"])
 
     def policy(self) -> MockModelPolicy:
@@ -214,7 +215,7 @@ class MockAlgorithm:
         for name, value in self._identity().items():
             if state["mock_training"].get(name) != value:
                 raise ValueError(f"{name}={value}, but the training had {state['mock_training'].get(name)}")
-        check_weights(self.model, state["model"])
+        check_weights(dict(self.model.named_parameters()), state["model"])
         moments = state["optimizer"]["state"]
         if state["epoch"] and set(moments) != set(range(len(self._parameters))):
             raise ValueError(f"the optimizer knows {len(moments)} arrays; the model has {len(self._parameters)}")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dexhand.core.weights import check_weights
 from dexhand.mock.dataset import STATE_SIZE, MockBatch
 from dexhand.mock.tokenizer import DIRECTIONS, MockTokenizer
 
@@ -123,20 +124,8 @@ class MockModelPolicy:
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Copy ``weights`` into ``model``. Raises ``ValueError``, changing nothing, if they do not fit."""
-    check_weights(model, weights)
+    check_weights(dict(model.named_parameters()), weights)
     model.load_state_dict(weights)
-
-
-def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Raise ``ValueError`` naming the first parameter that is missing, unknown or has a wrong shape."""
-    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    for name in sorted({*expected, *weights}):
-        if name not in weights:
-            raise ValueError(f"the weights have no {name!r}; this model needs {', '.join(expected)}")
-        if name not in expected:
-            raise ValueError(f"the weights have {name!r}, which this model does not; it has {', '.join(expected)}")
-        if tuple(weights[name].shape) != expected[name]:
-            raise ValueError(f"{name!r} has shape {tuple(weights[name].shape)}; this model needs {expected[name]}")
 
 
 def _drawn(rows: int, columns: int, generator: torch.Generator) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dexhand.core.weights import check_weights
 from dexhand.mock.env import SPEED
 
 
@@ -37,9 +38,6 @@ class MockPolicy:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Policy.load_state_dict``."""
-        expected = {"weight": tuple(self.weight.shape), "bias": tuple(self.bias.shape)}
-        given = {name: tuple(tensor.shape) for name, tensor in state["model"].items()}
-        if given != expected:
-            raise ValueError(f"The weights do not fit this policy: given {given}, needed {expected}")
+        check_weights({"weight": self.weight, "bias": self.bias}, state["model"])
         self.weight = state["model"]["weight"].clone()
         self.bias = state["model"]["bias"].clone()

@@ -15,8 +15,9 @@ from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
 from dexhand.core.clock import SystemClock
 from dexhand.core.interfaces import Metrics, MetricSink
 from dexhand.core.process_state import process_state_restored
+from dexhand.core.saved_state import best_return_of
 from dexhand.core.stop import StopRequest
-from dexhand.core.train_loop import TrainLoop, TrainResult, best_return_of
+from dexhand.core.train_loop import TrainLoop, TrainResult
 from dexhand.distributed.launch import is_launched, launch
 from dexhand.distributed.place import CannotJoin
 from dexhand.distributed.process_group import (

@@ -44,10 +44,10 @@ def parse_foreign(path: Path, content: bytes, *, trust: bool, activation: str) -
 
 def migrate_state(state: dict[str, Any]) -> dict[str, Any]:
     """Move the contract of an old checkpoint, which the learner stored, to where ``TrainLoop`` stores it."""
-    contract = state.get("dexhand", {}).get("contract")
-    if not contract or "train_loop" not in state:
+    learner, loop = state.get("dexhand"), state.get("train_loop")
+    if not (isinstance(learner, dict) and isinstance(loop, dict) and learner.get("contract")):
         return state
-    return {**state, "train_loop": {**state["train_loop"], "contract": contract}}
+    return {**state, "train_loop": {**loop, "contract": learner["contract"]}}
 
 
 def _untrusted(path: Path, content: bytes) -> dict[str, Any]:

@@ -7,14 +7,20 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import torch
 from rl_games.algos_torch.model_builder import ModelBuilder
 from torch import nn
 
+from dexhand.config.schema import MOST_LAYERS, NetworkConfig
+from dexhand.core.weights import check_weights
+
 log = logging.getLogger(__name__)
+
+_ACTIVATIONS = {field.name: field for field in fields(NetworkConfig)}["activation"].metadata["choices"]
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,20 @@ class NetworkSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "NetworkSpec":
-        """Create from the result of ``to_dict``."""
-        return cls(**{**values, "units": tuple(values["units"])})
+        """Create from the result of ``to_dict``. Raises ``ValueError`` for sizes that no network has."""
+        spec = cls(**{**values, "units": tuple(values["units"])})
+        if not 0 < len(spec.units) <= MOST_LAYERS:
+            raise ValueError(f"its network has {len(spec.units)} layers; 1 to {MOST_LAYERS} are possible")
+        if not all(type(size) is int and size > 0 for size in spec.sizes):
+            raise ValueError(f"its network has layers of the sizes {spec.sizes!s:.200}")
+        if spec.activation not in _ACTIVATIONS:
+            raise ValueError(f"its network has the activation {spec.activation!r:.100}")
+        return spec
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes of all layers, from observations to actions."""
+        return (self.num_observations, *self.units, self.num_actions)
 
     def model_params(self) -> dict[str, Any]:
         """Return ``params`` for rl_games's model builder."""
@@ -94,8 +112,9 @@ def build_network(spec: NetworkSpec) -> nn.Module:
 def network_of(spec: NetworkSpec, weights: Mapping[str, torch.Tensor], device: torch.device) -> nn.Module:
     """Build a network with ``weights``. Raises ``ValueError`` if they do not fit; leaves random state untouched."""
     # copying is ten times faster than building, because rl_games compiles its normalisers
+    _check_size(spec, weights)
     network = copy.deepcopy(_empty_network(spec))
-    check_weights(network, weights)
+    check_weights(network.state_dict(), weights)
     network.load_state_dict(weights)
     return network.to(device)
 
@@ -108,20 +127,12 @@ def _empty_network(spec: NetworkSpec) -> nn.Module:
     return network.to_empty(device="cpu")
 
 
-def check_weights(network: nn.Module, weights: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` naming the first tensors of ``weights`` that do not fit ``network``."""
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    mismatched = [
-        f"{name}: checkpoint {given.get(name, 'lacks it')}, needed {expected.get(name, 'nothing of this name')}"
-        for name in sorted({*expected, *given})
-        if expected.get(name) != given.get(name)
-    ]
-    if mismatched:
-        more = f" and {len(mismatched) - 3} more" if len(mismatched) > 3 else ""
-        raise ValueError(
-            f"The checkpoint's network does not fit this task and train.network: {'; '.join(mismatched[:3])}{more}"
-        )
+def _check_size(spec: NetworkSpec, weights: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` if the network is larger than all its weights, before any memory is taken for it."""
+    needed = sum(inputs * outputs for inputs, outputs in pairwise(spec.sizes))
+    given = sum(tensor.numel() for tensor in weights.values() if isinstance(tensor, torch.Tensor))
+    if needed > given:
+        raise ValueError(f"its network has layers of the sizes {spec.sizes!s:.200}, but only {given} weights")
 
 
 class _OneThreadMuted:

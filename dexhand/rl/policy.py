@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dexhand.rl.network import NetworkSpec, check_weights, network_of
+from dexhand.core.weights import check_weights
+from dexhand.rl.network import NetworkSpec, network_of
 
 
 class RlGamesPolicy:
@@ -33,5 +34,5 @@ class RlGamesPolicy:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Policy.load_state_dict``."""
-        check_weights(self._network, state["model"])
+        check_weights(self._network.state_dict(), state["model"])
         self._network.load_state_dict(state["model"])

@@ -21,8 +21,10 @@ from torch import Tensor
 
 from dexhand.config.schema import NetworkConfig, PpoConfig
 from dexhand.core.interfaces import Iteration, Metrics, VecEnv
+from dexhand.core.saved_state import LARGEST_COUNT
+from dexhand.core.weights import check_weights
 from dexhand.distributed.process_group import ProcessGroup
-from dexhand.rl.network import NetworkSpec, check_weights, quiet
+from dexhand.rl.network import NetworkSpec, quiet
 from dexhand.rl.policy import RlGamesPolicy
 from dexhand.rl.sample_losses import sample_losses
 
@@ -228,6 +230,7 @@ class RlGamesPpo:
         """
         agent, central, ours = self._agent, self._central, state["dexhand"]
         self._check_networks(state)
+        _check_numbers(state)
         same_critic = self._has_value_of(state)
         if central is not None:
             fresh = {_CENTRAL_WEIGHTS: central.state_dict(), _CENTRAL_OPTIMIZER: central.optimizer.state_dict()}
@@ -290,7 +293,7 @@ class RlGamesPpo:
 
     def _check_networks(self, state: Mapping[str, Any]) -> None:
         """Raise ``ValueError`` if a network of ``state`` does not fit."""
-        check_weights(self._agent.model, state["model"])
+        check_weights(self._agent.model.state_dict(), state["model"])
         if not self._has_value_of(state):
             log.warning(
                 "The value estimate starts over: the checkpoint was trained %s critic observations, these environments "
@@ -298,7 +301,7 @@ class RlGamesPpo:
                 *(("without", "some") if self._central is not None else ("with", "none")),
             )
         elif self._central is not None:
-            check_weights(self._central, state[_CENTRAL_WEIGHTS])
+            check_weights(self._central.state_dict(), state[_CENTRAL_WEIGHTS])
 
     def _has_value_of(self, state: Mapping[str, Any]) -> bool:
         """Whether values are estimated from the same kind of observations as those of ``state``."""
@@ -313,14 +316,14 @@ class RlGamesPpo:
         state: Mapping[str, Any], *, num_observations: int, num_actions: int, device: torch.device
     ) -> RlGamesPolicy:
         """See ``AlgorithmClass.policy_from_state``."""
-        policy = RlGamesPolicy.from_state(state, device)
-        trained = (policy.spec.num_observations, policy.spec.num_actions)
+        spec = NetworkSpec.from_dict(state["dexhand"]["network"])
+        trained = (spec.num_observations, spec.num_actions)
         if trained != (num_observations, num_actions):
             raise ValueError(
                 f"it was trained with {trained[0]} observations and {trained[1]} actions, there are {num_observations} "
                 f"and {num_actions}"
             )
-        return policy
+        return RlGamesPolicy(spec, state["model"], device)
 
     def close(self) -> None:
         """Do nothing: there is nothing to free."""
@@ -401,11 +404,22 @@ def _norm(parameters: Sequence[Tensor]) -> float:
     return float(torch.stack([tensor.detach().norm() for tensor in parameters]).norm())
 
 
+def _check_numbers(state: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for counts and rates of a state that no training has."""
+    ours = state["dexhand"]
+    numbers = {"frame": state["frame"], **{name: ours[name] for name in ("learning_rate", "entropy_coef")}}
+    for name, value in numbers.items():
+        if type(value) is not (int if name == "frame" else float) or not 0 <= value <= LARGEST_COUNT:
+            raise ValueError(f"{name}={value!r:.100} is no number that a training has")
+
+
 def _meter_state(meter: Any) -> dict[str, Any]:
     return {"mean": meter.mean.clone(), "size": int(meter.current_size)}
 
 
 def _load_meter(meter: Any, state: Mapping[str, Any]) -> None:
+    if state["mean"].numel() != meter.mean.numel():
+        raise ValueError(f"a mean of episodes has {state['mean'].numel()} numbers, needed {meter.mean.numel()}")
     meter.mean = state["mean"].to(meter.mean.device)
     meter.current_size = state["size"]
 

@@ -221,7 +221,7 @@ class SavingClauses(AlgorithmHarness):
         )
 
     def test_a_state_that_does_not_fit_changes_nothing(self) -> None:
-        """A tensor missing, one too many or one of another shape is a ValueError that names it; nothing changes."""
+        """A tensor missing, one too many or of another shape or kind is a ValueError that names it; nothing changes."""
         state = self.trained(iterations=3)
         for what, model, name in mismatched_weights(state["model"]):
             with self.algorithm(iterations=1) as algorithm:

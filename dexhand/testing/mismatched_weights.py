@@ -11,10 +11,12 @@ def mismatched_weights(weights: Mapping[str, Tensor]) -> list[tuple[str, dict[st
     *_, last = weights
     others = {name: tensor for name, tensor in weights.items() if name != last}
     longer = torch.zeros((*weights[last].shape, 2), dtype=weights[last].dtype)
+    whole = weights[last].to(torch.int32 if weights[last].is_floating_point() else torch.float32)
     return [
         ("a tensor missing", others, last),
         ("a tensor too many", {**weights, "one.too.many": torch.zeros(2)}, "one.too.many"),
         ("a tensor of another shape", {**others, last: longer}, last),
+        ("a tensor of another kind of numbers", {**others, last: whole}, last),
     ]
 
 

@@ -135,7 +135,7 @@ class WeightClauses(PolicyHarness):
         )
 
     def test_weights_that_do_not_fit_change_nothing(self) -> None:
-        """A tensor missing, one too many or one of another shape is a ValueError that names it."""
+        """A tensor missing, one too many or one of another shape or kind is a ValueError that names it."""
         state = self.state(seed=1)
         for what, model, name in mismatched_weights(state["model"]):
             policy, observations = self.policy(seed=0), self.observations()

@@ -306,9 +306,9 @@ CHECKPOINTS: dict[str, Maker] = {
 # --- odd states -------------------------------------------------------------------------------------------------------
 
 
-def odd_state(place: str, value: Any) -> dict[str, Any]:
-    """``good_state`` with ``value`` at ``place``, such as ``train_loop/contract``."""
-    state = deepcopy(good_state())
+def odd_state(place: str, value: Any, good: dict[str, Any] | None = None) -> dict[str, Any]:
+    """``good``, or ``good_state``, with ``value`` at ``place``, such as ``train_loop/contract``."""
+    state = deepcopy(good_state() if good is None else good)
     *sections, key = place.split("/")
     section = state
     for name in sections:

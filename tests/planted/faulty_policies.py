@@ -116,6 +116,12 @@ class KeyErrors(MockPolicy):
         super().load_state_dict({"model": {"weight": weight, "bias": bias}})
 
 
+@found_by("weights_that_do_not_fit_change_nothing")
+class LoadsWholeNumbers(MockPolicy):
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict({"model": {name: tensor.float() for name, tensor in state["model"].items()}})
+
+
 @found_by("weights_are_copied")
 class LoadsByReference(MockPolicy):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from dexhand.checkpoints.store import CheckpointError, ForeignCheckpointError, p
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.interfaces import Policy, VecEnv
-from dexhand.core.train_loop import contract_in
+from dexhand.core.saved_state import check_state, contract_in
 from dexhand.hands.spec import known_hands, load_hand
 
 _LAYOUT = "env.hand.layout"
@@ -31,14 +31,16 @@ def read_state(config: Config, path: Path, content: bytes | None = None) -> dict
     try:
         state = parse_checkpoint(path, content)
     except ForeignCheckpointError:
-        return _foreign(config, path, content)
-    if not {"model", "epoch"} <= state.keys():
-        raise CheckpointError(path, "not the checkpoint of a training: it lacks the model or the epoch")
-    if config.train.algorithm != "rl_games":
-        return state
-    from dexhand.rl.foreign import migrate_state
+        state = _foreign(config, path, content)
+    if config.train.algorithm == "rl_games":
+        from dexhand.rl.foreign import migrate_state
 
-    return migrate_state(state)
+        state = migrate_state(state)
+    try:
+        check_state(state)
+    except ValueError as error:
+        raise CheckpointError(path, f"not the checkpoint of a training: {error}") from None
+    return state
 
 
 def _foreign(config: Config, path: Path, content: bytes) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def build_policy(config: Config, path: Path, state: dict[str, Any], env: VecEnv)
     """Build the policy of a checkpoint.
 
     Raises ``ConfigError`` if it was trained for another task or for other observations or actions than those of
-    ``config``, and ``CheckpointError`` if it produces no valid actions.
+    ``config``, or if the learner makes no policy of it, and ``CheckpointError`` if it produces no valid actions.
     """
     check_contract(config, path, state, policy_only=True)
     num_observations, num_actions = env.single_observation_space.shape[0], env.single_action_space.shape[0]
@@ -68,8 +70,11 @@ def build_policy(config: Config, path: Path, state: dict[str, Any], env: VecEnv)
             f"train.checkpoint={path} does not fit {config.subject}: {error}. "
             "Give the task and the task.* settings it was trained with"
         ) from None
-    except Exception as error:  # a user-defined learner may raise anything on a foreign file
-        raise CheckpointError(path, f"no policy can be made of it: {type(error).__name__}: {error}") from error
+    except Exception as error:  # a user's learner may raise anything
+        raise ConfigError(
+            f"train.checkpoint={path}: train.algorithm={config.train.algorithm} makes no policy of it: "
+            f"{type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
     if not bool(torch.isfinite(actions).all()):
         raise CheckpointError(path, "its policy returns actions that are not finite; the training has diverged")
     return policy

@@ -1,5 +1,6 @@
 """Hot reload: what is noticed, when, and that nothing wrong ever plays."""
 
+import io
 import itertools
 import logging
 import os
@@ -7,6 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -75,17 +77,31 @@ class Numbered:
 
 def load_text(path: Path, content: bytes) -> tuple[Policy, int]:
     """Load ``good <iteration> <anything>``; all else is a damaged file."""
-    word, number, *_ = [*content.decode().split(), "", ""]
+    text = unpacked(content)
+    word, number, *_ = [*text.split(), "", ""]
     if word != "good":
         raise ValueError(f"{path} is damaged")
-    return Numbered(content.decode()), int(number)
+    return Numbered(text), int(number)
+
+
+def packed(text: str) -> bytes:
+    """The text in a file that a watcher reads, as a record."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("text"), text)
+    return buffer.getvalue()
+
+
+def unpacked(content: bytes) -> str:
+    """What ``packed`` was given."""
+    return zipfile.ZipFile(io.BytesIO(content)).read("text").decode()
 
 
 def write(path: Path, text: str, mtime_ns: int | None = None) -> None:
     """Write beside and rename, as a checkpoint store does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
+    temporary.write_bytes(packed(text))
     if mtime_ns is not None:
         os.utime(temporary, ns=(mtime_ns, mtime_ns))
     os.replace(temporary, path)
@@ -183,14 +199,14 @@ def test_an_older_time_does_not_hide_a_new_file(watcher: ReloadWatcher, folder: 
 def test_a_time_put_back_does_not_hide_a_new_content(watcher: ReloadWatcher, folder: Path, clock: FakeClock) -> None:
     """Same file, same size, same time of writing."""
     status = (folder / "latest.pth").stat()
-    (folder / "latest.pth").write_text("good 6")
+    (folder / "latest.pth").write_bytes(packed("good 6"))
     os.utime(folder / "latest.pth", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert after_interval(watcher, clock) == "good 6"
 
 
 def test_a_file_written_in_place_is_loaded(watcher: ReloadWatcher, folder: Path, clock: FakeClock) -> None:
     """As a copy by hand does it."""
-    (folder / "latest.pth").write_text("good 66")
+    (folder / "latest.pth").write_bytes(packed("good 66"))
     assert after_interval(watcher, clock) == "good 66"
 
 
@@ -297,7 +313,7 @@ def test_what_plays_is_deleted(watcher: ReloadWatcher, folder: Path, clock: Fake
 def test_temporary_files_are_not_looked_at(watcher: ReloadWatcher, folder: Path, clock: FakeClock) -> None:
     """Of a store, of rsync, of an editor."""
     for name in (".latest.pth.3f2a.tmp", ".latest.pth.Xy3fAb", "latest.pth~", ".checkpoint_9.pth"):
-        (folder / name).write_text("good 9")
+        (folder / name).write_bytes(packed("good 9"))
     assert after_interval(watcher, clock) is None
 
 
@@ -528,7 +544,7 @@ class TestEvents:
 
     def test_a_file_written_in_place_is_noticed(self, watcher: ReloadWatcher, tmp_path: Path) -> None:
         """When it is closed."""
-        (tmp_path / "nn" / "latest.pth").write_text("good 2")
+        (tmp_path / "nn" / "latest.pth").write_bytes(packed("good 2"))
         assert eventually(watcher).iteration == 2
 
     def test_a_folder_made_again_is_watched_again(self, watcher: ReloadWatcher, tmp_path: Path) -> None:
@@ -605,7 +621,7 @@ class WatchedFolder(RuleBasedStateMachine):
         return f"{'good' if good else 'bad'} {digits or iteration} {next(self.salt)}"
 
     def files(self) -> dict[str, str]:
-        return {path.name: path.read_text() for path in self.folder.glob("[!.]*.pth")} if self.folder.is_dir() else {}
+        return {path.name: unpacked(path.read_bytes()) for path in self.folder.glob("[!.]*.pth")}
 
     @rule(
         name=st.sampled_from(NAMES),
@@ -619,12 +635,12 @@ class WatchedFolder(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), iteration=st.integers(0, 200), good=st.booleans())
     def write_in_place(self, name: str, iteration: int, good: bool) -> None:
         self.folder.mkdir(exist_ok=True)
-        (self.folder / name).write_text(self.content(name, iteration, good))
+        (self.folder / name).write_bytes(packed(self.content(name, iteration, good)))
 
     @rule(name=st.sampled_from(NAMES))
     def touch(self, name: str) -> None:
         if (self.folder / name).exists():
-            self.bad_writes += (self.folder / name).read_text().startswith("bad")
+            self.bad_writes += unpacked((self.folder / name).read_bytes()).startswith("bad")
             os.utime(self.folder / name, (2e9, 2e9))
 
     @rule(name=st.sampled_from(NAMES))
@@ -640,7 +656,7 @@ class WatchedFolder(RuleBasedStateMachine):
         """As a store makes a numbered checkpoint of the latest."""
         latest = self.folder / "latest.pth"
         if latest.exists():
-            path = self.folder / f"checkpoint_{latest.read_text().split()[1]}.pth"
+            path = self.folder / f"checkpoint_{unpacked(latest.read_bytes()).split()[1]}.pth"
             self.bad_writes += 2  # the link changes the times of both names
             temporary = self.folder / ".link.tmp"
             os.link(latest, temporary)

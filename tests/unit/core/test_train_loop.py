@@ -11,8 +11,9 @@ import torch
 
 from dexhand.checkpoints.store import CheckpointStore, load_checkpoint
 from dexhand.core.interfaces import Iteration, Policy
+from dexhand.core.saved_state import best_return_of
 from dexhand.core.stop import StopRequest
-from dexhand.core.train_loop import TrainLoop, best_return_of
+from dexhand.core.train_loop import TrainLoop
 from dexhand.mock.clock import FakeClock
 from dexhand.sinks.memory import MemorySink
 

@@ -118,14 +118,14 @@ def test_the_policy_acts_with_the_models_weights() -> None:
     assert actions.shape == (4, len(DIRECTIONS))
     assert float(actions.abs().max()) <= 1
     torch.testing.assert_close(policy.act(states[1:2]), actions[1:2])
-    with pytest.raises(ValueError, match="'head' has shape"):
+    with pytest.raises(ValueError, match="head: checkpoint"):
         policy.load_state_dict({"model": {**model.state_dict(), "head": torch.zeros(2, 2)}})
     assert torch.equal(policy.act(states), actions)
     policy.load_state_dict({"model": MockModel(torch.Generator().manual_seed(2)).state_dict()})
     assert not torch.equal(policy.act(states), actions)
 
 
-@pytest.mark.parametrize(("name", "message"), [("more", "have 'more'"), ("head", "have no 'head'")])
+@pytest.mark.parametrize(("name", "message"), [("more", "needed nothing of this name"), ("head", "lacks it")])
 def test_weights_must_be_complete_and_no_more(name: str, message: str) -> None:
     """The first that does not fit is named."""
     model = MockModel(torch.Generator())

@@ -249,7 +249,7 @@ class TestPolicy:
         """All or nothing."""
         policy, observations = ppo().policy(), torch.randn(5, 3)
         before = policy.act(observations)
-        with pytest.raises(ValueError, match="does not fit"):
+        with pytest.raises(ValueError, match="do not fit"):
             policy.load_state_dict(ppo(units=(8,)).state_dict())
         assert torch.equal(policy.act(observations), before)
 
