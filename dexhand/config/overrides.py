@@ -127,9 +127,15 @@ def _without_defaults(words: Iterable[str]) -> Iterator[str]:
             )
 
 
+def _quoted(word: str) -> str:
+    """Quote a value with letters that Hydra's grammar lacks, as in ``runsDir=/home/jürgen``."""
+    key, _, value = word.partition("=")
+    return word if value.isascii() or set(value) & set("'\"[]{}(),\\") else f"{key}='{value}'"
+
+
 def _parse(word: str, parser: OverridesParser) -> ParsedOverride:
     try:
-        (parsed,) = parser.parse_overrides([word])
+        (parsed,) = parser.parse_overrides([_quoted(word)])
     except HydraException:
         raise ConfigError(
             f"{word!r} cannot be read. Write key=value without spaces; quote values with special characters"

@@ -83,6 +83,10 @@ def _set_options(spec: mujoco.MjSpec, sim: SimConfig) -> None:
 def _load_hand(hand: HandSpec) -> mujoco.MjSpec:
     try:
         spec = mujoco.MjSpec.from_file(str(hand.asset))
+    except TypeError:
+        raise ValueError(
+            f"{hand.asset}: MuJoCo opens no file whose path is not valid UTF-8. Rename its folder"
+        ) from None
     except ValueError as error:
         raise ValueError(f"{hand.asset} is not a usable MJCF: {_one_line(error)}") from None
     hand.check_model(

@@ -84,7 +84,7 @@ class TensorBoardSink:
                 )
                 self._first_step = None
             write(self._writer)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a folder whose name is no valid text
             # a writer does not recover from a failure; the next one starts another file in the folder
             self._writer = None
             if not self._is_failing:

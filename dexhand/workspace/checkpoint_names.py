@@ -150,7 +150,7 @@ def _played(spec: str, folder: Path) -> Path | None:
     pointer = Run(folder).played_file
     if checkpoints_in(folder / "nn") or not pointer.is_file():
         return None
-    path = Path(os.path.normpath(os.path.join(os.path.realpath(folder), pointer.read_text(encoding="utf-8").strip())))
+    path = Path(os.path.normpath(os.path.join(os.path.realpath(folder), os.fsdecode(pointer.read_bytes()).strip())))
     if not path.is_file():
         raise CheckpointNotFound(spec, f"this test run played {path}, which no longer exists")
     return path

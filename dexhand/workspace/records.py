@@ -36,7 +36,7 @@ def record(run: Run, config_yaml: str, argv: Sequence[str], played: Path | None 
 
 def record_played(run: Run, checkpoint: Path) -> None:
     """Record the checkpoint that a test run plays, which ``latest_test`` stands for. Raises ``OSError``."""
-    content = f"{_path_from(run.path, checkpoint)}\n".encode()
+    content = os.fsencode(f"{_path_from(run.path, checkpoint)}\n")
     write_atomically(run.played_file, lambda file: file.write(content))
 
 

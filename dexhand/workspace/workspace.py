@@ -164,7 +164,7 @@ class Workspace:
         except (OSError, NotImplementedError, Timeout) as error:
             unlinked = self._unlinked(kind)
             with explained(unlinked.parent):
-                write_atomically(unlinked, lambda file: file.write(f"{target}\n".encode()))
+                write_atomically(unlinked, lambda file: file.write(os.fsencode(f"{target}\n")))
             raise PublishError(run, self.links, error) from error
 
     def latest(self, kind: str) -> Path | None:
@@ -253,7 +253,7 @@ class Workspace:
         file = self._unlinked(kind)
         if not file.is_file():
             return None
-        run = Path(os.path.normpath(self.links / file.read_text(encoding="utf-8").strip()))
+        run = Path(os.path.normpath(self.links / os.fsdecode(file.read_bytes()).strip()))
         return run if run.is_dir() else None
 
 

@@ -1,5 +1,6 @@
 """From overrides to a checked configuration."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,11 @@ class TestChoices:
         (folder / "train").mkdir(parents=True)
         (folder / "train" / "MinePPO.yaml").write_text("# @package train\nppo:\n  gamma: 0.5\n")
         assert compose(["train=MinePPO"], config_dir=str(folder)).train.ppo.gamma == 0.5
+
+    @pytest.mark.parametrize("folder", ["/home/jürgen/runs", "/data/実験/runs", os.fsdecode(b"/data/\xff/runs")])
+    def test_a_path_may_have_any_letters(self, folder: str) -> None:
+        """Without quotes, which Hydra's grammar demands around letters other than ASCII."""
+        assert compose([f"train.runsDir={folder}"]).train.runsDir == folder
 
     def test_a_whole_configuration_of_the_users_own(self, tmp_path: Path) -> None:
         """It can build on ours, and is listed with them."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -214,3 +215,12 @@ class TestSimulator:
         )
         assert "apt-get install libegl1" in done.stdout
         assert done.stdout.endswith("stepped\n")
+
+
+def test_a_hand_in_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    """MuJoCo cannot open it, which is an error of one line."""
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    asset = Path(shutil.copy(RIGHT_HAND.asset, folder))
+    with pytest.raises(ValueError, match="MuJoCo opens no file whose path is not valid UTF-8"):
+        compile_scene(Scene(replace(RIGHT_HAND, asset=asset)), SIM)

@@ -1,6 +1,7 @@
 """Metrics as event files."""
 
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,15 @@ def test_a_full_disk_loses_metrics_and_nothing_else(
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("losses/actor")] == [(4, 0.25)]
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """TensorBoard cannot write there, which is reported and ends no training."""
+    folder = tmp_path / os.fsdecode(b"\xff")
+    sink = TensorBoardSink(folder)
+    sink.scalars(0, {"losses/actor": 0.5})
+    sink.close()
+    assert caplog.text.count("Metrics cannot be written") == 1
 
 
 def no_space(*arguments: object) -> None:

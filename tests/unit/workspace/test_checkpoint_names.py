@@ -9,7 +9,7 @@ import pytest
 
 from dexhand.workspace.checkpoint_names import CheckpointNotFound, find_run, find_source, resolve_checkpoint
 from dexhand.workspace.links import Limits
-from dexhand.workspace.records import record
+from dexhand.workspace.records import record, record_played
 from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
 
 OLD, NEW, TEST = "BaseTask_train_20260101_000000", "BaseTask_train_20260102_000000", "BaseTask_test_20260103_000000"
@@ -108,6 +108,15 @@ def test_latest_without_its_link_is_the_newest_run(workspace: Path) -> None:
     os.unlink("runs/latest_test")
     assert meaning("latest") == (NEW, "latest.pth")
     assert meaning("latest_test") == (OLD, "checkpoint_best.pth")
+
+
+def test_a_test_may_have_played_a_file_in_a_folder_whose_name_is_no_text(workspace: Path, tmp_path: Path) -> None:
+    """Its bytes are kept."""
+    played = tmp_path / os.fsdecode(b"\xff") / "latest.pth"
+    played.parent.mkdir()
+    played.touch()
+    record_played(Run(Path("runs", "latest_test")), played)
+    assert resolve_checkpoint("latest_test", Path("runs")) == played
 
 
 def test_a_moved_workspace_keeps_what_a_test_played(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
