@@ -51,7 +51,11 @@ def _git_state() -> str:
     """Commit and uncommitted changes of the working directory's repository, or why git gave none."""
     try:
         commit = _git("rev-parse", "HEAD")
-        changes = _git("diff", "--no-ext-diff", "HEAD")
+        settings = _git("config", "--list", "--show-scope", "--name-only").splitlines()
+        if any(setting.startswith(("local\tfilter.", "worktree\tfilter.")) for setting in settings):
+            changes = "changes are not recorded: the repository configures filters, which are commands\n"
+        else:
+            changes = _git("diff", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "HEAD")
     except OSError as error:
         return f"git cannot be run: {error.strerror}\n"
     except subprocess.TimeoutExpired:
@@ -63,8 +67,10 @@ def _git_state() -> str:
 
 
 def _git(*arguments: str) -> str:
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    answer = subprocess.run(["git", *arguments], check=True, capture_output=True, timeout=GIT_TIMEOUT, env=environment)
+    """The answer of git, without the commands that a repository can configure: it may be somebody else's."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none"}
+    command = ["git", "-c", "core.fsmonitor=false", *arguments]
+    answer = subprocess.run(command, check=True, capture_output=True, timeout=GIT_TIMEOUT, env=environment)
     return answer.stdout.decode(errors="replace")
 
 

@@ -158,8 +158,6 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "examples", tmp_path / "examples")  # a link would not be the user's own code
     monkeypatch.chdir(tmp_path)
-    # which would end this process
-    monkeypatch.setattr("dexhand.core.program.run_program", lambda main: sys.exit(main()))
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(program, "run_program", lambda main: sys.exit(main()))  # which would end this process
     monkeypatch.setattr(sys, "path", [*sys.path])

@@ -57,6 +57,30 @@ class TestRecord:
         record(run, "", [])
         assert "not a git repository" in run.git_file.read_text()
 
+    @pytest.mark.parametrize(
+        "key",
+        ["core.fsmonitor", "diff.external", "diff.evil.command", "diff.evil.textconv", "filter.evil.clean"],
+    )
+    def test_a_repository_of_somebody_else_runs_nothing(
+        self, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of the commands that its settings name."""
+        self.git(tmp_path, "init")
+        (tmp_path / ".gitattributes").write_text("code.py diff=evil filter=evil\n")
+        (tmp_path / "code.py").write_text("old\n")
+        self.git(tmp_path, "add", ".")
+        self.git(tmp_path, "commit", "-m", "first")
+        (tmp_path / "code.py").write_text("changed\n")
+        command = f"touch {tmp_path}/mark; cat"
+        self.git(tmp_path, "config", key, command)
+        subprocess.run(["git", "diff", "HEAD"], cwd=tmp_path, capture_output=True, check=False)
+        (tmp_path / "mark").unlink()  # that the command leaves
+        monkeypatch.chdir(tmp_path)
+        run = self.make(tmp_path)
+        record(run, "", [])
+        assert run.git_file.read_text().startswith("commit ")
+        assert not (tmp_path / "mark").exists()
+
     def test_without_git(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A machine without git records that."""
         monkeypatch.setenv("PATH", str(tmp_path))
