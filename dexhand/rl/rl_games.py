@@ -407,7 +407,7 @@ def _norm(parameters: Sequence[Tensor]) -> float:
 def _check_numbers(state: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` for counts and rates of a state that no training has."""
     ours = state["dexhand"]
-    numbers = {"frame": state["frame"], **{name: ours[name] for name in ("learning_rate", "entropy_coef")}}
+    numbers = {"frame": state["frame"], "learning_rate": ours["learning_rate"]}
     for name, value in numbers.items():
         if type(value) is not (int if name == "frame" else float) or not 0 <= value <= LARGEST_COUNT:
             raise ValueError(f"{name}={value!r:.100} is no number that a training has")
