@@ -23,7 +23,7 @@ from failing_calls import FailingCalls
 from dexhand.app.main import main
 
 TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds until a process hangs."""
 GIVEN_UP = 20.0
 """Seconds until a program that waits for something is told to stop."""
@@ -32,6 +32,12 @@ TINY = [
     *("train.ppo.horizon_length=4", "task.episodeLength=6", "train.saveFrequency=1"),
 ]
 """A training of the mock learner on the mock simulator that takes a tenth of a second."""
+
+
+def tiny(*words: str) -> list[str]:
+    """``TINY`` with other values, or more keys."""
+    given = {word.partition("=")[0] for word in words}
+    return [*(word for word in TINY if word.partition("=")[0] not in given), *words]
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,10 @@ class End:
     err: str
     seconds: float
     """Wall-clock time."""
+    cpu: float
+    """Seconds of processor time."""
     peak: int
-    """Bytes by which its memory grew at most."""
+    """Bytes of memory that it had at most."""
 
     @property
     def was_killed(self) -> bool:
@@ -67,8 +75,11 @@ class End:
 
     @property
     def tail(self) -> str:
-        """The last of what it said."""
-        return (self.out[-300:] + " | " + self.err)[-1500:].strip()
+        """The last of what it said; of a traceback, where and what."""
+        if "Traceback" in self.err:
+            lines = [line.strip() for line in self.err.splitlines()]
+            return " ".join([*[line for line in lines if line.startswith("File ")][-2:], lines[-1]])[-600:]
+        return (self.out[-300:] + " | " + self.err[-600:]).strip()
 
 
 def warm_up(folder: Path) -> None:
@@ -90,10 +101,12 @@ def program(*argv: str) -> Callable[[], None]:
     return work
 
 
-def run(work: Callable[[], None], folder: Path, signals: Sequence[tuple[float, int]] = ()) -> End:
+def run(
+    work: Callable[[], None], folder: Path, signals: Sequence[tuple[float, int]] = (), patience: float = PATIENCE
+) -> End:
     """Run ``work`` in a fork, in ``folder``; ``signals`` are sent to it after so many seconds each.
 
-    One that takes longer than ``PATIENCE`` is killed, with exit code -9.
+    One that takes longer than ``patience`` is killed, with exit code -9.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
@@ -102,7 +115,7 @@ def run(work: Callable[[], None], folder: Path, signals: Sequence[tuple[float, i
             _live(work, folder, out.fileno(), err.fileno())
         descriptor = os.pidfd_open(child)
         try:
-            for seconds, number in [*signals, (PATIENCE, signal.SIGKILL)]:
+            for seconds, number in [*signals, (patience, signal.SIGKILL)]:
                 rest = start + seconds - time.monotonic()
                 if select.select([descriptor], [], [], max(rest, 0.0))[0]:
                     break
@@ -115,8 +128,8 @@ def run(work: Callable[[], None], folder: Path, signals: Sequence[tuple[float, i
         for file in (out, err):
             file.seek(0)
             texts.append(file.read().decode(errors="replace"))
-        grown = max(usage.ru_maxrss * 1024 - _resident(), 0)
-        return End(os.waitstatus_to_exitcode(status), *texts, seconds, grown)
+        cpu = usage.ru_utime + usage.ru_stime
+        return End(os.waitstatus_to_exitcode(status), *texts, seconds, cpu, usage.ru_maxrss * 1024)
 
 
 def run_failing(work: Callable[[], None], number: int, mode: str, folder: Path) -> tuple[End, str]:
@@ -160,9 +173,3 @@ def _live(work: Callable[[], None], folder: Path, out: int, err: int) -> NoRetur
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code)
-
-
-def _resident() -> int:
-    """Bytes of this process in memory, which a fork begins with."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()

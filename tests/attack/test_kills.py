@@ -29,25 +29,25 @@ def test_kills_of_trainings(attack: Attack, tmp_path: Path) -> None:
         folder = tmp_path / str(chain)
         folder.mkdir()
         learner = "rl_games" if chain % 5 == 0 else "mock"
-        seen = Seen()
+        seen: dict[Path, Seen] = {}
+        newest = 0
         for _ in range(RESUMES):
-            command = words[learner] if seen.latest == 0 else ["resume=latest"]
+            command = words[learner] if newest == 0 else ["resume=latest"]
             moment = attack.draw.uniform(0.0, longest[learner])
             done = run(program(*command), folder, [(moment, signal.SIGKILL)])
             kills += done.was_killed
             if not done.was_killed:
                 attack.found(f"{chain}, {command[0]}: ended by itself: {done.tail}")
-            runs = sorted((folder / "runs_all").glob("*_train_*"))
-            for path in runs:
-                looked = seen if path == runs[-1] else Seen()
-                for problem in looked.look(Run(path)):
+            for path in sorted((folder / "runs_all").glob("*_train_*")):
+                for problem in seen.setdefault(path, Seen()).look(Run(path)):
                     attack.found(f"{chain}, {command[0]}, killed after {done.seconds:.3f} s: {problem}")
-            with_checkpoint += seen.latest > 0
-        if seen.latest:
-            done = run(program("resume=latest", f"maxIter={seen.latest + 1}"), folder)
+            newest = max((looked.latest for looked in seen.values()), default=0)
+            with_checkpoint += newest > 0
+        if newest:
+            done = run(program("resume=latest", f"maxIter={newest + 1}"), folder)
             if done.code:
                 attack.found(f"{chain}: cannot be resumed at last: {done.tail}")
-            iterations += seen.latest
+            iterations += newest
         shutil.rmtree(folder)
     attack.report("trainings killed", kills)
     attack.report("trainings killed: with a checkpoint, which was not lost", with_checkpoint)
@@ -62,6 +62,7 @@ def test_kills_of_tests(attack: Attack, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in played.path.rglob("*") if path.is_file()}
     words = ["test=true", "checkpoint=latest"]
     longest = 2.0 * run(program(*words, "testGamesNum=1"), tmp_path).seconds
+    words.append("testGamesNum=0")
     count = attack.times(100)
     for number in range(count):
         done = run(program(*words), tmp_path, [(attack.draw.uniform(0.0, longest), signal.SIGKILL)])
