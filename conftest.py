@@ -13,6 +13,10 @@ from dexhand.mock import isaacgym
 # the tests' tensors are tiny, and several processes run them: threads would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# rl_games compiles two functions for each learner, which takes longer than a test trains; uncompiled, they compute the
+# same bits, as test_commands.py shows, whose processes of their own compile
+os.environ.setdefault("PYTORCH_JIT", "0")
+
 # machines that judge a change try the same examples each time; elsewhere others are tried in every run
 settings.register_profile("ci", derandomize=True, deadline=None)
 if "CI" in os.environ:

@@ -20,7 +20,6 @@ class MemoryChecks:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._before: tuple[int, int, int] | None = None
-        self._was_frozen = gc.get_freeze_count() > 0
 
     def begin(self) -> None:
         """Exclude existing objects: half a million objects of libraries would slow down each check."""
@@ -33,8 +32,6 @@ class MemoryChecks:
         if self._before is None:
             self._before = now
             return
-        if not self._was_frozen:
-            gc.unfreeze()
         grown, tensors, kept = (after - before for after, before in zip(now, self._before))
         self._problems.expect(
             grown <= GROWTH_ALLOWED,

@@ -148,5 +148,10 @@ def beside(work: Callable[[Running], None], out: io.StringIO) -> Iterator[None]:
 def run_process(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run the training script in ``folder`` to its end, in a process of its own."""
     return subprocess.run(
-        [sys.executable, str(TRAIN), *arguments], cwd=folder, capture_output=True, text=True, timeout=2 * PATIENCE
+        [sys.executable, str(TRAIN), *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTORCH_JIT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
     )
