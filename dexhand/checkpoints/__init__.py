@@ -1,1 +1,1 @@
-"""Checkpoint files: format, store, folder, hot reload."""
+"""Checkpoints: file format, store, folders and hot reload."""

@@ -1,4 +1,4 @@
-"""The zip file that a checkpoint is. Its table of records is checked before anything is read. Needs no torch."""
+"""Checkpoint files as zip files, whose table of records is checked before anything is read. Needs no torch."""
 
 import struct
 import sys
@@ -17,22 +17,21 @@ _ZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
     *(EOFError, OSError, OverflowError, RuntimeError, ValueError),
 )
-"""Errors of zipfile for files that are damaged or no zip files."""
+"""Errors that zipfile raises for damaged files."""
 
 
 class ArchiveError(Exception):
-    """The file is damaged or no zip file of torch; the message says why."""
+    """The file is damaged or not written by torch; the message says why."""
 
 
 class Archive:
     """The records of a torch file, each with its checksum.
 
-    Every record is stored uncompressed, under a name of its own and in bytes of its own, so that all of them together
-    are no larger than the file.
+    Records are uncompressed, have different names and do not overlap, so together they are no larger than the file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        """Read and check the table of records, nothing else. Raises ``ArchiveError``."""
+        """Read and check the table of records only. Raises ``ArchiveError``."""
         first = file.read(len(_FIRST_BYTES))
         if not first:
             raise ArchiveError("is empty")
@@ -58,9 +57,9 @@ class Archive:
             raise _unreadable(name, error) from error
 
     def read_table(self, name: str) -> bytes:
-        """Read a record whose content takes far more memory once it is parsed, so that it must be small.
+        """Read a record of at most ``LARGEST_TABLE`` bytes, as parsing it takes far more memory.
 
-        Raises ``ArchiveError``, and ``KeyError`` where there is no such record.
+        Raises ``ArchiveError``, and ``KeyError`` if there is no such record.
         """
         if name not in self.sizes:
             raise KeyError(f"there is no record {name}")
@@ -84,7 +83,7 @@ class _LimitedReads:
 
 
 def _check_stored(records: Sequence[zipfile.ZipInfo]) -> None:
-    """Raise ``ArchiveError`` for a record whose content is not simply there."""
+    """Raise ``ArchiveError`` for compressed, encrypted and duplicate records."""
     names = set()
     for record in records:
         if record.compress_type != zipfile.ZIP_STORED or record.compress_size != record.file_size:
@@ -97,7 +96,7 @@ def _check_stored(records: Sequence[zipfile.ZipInfo]) -> None:
 
 
 def _check_places(records: Sequence[zipfile.ZipInfo], end: int) -> None:
-    """Raise ``ArchiveError`` for a record that reaches into the next one, or beyond ``end``."""
+    """Raise ``ArchiveError`` for a record that overlaps the next one, or ``end``."""
     for record in sorted(records, key=lambda record: record.header_offset, reverse=True):
         if record.header_offset + _HEADER_SIZE + record.file_size > end:
             raise _unreadable(record.filename, "it overlaps what follows it")

@@ -21,7 +21,7 @@ def iteration_of(path: Path) -> int | None:
 
 
 def numbered_checkpoints(folder: Path) -> list[Path]:
-    """The numbered checkpoints of a store in ``folder``, lowest iteration first; empty where there is no folder."""
+    """The numbered checkpoints of a store in ``folder``, lowest iteration first; empty if there is no folder."""
     found = [path for path in _files(folder) if _NUMBERED.fullmatch(path.name)]
     return sorted(found, key=lambda path: iteration_of(path) or 0)
 
@@ -29,14 +29,14 @@ def numbered_checkpoints(folder: Path) -> list[Path]:
 def checkpoints_in(folder: Path) -> list[Path]:
     """Every ``.pth`` file in ``folder``, the one that the folder stands for first.
 
-    That is latest, else the highest number, else the newest other one (by time on disk), else best. Hidden files are
-    temporary ones. Empty where there is no such folder.
+    The order is: latest, numbered (highest first), others (newest first), best. Hidden files, which are temporary, are
+    omitted. Empty if there is no such folder.
     """
     return sorted(_files(folder), key=_preference, reverse=True)
 
 
 def preferred_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint that ``folder`` stands for."""
+    """The first of ``checkpoints_in(folder)``."""
     return next(iter(checkpoints_in(folder)), None)
 
 

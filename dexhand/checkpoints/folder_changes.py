@@ -17,9 +17,9 @@ _IGNORED = ("opened", "closed_no_write", "modified")
 
 
 class FolderChanges(FileSystemEventHandler):
-    """Notices that files in some folders appear, are written to, renamed or deleted; hidden files aside.
+    """Notices when files in folders are created, written, renamed or deleted; ignores hidden files.
 
-    Some file systems (network file systems) send no notifications; look at an interval as well.
+    Some file systems, such as network shares, send no notifications; check at an interval as well.
     """
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class FolderChanges(FileSystemEventHandler):
     def _schedule(self, path: Path, identity: tuple[int, int]) -> None:
         try:
             self._watches[path] = identity, self._observer.schedule(self, str(path))
-        except FileNotFoundError:  # deleted meanwhile
+        except FileNotFoundError:  # just deleted
             return
         except OSError as error:
             if not self._has_warned:
-                log.warning("%s cannot be watched (%s): it is looked at now and then instead", path, error)
+                log.warning("%s cannot be watched (%s); it is checked at an interval instead", path, error)
             self._has_warned = True
 
     def _unschedule(self, watch: Any) -> None:
@@ -75,7 +75,7 @@ class FolderChanges(FileSystemEventHandler):
 
     def close(self) -> None:
         """Stop watching."""
-        # its thread reports that it was stopped while it read, as an error
+        # its thread logs an error if it is stopped while reading
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         self._observer.stop()
         self._observer.join(timeout=5.0)

@@ -1,4 +1,4 @@
-"""The JSON index of a checkpoint file: what it holds, readable without torch.
+"""The JSON index of a checkpoint file, readable without torch.
 
 A checkpoint is what ``torch.save`` writes, with one more record, ``archive/dexhand.json``:
 
@@ -37,7 +37,7 @@ def parse_index(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"malformed index: {error}") from error
     if not isinstance(index, dict) or index.get("format") != FORMAT or type(index.get("version")) is not int:
-        raise ValueError(f"malformed index: it does not say that it is a {FORMAT!r} and of which version")
+        raise ValueError(f"malformed index: it must have format {FORMAT!r} and a version")
     if index["version"] > FORMAT_VERSION:
         raise ValueError(
             f"format version {index['version']} is newer than this program, which reads up to {FORMAT_VERSION}; "
@@ -49,12 +49,12 @@ def parse_index(content: bytes) -> dict[str, Any]:
 
 
 def state_from(node: Any, tensors: Iterable[Any]) -> Any:
-    """The value that a node of ``index["state"]`` stands for. Raises one of ``STATE_ERRORS``."""
+    """Convert a node of ``index["state"]`` to its value. Raises one of ``STATE_ERRORS``."""
     return _value(node, enumerate(tensors), DEEPEST)
 
 
 def _value(node: Any, tensors: Iterator[tuple[int, Any]], depth: int) -> Any:
-    """``tensors`` are those that have not occurred yet; ``depth`` is the number of levels that may follow."""
+    """``tensors`` yields the remaining tensors; ``depth`` is the number of levels that may follow."""
     if depth == 0:
         raise ValueError(f"its state nests deeper than {DEEPEST} levels")
     if isinstance(node, list):
@@ -84,9 +84,9 @@ def _key(key: Any) -> str | int:
 
 
 def read_plain_state(path: Path) -> dict[str, Any]:
-    """The state in a checkpoint with ``None`` in the place of every tensor; only the index is read and verified.
+    """Read the state of a checkpoint with ``None`` in place of tensors; only the index is read and verified.
 
-    Raises ``ValueError`` for a file that is damaged or was not written by dexhand, ``OSError`` where there is none.
+    Raises ``ValueError`` if the file is damaged or not dexhand's, ``OSError`` if it cannot be read.
     """
     try:
         index = _read_index(path)
@@ -99,9 +99,9 @@ def read_plain_state(path: Path) -> dict[str, Any]:
 
 
 def config_digest_of(path: Path) -> str | None:
-    """The digest of the configuration that a checkpoint was saved under, if it has one.
+    """Return the digest of the configuration that a checkpoint was saved with, if recorded.
 
-    Raises ``ArchiveError`` or one of ``STATE_ERRORS`` for a file that ``load_checkpoint`` does not read either.
+    Raises ``ArchiveError`` or one of ``STATE_ERRORS`` if the file is damaged.
     """
     try:
         digest = _read_index(path).get("config")

@@ -20,13 +20,13 @@ from dexhand.files.locks import InUse
 log = logging.getLogger(__name__)
 
 WAIT_INTERVAL = 0.5
-"""Seconds between two looks while there is no checkpoint to play yet."""
+"""Seconds between checks while there is no checkpoint to play yet."""
 CLOSE_TIMEOUT = 0.5
-"""Seconds that a look in progress has to end when the watcher is closed."""
+"""Seconds that ``close`` waits for a check in progress."""
 
 
 class FileId(NamedTuple):
-    """Identifies an unchanged file: two are equal as long as it is the same file with the same content."""
+    """Identifies a version of a file: equal as long as file and content are the same."""
 
     device: int
     inode: int
@@ -36,7 +36,7 @@ class FileId(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> Optional["FileId"]:
-        """``None`` where there is no file that could be looked at."""
+        """Return ``None`` if there is no file, or it cannot be accessed."""
         try:
             status = path.stat()
         except OSError:
@@ -45,26 +45,26 @@ class FileId(NamedTuple):
 
 
 class Source(Protocol):
-    """A place where checkpoints appear, like ``dexhand.workspace.checkpoint_names.CheckpointSource``."""
+    """Where checkpoints appear, such as ``dexhand.workspace.checkpoint_names.CheckpointSource``."""
 
     def checkpoints(self) -> list[Path]:
-        """The files that may be played, the preferred one first. May raise ``OSError`` or ``ValueError``."""
+        """Playable files, the preferred one first. May raise ``OSError`` or ``ValueError``."""
 
     def folders(self) -> list[Path]:
         """The folders to watch for changes of ``checkpoints()``."""
 
 
 Load = Callable[[Path, bytes], tuple[Policy, int]]
-"""Makes a policy from a path and the content of that file, with its iteration. Runs in a thread; may raise."""
+"""Creates a policy from a file's path and content, and returns it with its iteration. Called in a thread; may raise."""
 
 
 class ReloadWatcher:
-    """Follows a source of checkpoints.
+    """Loads new checkpoints of a source.
 
-    A file is new when its inode, size or times have changed and its content has too. ``latest.pth`` is loaded whenever
-    it is new; a numbered file if its number is higher than the current policy's iteration, or if none of the files seen
-    before exists any more. A file that cannot be read or does not fit is reported once, and the current policy stays;
-    so it does when its file vanishes, which is reported as well.
+    A file is new if its inode, size or times have changed, and its content too. ``latest.pth`` is loaded whenever it is
+    new; a numbered file if its number is higher than the current policy's iteration, or if none of the files seen
+    before exist any more. If a file cannot be read, does not fit, or the current policy's file is deleted, this is
+    reported once, and the current policy stays.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class ReloadWatcher:
         changes: FolderChanges | None = None,
         executor: Executor | None = None,
     ) -> None:
-        """Look every ``interval`` seconds (0 = never) and whenever ``changes`` reports something."""
+        """Check every ``interval`` seconds (0 = never) and whenever ``changes`` reports something."""
         self._source = source
         self._load = load
         self._clock = clock
         self._interval = interval
         self._changes = changes
-        # several torch threads would take processor cores from the loop for a few copies
+        # more torch threads would take processor cores from the loop, for little
         self._executor = executor or ThreadPoolExecutor(1, "reload", initializer=torch.set_num_threads, initargs=(1,))
         self._looking: Future[LoadedPolicy | None] | None = None
         self._next_look = clock.monotonic() + interval
@@ -97,9 +97,9 @@ class ReloadWatcher:
         self._is_gone = False
 
     def wait(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
-        """The first checkpoint that can be played, however long it takes; ``None`` if a stop is requested before.
+        """Wait for the first playable checkpoint and return it, or ``None`` if a stop is requested.
 
-        Errors of the kinds in ``fatal`` are raised instead of waiting for another file.
+        Errors of the types in ``fatal`` are raised; after others it waits for another file.
         """
         has_said = False
         while not stop.requested:
@@ -113,7 +113,7 @@ class ReloadWatcher:
         return None
 
     def look_once(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
-        """``look`` in the watcher's thread; ``None`` if a stop is requested before a file that hangs is read."""
+        """Call ``look`` in the watcher's thread; returns ``None`` if a stop is requested while a read hangs."""
         self._looking = looking = self._executor.submit(self.look, fatal)
         while not looking.done() and not stop.requested:
             wait([looking], timeout=0.05)
@@ -123,7 +123,7 @@ class ReloadWatcher:
         return looking.result()
 
     def poll(self) -> LoadedPolicy | None:
-        """The policy loaded since the last call, ready to act, or ``None``. Never waits; call it between two steps."""
+        """Return the policy loaded since the last call, or ``None``. Never waits; call it between two steps."""
         if self._looking is not None:
             if not self._looking.done():
                 return None
@@ -136,7 +136,7 @@ class ReloadWatcher:
 
     @property
     def is_busy(self) -> bool:
-        """Something is being looked at or loaded at this moment."""
+        """Whether a check or load is in progress."""
         return self._looking is not None and not self._looking.done()
 
     def _is_due(self) -> bool:
@@ -145,7 +145,7 @@ class ReloadWatcher:
         return self._interval > 0 and self._clock.monotonic() >= self._next_look
 
     def look(self, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
-        """Look now, in this thread, and load what is new."""
+        """Check the source in this thread and load what is new."""
         found = self._found()
         loaded = self._load_preferred(found, fatal)
         self._warn_if_gone(found)
@@ -167,22 +167,22 @@ class ReloadWatcher:
                 return self._load_if_new(path, identity)
             except fatal:
                 raise
-            except Exception as error:  # whatever is wrong with a file, the test goes on
+            except Exception as error:  # no file may end the test
                 self._complain(path, identity, error)
         return None
 
     def _warn_if_gone(self, found: dict[Path, FileId]) -> None:
-        """Say once that the file of the current policy does not exist any more."""
+        """Warn once if the file of the current policy no longer exists."""
         playing, file = self._playing, self._playing_file
         if playing is None or file is None or self._source_complaint:
             return
         is_gone = file[0] not in found
         if is_gone and not self._is_gone:
-            log.warning("%s does not exist any more. Iteration %d plays on", file[0], playing.iteration)
+            log.warning("%s no longer exists. Iteration %d plays on", file[0], playing.iteration)
         self._is_gone = is_gone
 
     def _found(self) -> dict[Path, FileId]:
-        """The files that may be played, in order of preference, as they are now."""
+        """The playable files in order of preference, with their current versions."""
         try:
             if self._changes is not None:
                 self._changes.clear()
@@ -238,7 +238,7 @@ class ReloadWatcher:
         log.debug("Why %s was not loaded", path, exc_info=error)
 
     def close(self) -> None:
-        """Stop looking; a load in progress is dropped, and not waited for if it hangs."""
+        """Stop checking; a load in progress is dropped, and abandoned if it hangs."""
         releasing = self._executor.submit(self._release)
         self._executor.shutdown(wait=False)
         wait([releasing], timeout=CLOSE_TIMEOUT)

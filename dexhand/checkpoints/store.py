@@ -1,4 +1,4 @@
-"""Checkpoint files: an ordinary torch zip plus an index, so that they can be read without unpickling anything.
+"""Checkpoint files: ordinary torch files with an index, so that they can be read without unpickling.
 
 The file format is described in ``dexhand.checkpoints.format``.
 """
@@ -48,7 +48,7 @@ _LARGEST_INT_BITS = 255 * 8 - 1  # more than this, torch.load(weights_only=True)
 
 
 class CheckpointError(ValueError):
-    """A checkpoint file cannot be used; the message names the file and what is wrong with it."""
+    """A checkpoint cannot be used; the message names the file and the problem."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
@@ -57,25 +57,25 @@ class CheckpointError(ValueError):
 
 
 class ForeignCheckpointError(CheckpointError):
-    """The file is an intact torch file, written by another program."""
+    """The file is an intact torch file of another program."""
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def save_checkpoint(path: str | Path, state: Mapping[str, Any], config_digest: str | None = None) -> None:
-    """Write ``state`` to ``path``: a reader sees the old file or the new one, never anything between.
+    """Write ``state`` to ``path`` atomically: a reader sees either the old file or the new one.
 
     ``state`` holds nested dictionaries (``str`` or ``int`` keys), lists, tuples, tensors, ``str``, ``int``, ``float``,
-    ``bool`` and ``None``; anything else raises ``TypeError`` naming its place. Tensors that share memory are written
-    once each. When ``OSError`` is raised the old file stands as it was, or the new one is complete.
+    ``bool`` and ``None``; anything else raises ``TypeError``, naming its place. Tensors that share memory are written
+    separately. If ``OSError`` is raised, the file is either the old one or complete.
     """
     content = _serialize(dict(state), {} if config_digest is None else {"config": config_digest})
     write_atomically(Path(path), lambda file: file.write(content))
 
 
 def _serialize(state: dict[str, Any], more: dict[str, str]) -> bytes:
-    """``more`` goes into the index."""
+    """Return the bytes of a checkpoint; ``more`` is added to the index."""
     plain = _plain(state, "state")
     tensors: list[torch.Tensor] = []
     tree = _to_index(plain, tensors)
@@ -110,7 +110,7 @@ def _encoded(index: dict[str, Any]) -> str:
 
 
 def _check_records(archive: zipfile.ZipFile, tensors: list[torch.Tensor]) -> None:
-    """The index says that tensor n lies in record data/n; that is how torch numbers them, and here it is verified."""
+    """Verify that torch wrote tensor n as record data/n, as the index assumes."""
     records = {info.filename: (info.file_size, info.CRC) for info in archive.infolist()}
     written = [name for name in records if name.startswith("archive/data/")]
     for number, tensor in enumerate(tensors):
@@ -122,7 +122,7 @@ def _check_records(archive: zipfile.ZipFile, tensors: list[torch.Tensor]) -> Non
 
 
 def _plain(value: Any, place: str, depth: int = DEEPEST) -> Any:
-    """A copy of ``value`` in exactly the types that a checkpoint can hold; every tensor in memory of its own."""
+    """Copy ``value`` in exactly the types that a checkpoint can hold; tensors share no memory."""
     if depth == 0:
         raise TypeError(f"{place} is nested too deeply; a checkpoint can hold {DEEPEST} levels")
     if isinstance(value, torch.Tensor):
@@ -165,7 +165,7 @@ def _plain_tensor(tensor: torch.Tensor, place: str) -> torch.Tensor:
 
 
 def _to_index(value: Any, tensors: list[torch.Tensor]) -> Any:
-    """The JSON form of a plain value; tensors are appended to ``tensors`` in the order in which pickle meets them."""
+    """Convert a plain value to JSON values; tensors are appended to ``tensors`` in pickle's order."""
     if isinstance(value, torch.Tensor):
         tensors.append(value)
         return {"tensor": len(tensors) - 1}
@@ -208,7 +208,7 @@ def read_checkpoint(path: Path) -> bytes:
 
 
 def parse_checkpoint(path: Path, content: bytes, map_location: str | torch.device = "cpu") -> dict[str, Any]:
-    """``load_checkpoint`` of what ``read_checkpoint`` read from ``path``."""
+    """Parse the bytes that ``read_checkpoint`` read from ``path``. Raises ``CheckpointError``."""
     with _explained(path):
         archive = Archive(io.BytesIO(content))
         if INDEX_RECORD not in archive.sizes:
@@ -223,7 +223,7 @@ def parse_checkpoint(path: Path, content: bytes, map_location: str | torch.devic
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Raise ``CheckpointError`` for what is wrong with the file."""
+    """Turn errors about the file into ``CheckpointError``."""
     try:
         yield
     except CheckpointError:
@@ -251,7 +251,7 @@ def _refuse_foreign(path: Path, archive: Archive) -> NoReturn:
 
 
 def _read_tensors(entries: Sequence[Mapping[str, Any]], archive: Archive) -> list[torch.Tensor]:
-    """The tensors of an index, in its order; records that hold none are read too, for their checksums."""
+    """Read the tensors of an index, in its order, and verify the checksums of all records."""
     by_record = {f"archive/{entry['record']}": entry for entry in entries}
     if len(by_record) != len(entries):
         raise ValueError("several tensors are in one record")
@@ -286,12 +286,12 @@ def _tensor(entry: Mapping[str, Any], content: bytes) -> torch.Tensor:
 class CheckpointStore:
     """The checkpoints of one run, in one folder, written by one process.
 
-    ``latest.pth`` is the newest state that was saved completely: while a save is under way, and after one that failed
-    or was killed, it is the one before. It is written first; the other names of the same save follow.
+    ``latest.pth`` is the newest state that was saved completely: during a save, and after one that failed or died,
+    it is the previous one. It is written first, then the other names of the same state.
     """
 
     def __init__(self, folder: Path, keep: int | None = None, config_digest: str | None = None) -> None:
-        """``keep``: how many numbered checkpoints stay, ``None`` = all of them; ``config_digest`` goes into each."""
+        """``keep``: number of numbered checkpoints to keep, ``None`` = all; ``config_digest`` is saved in each."""
         self.folder = folder
         self.keep = keep
         self.config_digest = config_digest
@@ -299,8 +299,8 @@ class CheckpointStore:
     def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:
         """Write ``latest.pth``; with ``numbered`` also ``checkpoint_<iteration>.pth``, with ``best`` the best one.
 
-        All are one file on disk where the file system has hard links. Returns the name that later saves leave alone
-        if there is one (``numbered``), else ``latest.pth``. Creates the folder; raises ``OSError``.
+        All are one file on disk if the file system has hard links. Returns the numbered file if there is one, which
+        later saves do not replace, else ``latest.pth``. Creates the folder; raises ``OSError``.
         """
         if iteration < 0:
             raise ValueError(f"iteration={iteration} must not be negative")
@@ -320,7 +320,7 @@ class CheckpointStore:
         remove_leftovers(self.folder)
 
     def _remove_old(self) -> None:
-        """Delete numbered checkpoints beyond ``keep``, lowest first, but none that a test on this machine plays."""
+        """Delete numbered checkpoints beyond ``keep``, lowest first, except those that a test on this machine plays."""
         numbered = self.numbered()
         for path in numbered[: len(numbered) - self.keep] if self.keep is not None else ():
             try:
@@ -329,7 +329,7 @@ class CheckpointStore:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                log.warning("%s should be deleted (train.keepCheckpoints=%s) but cannot be: %s", path, self.keep, error)
+                log.warning("%s cannot be deleted (train.keepCheckpoints=%s): %s", path, self.keep, error)
                 return
 
     def latest(self) -> Path | None:

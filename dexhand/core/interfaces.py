@@ -4,6 +4,10 @@ Loops and environments rely only on these contracts, whether the implementation 
 TensorBoard), a mock or user-defined. A suite in ``dexhand.testing`` checks each contract; behaviour that no suite
 checks is not guaranteed.
 
+A ``Task`` defines goals, rewards and observations on the ``SimState`` of a ``Simulator``. ``TaskEnv`` joins the two in
+a ``VecEnv``, in which an ``Algorithm`` learns and a ``Policy`` plays. To implement one of these, read its class and the
+data classes it names.
+
 Symbols in shapes: N environments, D joints (degrees of freedom), B tracked bodies, C contact bodies, O objects,
 A actions, F observations, Fc critic observations, T reward terms, K drawn bodies, E drawn environments.
 

@@ -1,1 +1,1 @@
-"""Files that are whole or absent, locks on them, their digests, and output that never fails."""
+"""Atomic writes, locks, digests, and output that never raises."""

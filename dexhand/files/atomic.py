@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 TEMPORARY_SUFFIX = ".tmp"
-"""Suffix of incomplete files, whose names also begin with a dot."""
+"""Suffix of incomplete files, whose names also start with a dot."""
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
@@ -33,7 +33,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
 
 
 def append_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` by its content with ``text`` at the end; it need not exist yet."""
+    """Append ``text`` to ``path`` atomically; the file need not exist."""
     before = path.read_bytes() if path.exists() else b""
     write_atomically(path, lambda file: file.write(before + text.encode(errors="backslashreplace")))
 
@@ -45,7 +45,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def link_atomically(source: Path, path: Path) -> None:
-    """Hard-link ``path`` to the file ``source``; copy it where the file system has no hard links."""
+    """Hard-link ``path`` to the file ``source``, or copy it if the file system has no hard links."""
     temporary = _temporary(path)
     try:
         os.link(source, temporary)

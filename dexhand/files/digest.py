@@ -1,4 +1,4 @@
-"""Text files that prove that they are complete: the last line is a digest, and the first one says that there is one."""
+"""Text files with a digest in the last line, which the first line announces, so that damage is detected."""
 
 import hashlib
 import re
@@ -8,12 +8,12 @@ _LAST = re.compile(r"# sha256 ([0-9a-f]{64})\s*")
 
 
 def with_digest(text: str) -> str:
-    """``text``, which ends with a newline, between a first line and the line of its digest; both are YAML comments."""
+    """Add a first line and the line with the digest to ``text``, which ends with a newline; both are YAML comments."""
     return f"{_FIRST}{text}# sha256 {digest_of(text)}\n"
 
 
 def digest_of(text: str) -> str:
-    """SHA-256 of a text; what ``with_digest`` adds to it does not count."""
+    """SHA-256 of a text without the lines that ``with_digest`` adds."""
     return hashlib.sha256(_split(text)[0].encode()).hexdigest()
 
 
@@ -23,18 +23,18 @@ def has_digest(text: str) -> bool:
 
 
 def is_cut(text: str) -> bool:
-    """Whether ``text`` is the beginning of what ``with_digest`` made; never, for a text made without it."""
+    """Whether ``text`` is a truncated result of ``with_digest``."""
     has_begun = text.startswith(_FIRST) or (text != "" and _FIRST.startswith(text))
     return has_begun and _split(text)[1] is None
 
 
 def is_changed(text: str) -> bool:
-    """Whether ``text`` ends with a digest of something else."""
+    """Whether ``text`` has a digest that does not match."""
     return _split(text)[1] not in (None, digest_of(text))
 
 
 def _split(text: str) -> tuple[str, str | None]:
-    """The content of a file, and the digest at its end."""
+    """Split a text into its content and its digest."""
     content = text.removeprefix(_FIRST)
     lines = content.splitlines(keepends=True)
     last = _LAST.fullmatch(lines[-1]) if lines else None

@@ -1,4 +1,4 @@
-"""Advisory locks that mark files as in use for other processes on this machine; they end with the process."""
+"""Advisory locks that tell other processes on this machine that a file is in use; they end with the process."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ except ImportError:  # Windows: nothing is locked, and every file looks unused
 class InUse:
     """Marks a file as in use until ``release``; several processes may mark the same file.
 
-    A file that cannot be opened or locked (just deleted, or on a file system without locks) stays unmarked.
+    A file that cannot be opened or locked (just deleted, or on a file system without locks) is not marked.
     """
 
     def __init__(self, path: Path) -> None:

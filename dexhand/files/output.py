@@ -1,4 +1,4 @@
-"""Standard output and log files that never end a program: what cannot be written now is written when it can be."""
+"""Standard output and log files that never raise: what cannot be written is retried later."""
 
 import errno
 import io
@@ -9,34 +9,34 @@ from pathlib import Path
 from typing import Any, TextIO
 
 KEPT = 65536
-"""Bytes that wait until they can be written; of more than that, the oldest are lost."""
+"""Bytes kept until they can be written; beyond that, the oldest are lost."""
 
 
 class PatientFile(io.FileIO):
-    """File whose writes raise no ``OSError``, as for a full disk or a pipe whose reader has gone.
+    """File whose writes never raise ``OSError``, even if the disk is full or a pipe's reader has exited.
 
-    Every write and flush tries again what could not be written before.
+    Every write and flush first retries what could not be written before.
     """
 
     def __init__(self, file: Path | int) -> None:
-        """``file`` is appended to; a descriptor stays open. Raises ``OSError`` where it cannot be opened."""
+        """Append to ``file``; a descriptor is not closed. Raises ``OSError`` if it cannot be opened."""
         is_open = isinstance(file, int)
         super().__init__(file, "wb" if is_open else "ab", closefd=not is_open)
         self.problem: OSError | None = None
-        """Why something is not written yet."""
+        """Why something could not be written yet."""
         self._waiting = bytearray()
         self._lost = 0
         self._is_writing = threading.Lock()
 
     def write(self, data: Any, /) -> int:
-        """Write, now or later."""
+        """Write ``data`` now or later."""
         self._waiting += data
         self.flush()
         return memoryview(data).nbytes
 
     def flush(self) -> None:
-        """Write what has not been written yet, if that works."""
-        # one that comes meanwhile, from another thread or a signal handler, leaves its text to the one that is writing
+        """Try to write what has not been written yet."""
+        # a call during another, from a thread or signal handler, leaves its text to that one
         if self.closed or not self._is_writing.acquire(blocking=False):
             return
         try:
@@ -55,12 +55,12 @@ class PatientFile(io.FileIO):
 
     def _write_some(self, data: bytes) -> int:
         written: int | None = super().write(data)
-        if written is None:  # a descriptor that does not block, and whose reader is slow
+        if written is None:  # a non-blocking descriptor whose reader is slow
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return written
 
     def _lose_oldest(self) -> None:
-        """Keep whole lines."""
+        """Drop the oldest lines beyond ``KEPT`` bytes."""
         if len(self._waiting) > KEPT:
             end = self._waiting.find(b"\n", len(self._waiting) - KEPT) + 1 or len(self._waiting)
             self._lost += end
@@ -68,7 +68,7 @@ class PatientFile(io.FileIO):
 
 
 def patient_text(file: Path | int, encoding: str = "utf-8") -> io.TextIOWrapper:
-    """``PatientFile`` for lines of text; characters that ``encoding`` lacks are written as escapes."""
+    """Open a ``PatientFile`` for lines of text; characters that ``encoding`` lacks are escaped."""
     return io.TextIOWrapper(PatientFile(file), encoding, errors="backslashreplace", line_buffering=True)
 
 
@@ -79,7 +79,7 @@ def problem_of(stream: TextIO) -> OSError | None:
 
 
 def write_patiently() -> None:
-    """Make ``sys.stdout`` and ``sys.stderr`` patient, for the rest of this process."""
+    """Replace ``sys.stdout`` and ``sys.stderr`` by ``PatientFile`` for the rest of this process."""
     sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
 
 
@@ -91,9 +91,9 @@ def _patient(stream: TextIO) -> TextIO:
 
 
 def output_code() -> int:
-    """Exit code of a command whose result is on standard output: 1 where it could not be written, which is reported.
+    """Return the exit code of a command that prints its result: 1, with a message, if printing failed.
 
-    A reader that has seen enough, such as ``head``, is no error.
+    A reader that has closed the pipe, such as ``head``, is not an error.
     """
     problem = problem_of(sys.stdout)
     if problem is None or isinstance(problem, BrokenPipeError):

@@ -1,5 +1,6 @@
 """The training program, in this process, in forks of it and in processes of its own."""
 
+import atexit
 import contextlib
 import io
 import multiprocessing
@@ -78,6 +79,7 @@ class Forked(Running):
         super().__init__(self._process.pid, lambda: _content(self._out), self._ends)
 
     def _run(self, arguments: Sequence[str], folder: Path, function: Callable[[], Any] | None) -> None:
+        atexit._clear()  # what the tests' process has registered, such as the end of its OpenGL, is not for this one
         os.chdir(folder)
         os.dup2(self._out.fileno(), 1)
         os.dup2(self._err.fileno(), 2)

@@ -166,7 +166,7 @@ def test_a_checkpoint_that_cannot_be_deleted_is_said_and_no_error(
         store._remove_old()
         (tmp_path / "checkpoint_2.pth").touch()
         store._remove_old()
-    assert "checkpoint_1.pth should be deleted" in caplog.text
+    assert "checkpoint_1.pth cannot be deleted" in caplog.text
 
 
 def test_a_file_that_cannot_be_marked_is_not_in_use(tmp_path: Path) -> None:

@@ -346,7 +346,7 @@ def test_what_plays_has_vanished(
     shutil.rmtree(folder)
     assert after_interval(watcher, clock) is None
     (gone,) = caplog.messages
-    assert gone == f"{folder / 'latest.pth'} does not exist any more. Iteration 5 plays on"
+    assert gone == f"{folder / 'latest.pth'} no longer exists. Iteration 5 plays on"
     write(folder / "latest.pth", "good 6")
     assert after_interval(watcher, clock) == "good 6"
     (folder / "latest.pth").unlink()

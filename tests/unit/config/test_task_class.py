@@ -176,7 +176,7 @@ def test_a_saved_configuration_finds_it_again(
         ("task.active_success_criteria=[done]", ["task.active_success_criteria=done is unknown. Known: none"]),
         ("task.module=nowhere.py", ["task.module=nowhere.py", "there is no file", "nowhere.py"]),
         ("task.module=no.where", ["task.module=no.where cannot be imported", "No module named 'no'"]),
-        ("task.module=json", ["task.module=json has no class MyTask"]),
+        ("task.module=json", ["task.module=json: json has no MyTask. It has: "]),
     ],
 )
 def test_mistakes_are_explained(word: str, parts: list[str], mine: Path) -> None:
@@ -190,7 +190,7 @@ def test_mistakes_are_explained(word: str, parts: list[str], mine: Path) -> None
     [
         ("Strange", "Strange is not built on dexhand.tasks.BaseTask. Write class Strange(BaseTask)"),
         ("TwoKinds", "TwoKinds.object_height: the observation has the name of an inherited reward"),
-        ("NotAClass", "has no class NotAClass, which task.name asks for. It has:"),
+        ("NotAClass", "NotAClass is 3, which cannot be called"),
         ("MyTsk", "Did you mean 'MyTask'?"),
     ],
 )
