@@ -250,7 +250,7 @@ class TestRefusals:
             ("env.handAsset=/nowhere.xml", ["env.handAsset=/nowhere.xml", "no such file"]),
             ("env.initialHandPos=[1,2]", ["env.initialHandPos", "three numbers"]),
             ("env.initialHandPos=[a,2,3]", ["env.initialHandPos=[a,2,3]", "numbers"]),
-            ("train.network.units=[]", ["train.network.units", "at least one layer"]),
+            ("train.network.units=[]", ["train.network.units", "1 to 64 layers"]),
             ("train.ppo.minibatch_size=7", ["minibatch_size=7", "32768", "divisor"]),
             ("sim=1", ["sim is a section", "sim.backend=..."]),
             ("foo", ["'foo'", "key=value"]),
