@@ -168,12 +168,14 @@ _FIXED = ("train.seed", "train.network.", "train.resume", "train.experimentName"
 def _refuse_fixed(resume: str, file: Path, overrides: Overrides) -> None:
     """Raise ``ConfigError`` for a key that a run which goes on cannot change, unless its value is that of ``file``."""
     recorded = dict(leaves(read_run_file(file)))
-    for key, override in overrides.items():
-        if key.startswith(_FIXED) and override.value != recorded.get(key):
-            raise ConfigError(
-                f"{override.shown}: resume={resume} goes on with {key}={recorded.get(key)}, which matters at the start "
-                f"of a training. Leave it out, or start another: config={file} checkpoint={resume} train.resume=weights"
-            )
+    for override in overrides.values():
+        for key, value in leaves({override.key: override.value}):  # train.network={units:[8]}
+            if key.startswith(_FIXED) and value != recorded.get(key):
+                raise ConfigError(
+                    f"{override.shown}: resume={resume} goes on with {key}={recorded.get(key)}, which matters at the "
+                    "start of a training. Leave it out, or start another one: "
+                    f"config={file} checkpoint={resume} train.resume=weights"
+                )
 
 
 def _sweep(argv: Sequence[str], flags: argparse.Namespace, words: Sequence[str], saved: SavedConfigs) -> Sweep:

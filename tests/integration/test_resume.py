@@ -82,22 +82,18 @@ class TestInTheSameRun:
         settings = ["sim.backend=mock", "train.ppo.lr_schedule=constant", "train.saveFrequency=1"]
         assert run([*SMALL, *settings, "maxIter=2"], tmp_path).returncode == 0
         nn = (tmp_path / "runs" / "latest_train").resolve() / "nn"
-        state = load_checkpoint(nn / "latest.pth")
-        rate = state["dexhand"]["learning_rate"]
-        state["dexhand"]["learning_rate"] = 1e30
-        save_checkpoint(nn / "latest.pth", state)
+        rate = load_checkpoint(nn / "latest.pth")["dexhand"]["learning_rate"]
         before = {path.name: path.read_bytes() for path in nn.iterdir()}
-        done = run(["resume=latest", "maxIter=9"], tmp_path)
+        done = run(["resume=latest", "maxIter=9", "train.ppo.learning_rate=1e30"], tmp_path)
         assert done.returncode == 1
         (line,) = (line for line in done.stdout.splitlines() if line.startswith("error: "))
         assert "diverged at iteration 3: losses/actor is not finite" in line
         assert f"The last finite checkpoint is {nn / 'latest.pth'}. Try a smaller learning rate" in line
         assert {path.name: path.read_bytes() for path in nn.iterdir()} == before
 
-        state["dexhand"]["learning_rate"] = rate
-        save_checkpoint(nn / "latest.pth", state)
-        assert run(["resume=latest", "maxIter=3"], tmp_path).returncode == 0
+        assert run(["resume=latest", "maxIter=3", f"train.ppo.learning_rate={rate}"], tmp_path).returncode == 0
 
+        state = load_checkpoint(nn / "latest.pth")
         state["model"]["a2c_network.mu.weight"][0, 0] = torch.nan  # as older versions saved it
         save_checkpoint(nn / "latest.pth", state)
         refused = run(["resume=latest", "maxIter=9"], tmp_path)
@@ -122,6 +118,16 @@ class TestInTheSameRun:
         done = run([f"resume=runs/{name}/nn/checkpoint_1.pth", "maxIter=2"], tmp_path)
         assert done.returncode == 0, done.stderr
         assert state_of(tmp_path)["epoch"] == 2
+
+    def test_with_another_learning_rate(self, tmp_path: Path) -> None:
+        """The log says that it begins anew; later it goes on."""
+        assert (
+            run([*SMALL, "sim.backend=mock", "train.ppo.lr_schedule=constant", "maxIter=1"], tmp_path).returncode == 0
+        )
+        changed = run(["resume=latest", "maxIter=2", "train.ppo.learning_rate=1e-5"], tmp_path)
+        assert "The learning rate begins anew at 1e-05" in changed.stdout
+        assert state_of(tmp_path)["dexhand"]["learning_rate"] == 1e-5
+        assert "The learning rate goes on at 1e-05" in run(["resume=latest", "maxIter=3"], tmp_path).stdout
 
     def test_another_configuration_than_that_of_the_checkpoint(self, tmp_path: Path) -> None:
         """It is reported; the configuration that the run itself wrote is not."""

@@ -126,6 +126,35 @@ def test_a_run_of_another_task_does_not_go_on(tmp_path: Path) -> None:
     assert "is a run of task=BlindGrasping, not task=BaseTask" in line
 
 
+@pytest.mark.parametrize(
+    ("word", "recorded"),
+    [
+        ("seed=7", "train.seed=42"),
+        ("train.network.units=[8]", "train.network.units=[512, 256, 128]"),
+        ("train.network={activation:relu}", "train.network.activation=elu"),
+        ("train.resume=weights", "train.resume=exact"),
+        ("train.experimentName=mine", "train.experimentName=None"),
+    ],
+)
+def test_what_matters_at_the_start_is_not_changed_in_a_run_that_goes_on(
+    word: str, recorded: str, tmp_path: Path
+) -> None:
+    """It would have no effect, or another one than in the training so far."""
+    (tmp_path / "config.yaml").write_text(to_yaml(parse([]).config))
+    line = refused([f"resume={tmp_path}", word])
+    assert word in line
+    assert f"goes on with {recorded}" in line
+    assert f"config={tmp_path}/config.yaml checkpoint={tmp_path} train.resume=weights" in line
+
+
+def test_what_matters_at_the_start_may_be_repeated(tmp_path: Path) -> None:
+    """And everything else be changed."""
+    (tmp_path / "config.yaml").write_text(to_yaml(parse([]).config))
+    words = ["seed=42", "train.network.units=[512,256,128]", "train.ppo.learning_rate=0.1", "maxIter=7"]
+    config = parse([f"resume={tmp_path}", *words]).config
+    assert (config.train.ppo.learning_rate, config.train.maxIterations) == (0.1, 7)
+
+
 class TestASavedConfigurationThatIsNotWhole:
     @pytest.fixture
     def saved(self, tmp_path: Path) -> Path:
