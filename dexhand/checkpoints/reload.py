@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from dexhand.checkpoints.folder import BEST_NAME, iteration_of
 from dexhand.checkpoints.folder_changes import FolderChanges
-from dexhand.checkpoints.store import read_checkpoint
+from dexhand.checkpoints.store import CheckpointError, read_checkpoint
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Clock, Policy
 from dexhand.core.stop import StopRequest
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 WAIT_INTERVAL = 0.5
 """Seconds between checks while there is no checkpoint to play yet."""
+REMINDER_INTERVAL = 60.0
+"""Seconds between two warnings about a file that keeps changing and stays bad for the same reason."""
 CLOSE_TIMEOUT = 0.5
 """Seconds that ``close`` waits for a check in progress."""
 
@@ -92,7 +95,7 @@ class ReloadWatcher:
         self._playing_digest = b""
         self._in_use: InUse | None = None
         self._seen: dict[Path, FileId] = {}
-        self._complaints: set[tuple[Path, FileId | None]] = set()
+        self._complaints: dict[tuple[Path, str], tuple[FileId, float]] = {}
         self._source_complaint = ""
         self._is_gone = False
 
@@ -156,7 +159,7 @@ class ReloadWatcher:
         is_anew = not any(self._seen.get(path) == identity for path, identity in found.items())
         if found:
             self._seen = found
-            self._complaints &= set(found.items())
+            self._complaints = {about: said for about, said in self._complaints.items() if about[0] in found}
         for rank, (path, identity) in enumerate(found.items()):
             is_meant = rank == 0
             if not (is_meant and is_anew) and not self._may_replace_what_plays(path, is_meant):
@@ -220,6 +223,7 @@ class ReloadWatcher:
             )
         is_new = digest != self._playing_digest
         self._playing_file, self._playing_digest = (path, identity), digest
+        self._complaints = {about: said for about, said in self._complaints.items() if about[0] != path}
         self._mark(path)
         return self._playing if is_new else None
 
@@ -229,12 +233,16 @@ class ReloadWatcher:
             before.release()
 
     def _complain(self, path: Path, identity: FileId, error: Exception) -> None:
-        if (path, identity) in self._complaints:
+        """Warn once for each file and reason, and again while the file changes but stays bad, now and then."""
+        kind = error.problem.partition(":")[0] if isinstance(error, CheckpointError) else str(error)
+        file, said_at = self._complaints.get((path, kind), (None, -math.inf))
+        now = self._clock.monotonic()
+        if file == identity or now - said_at < REMINDER_INTERVAL:
             return
-        self._complaints.add((path, identity))
+        self._complaints[path, kind] = identity, now
         reason = str(error) if str(path) in str(error) else f"{path}: {type(error).__name__}: {error}"
         rest = "" if self._playing is None else f". Iteration {self._playing.iteration} plays on"
-        log.warning("Checkpoint not loaded: %s%s", reason, rest)
+        log.warning("Checkpoint %s: %s%s", "not loaded" if file is None else "still not loaded", reason, rest)
         log.debug("Why %s was not loaded", path, exc_info=error)
 
     def close(self) -> None:

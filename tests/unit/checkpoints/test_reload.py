@@ -354,14 +354,35 @@ def test_what_plays_has_vanished(
     assert len(caplog.messages) == 2
 
 
-def test_a_second_bad_file_is_reported_too(
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_file_that_grows_in_place_is_reported_once_a_minute(
     watcher: ReloadWatcher, folder: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each one once."""
-    for _ in range(2):
-        write(folder / "latest.pth", "bad")
-        after_interval(watcher, clock)
-    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 2
+    """As ``scp`` writes it; when it is complete it is loaded."""
+    content = packed("good 7")
+    for second in range(100):
+        (folder / "latest.pth").write_bytes(content[: 5 + second])
+        clock.time += 1.0
+        assert watcher.look() is None
+    first, second_warning = warnings_in(caplog)
+    assert "Checkpoint not loaded" in first
+    assert "Checkpoint still not loaded" in second_warning
+    (folder / "latest.pth").write_bytes(content)
+    assert _text(watcher.look()) == "good 7"
+
+
+def test_another_reason_is_reported_at_once(
+    watcher: ReloadWatcher, folder: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the same one again after the file was good."""
+    for content in (b"no zip", packed("good 9")[:50], packed("bad"), b"no zip", packed("good 9"), b"no zip"):
+        (folder / "latest.pth").write_bytes(content)
+        watcher.look()
+    reasons = [warning.partition(f"{folder / 'latest.pth'}")[2] for warning in warnings_in(caplog)]
+    assert [reason.split()[1] for reason in reasons] == ["not", "truncated", "damaged.", "not"]
 
 
 def test_behind_a_bad_latest_a_newer_number_is_loaded_and_an_older_is_not(
