@@ -16,8 +16,9 @@ from dexhand.checkpoints.store import CheckpointError
 from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
 from dexhand.core.clock import SystemClock
-from dexhand.core.eval_loop import EvalListener, EvalLoop, LoadedPolicy
+from dexhand.core.eval_loop import EvalLoop, LoadedPolicy
 from dexhand.core.interfaces import Clock, MetricSink, VecEnv
+from dexhand.core.play_control import PlayControl
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.sinks.console import EvaluationConsoleSink
@@ -27,6 +28,7 @@ from dexhand.workspace.workspace import Run
 
 if TYPE_CHECKING:
     from dexhand.view.live import LiveView
+    from dexhand.view.recording import Recording
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +55,18 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
             if live is not None:
                 stack.callback(live.close)
 
-            def sinks_in(run: Run) -> list[MetricSink]:
+            def prepare(run: Run) -> tuple[list[MetricSink], "Recording | None"]:
                 has_console = config.train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
                 console_sink = (lambda: EvaluationConsoleSink(console, clock)) if has_console else None
-                return build.build_sinks(config, run, console_sink)
+                sinks = build.build_sinks(config, run, console_sink)
+                return sinks, build.build_recording(config, env, run.videos, sinks)
 
-            with new_run("test", invocation, clock, sinks_in, played=first.path) as (run, sinks):
-                _run(invocation, first, run, sinks, watcher, env, clock, stop, live)
+            with new_run("test", invocation, clock, prepare, played=first.path) as (run, (sinks, recording)):
+                if live is not None:
+                    live.show_run(run.name)
+                watching = [viewer for viewer in (live, recording) if viewer is not None]
+                control = live.control if live else None
+                _run(invocation, first, run, sinks, watcher, env, clock, stop, watching, control)
         finally:
             watcher.close()
             env.close()
@@ -103,26 +110,24 @@ def _run(
     env: VecEnv,
     clock: Clock,
     stop: StopRequest,
-    live: "LiveView | None",
+    watching: "Sequence[LiveView | Recording]",
+    control: PlayControl | None,
 ) -> None:
     train = invocation.config.train
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
     report = Report(first, episodes=train.testGamesNum, run=run, sinks=sinks, clock=clock, print_line=log.info)
-    listeners: list[EvalListener] = [report]
-    if live is not None:
-        live.show_run(run.name)
-        live.on_reload(first)
-        listeners.append(live)
-        env = watched(env, [live])
+    for viewer in watching:
+        viewer.on_reload(first)
     loop = EvalLoop(
-        env,
+        watched(env, watching) if watching else env,
         first,
         episodes=train.testGamesNum,
-        listeners=listeners,
+        listeners=[report, *watching],
         newer_policy=watcher.poll,
-        control=live.control if live else None,
+        control=control,
     )
-    try:
+    with contextlib.ExitStack() as closing:
+        for viewer in watching:
+            closing.callback(viewer.close)
+        closing.callback(report.close)  # called first
         loop.run(stop, seed=train.seed)
-    finally:
-        report.close()

@@ -120,7 +120,7 @@ def _lead(
     if resumed is not None and checkpoint is not None:
         _warn_of_other_configuration(resumed, checkpoint)
     hard_example_sinks: list[HardExampleSink] = []  # filled once the run has a folder
-    step_listeners: list[StepListener] | None = [] if config.env.videoStream else None
+    step_listeners: list[StepListener] | None = [] if config.env.videoStream or config.env.videoRecord else None
     algorithm, env = _algorithm(config, group, stack, hard_example_sinks, step_listeners)
     if group.size > 1:
         algorithm = DistributedAlgorithm(algorithm, group)
@@ -139,7 +139,10 @@ def _lead(
     def sinks_in(run: Run) -> list[MetricSink]:
         sinks = build.build_sinks(config, run, console_sink if log.isEnabledFor(logging.INFO) else None, first_step)
         hard_example_sinks.extend(build.hard_example_sinks(sinks, run))
-        return sinks if live is None else [*sinks, live]
+        recording = build.build_recording(config, env, run.videos, sinks)
+        if recording is not None and step_listeners is not None:
+            step_listeners.append(recording)
+        return [*sinks, *(viewer for viewer in (live, recording) if viewer is not None)]
 
     stop = stack.enter_context(StopRequest())  # from here on, a run exists, which is left in good order
     if resumed is None:

@@ -51,12 +51,6 @@ Camel case and snake case are the same: ``task.rewardWeights`` is ``task.reward_
 NEGATED = ("headless", "env.headless")
 """Aliases whose value is the opposite of their key's."""
 
-NOT_YET: dict[str, str] = {
-    "env.videoRecord": "this version does not record videos yet. Go on without: videoRecord=false",
-    "env.videoMaxDuration": "",
-}
-"""Documented keys of features that do not exist yet: the error if one is ``true``. Other values are ignored."""
-
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -95,14 +89,14 @@ def spelling_warnings(keys: Mapping[str, str]) -> list[str]:
 @cache
 def without_section() -> dict[str, str]:
     """The keys of ``env`` and ``train`` by their names without the section."""
-    split = ((name, name.split(".")) for name in (*all_keys(), *NOT_YET))
+    split = ((name, name.split(".")) for name in all_keys())
     return {parts[1]: name for name, parts in split if parts[0] in ("env", "train") and len(parts) == 2}
 
 
 @cache
 def _keys_by_spelling() -> dict[str, str]:
     """The canonical name of each alias, key and section, by its snake_case form."""
-    names = {name: name for name in (*sections(), *all_keys(), *NOT_YET)}
+    names = {name: name for name in (*sections(), *all_keys())}
     return {_snake(alias): key for alias, key in (names | without_section() | ALIASES).items()}
 
 

@@ -14,7 +14,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from dexhand.config.aliases import NOT_YET, canonical_key, canonical_value, spelling_warnings
+from dexhand.config.aliases import canonical_key, canonical_value, spelling_warnings
 from dexhand.config.errors import ConfigError, first_line
 from dexhand.config.explain import COMPOSITION_ERRORS, explain, no_such_key
 from dexhand.config.keys import Key, all_keys
@@ -98,7 +98,6 @@ def compose_with_warnings(
     if run_file is not None and _value(settings, "train.trustCheckpoint") is not True:
         only_there = {key: setting.value for key, setting in of_run.items() if key not in given}
         refuse_foreign(run_file, only_there, str(_value(settings, "train.runsDir") or TrainConfig.runsDir))
-    _drop_missing_features(settings)
     _refuse_incomplete(settings, config)
     if imports:
         schema = _task_schema(settings)
@@ -167,14 +166,6 @@ def _changes(file: Path) -> list[str]:
     """A warning where a run's ``config.yaml`` is not as the run wrote it."""
     changed = is_changed(file.read_text(encoding="utf-8", errors="replace"))
     return [f"{file} was changed since the run wrote it: its digest does not fit"] if changed else []
-
-
-def _drop_missing_features(settings: Settings) -> None:
-    """Remove the keys of features that do not exist yet. Raises ``ConfigError`` if one is switched on."""
-    for key, answer in NOT_YET.items():
-        setting = settings.pop(key, None)
-        if answer and setting is not None and str(setting.value).lower() in ("true", "yes", "on", "1"):
-            raise ConfigError(f"{key}=true: {answer}")
 
 
 # --- the run that a test plays ----------------------------------------------------------------------------------------

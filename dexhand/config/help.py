@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from dexhand.config.aliases import ALIASES, NEGATED, NOT_YET, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS
+from dexhand.config.aliases import ALIASES, NEGATED, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS
 from dexhand.config.keys import Key, all_keys, tasks_with
 from dexhand.config.overrides import GROUPS
 from dexhand.config.schema import Config
@@ -109,8 +109,6 @@ def _aliases() -> Iterator[str]:
     ):
         yield title
         for alias, key in table.items():
-            if key in NOT_YET:
-                continue
             yield f"  {alias:<{width}}{'not ' if alias in NEGATED else ''}{key}"
     yield "keys of env and train need no section: numEnvs is env.numEnvs, seed train.seed"
     yield "camelCase and snake_case are the same: task.rewardWeights is task.reward_weights, env.num_envs env.numEnvs"

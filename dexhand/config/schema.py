@@ -131,6 +131,8 @@ class EnvConfig:
     videoStreamSpeed: float = option(
         0.0, "simulated seconds per second of a test that is watched in a browser; 0 = as fast as it goes", low=0
     )
+    videoRecord: bool = option(False, "record videos into the run folder (needs EGL or OSMesa)")
+    videoMaxDuration: float = option(300.0, "length of a video; then the next one begins", unit="s", above=0)
     controlDecimation: int = option(2, "physics calls per control step", low=1)
     hand: str = option(
         "dexhand021_right", "the hand: the name of a built-in one, or a folder with a spec.yaml", names="files"

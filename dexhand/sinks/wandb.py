@@ -70,6 +70,10 @@ class WandbSink:
         """See ``HardExampleSink``: scalars, and a table with a row for each sample, hardest first."""
         self._send(report.step, {**report.scalars(), f"{report.place}/table": _table(report)})
 
+    def video(self, path: Path) -> None:
+        """See ``VideoSink``."""
+        self._try(lambda run: run.log({f"videos/{path.stem}": wandb.Video(str(path), format="mp4")}))
+
     def close(self) -> None:
         """See ``MetricSink.close``."""
         self._try(lambda run: run.finish())

@@ -1,7 +1,8 @@
-"""Telling listeners about the steps of an environment, whoever makes them."""
+"""Telling listeners about the steps of an environment, whoever makes them, and sinks about videos."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol, cast
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
 
 from torch import Tensor
 
@@ -13,6 +14,14 @@ class StepListener(Protocol):
 
     def on_env_step(self, info: StepInfo | None) -> None:
         """Called after each step with its ``info``, which is not to be changed, and after a reset with ``None``."""
+
+
+@runtime_checkable
+class VideoSink(Protocol):
+    """Receives videos, in a thread of their own."""
+
+    def video(self, path: Path) -> None:
+        """Copy a finished MP4 file."""
 
 
 def watched(env: VecEnv, listeners: Iterable[StepListener]) -> VecEnv:

@@ -82,7 +82,6 @@ def test_a_warning_level_leaves_warnings_alone(trained: Path) -> None:
     [
         ("config=test_viewer", "env.viewer=true: this version has no window yet"),
         ("render=true", "env.viewer=true: this version has no window yet"),
-        ("config=test_record", "env.videoRecord=true: this version does not record videos yet"),
     ],
 )
 def test_what_this_version_does_not_have(line: str, missing: str, trained: Path) -> None:

@@ -1,18 +1,22 @@
 """Builders of what people watch."""
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
-from dexhand.core.interfaces import Clock, Drawable, VecEnv
+from dexhand.core.interfaces import Clock, Drawable, MetricSink, RenderingUnavailable, VecEnv
 from dexhand.core.play_control import PlayControl
 from dexhand.core.stop import StopRequest
 from dexhand.core.task_env import TaskEnv
 from dexhand.tasks import BaseTask
+from dexhand.view.watched_env import VideoSink
 
 if TYPE_CHECKING:
     from dexhand.view.live import LiveView
+    from dexhand.view.recording import Recording
 
 
 def build_drawable(config: Config, env: VecEnv) -> Drawable | None:
@@ -36,10 +40,7 @@ def build_live_view(config: Config, env: VecEnv, clock: Clock, stop: StopRequest
         return None
     drawable = build_drawable(config, env)
     if drawable is None and settings.videoStream:
-        raise ConfigError(
-            f"env.videoStream=true: the environments of env.factory={settings.factory} cannot be drawn. Give them the "
-            "members of Drawable in dexhand/core/interfaces.py"
-        )
+        raise _cannot_be_drawn("videoStream", config)
     if drawable is None:
         return None
     from dexhand.view.live import LiveView
@@ -64,3 +65,47 @@ def _is_wanted(config: Config) -> bool:
     if env.videoStream is None:
         return config.train.test and env.viewer is None and sys.stdout.isatty()
     return env.videoStream
+
+
+def build_recording(config: Config, env: VecEnv, folder: Path, sinks: Sequence[MetricSink]) -> "Recording | None":
+    """Build what records videos into ``folder``, ``None`` if none are wanted.
+
+    Finished videos are also sent to the ``sinks`` that accept them. Raises ``ConfigError`` if it is impossible here.
+    """
+    settings = config.env
+    if not settings.videoRecord:
+        return None
+    drawable = build_drawable(config, env)
+    if drawable is None:
+        raise _cannot_be_drawn("videoRecord", config)
+    import av
+
+    from dexhand.sim.drawable_pictures import DrawablePictures
+    from dexhand.view.recording import TILE_SIZES, Recording
+    from dexhand.view.video import CODEC
+
+    if CODEC not in av.codecs_available:
+        raise ConfigError(
+            f"env.videoRecord=true: PyAV was built without {CODEC}. Install its wheel: "
+            "pip install --force-reinstall --no-deps --only-binary=av av"
+        )
+    accepting = [sink for sink in sinks if isinstance(sink, VideoSink)]
+    try:
+        return Recording(
+            env,
+            drawable,
+            lambda: DrawablePictures(drawable.shapes, TILE_SIZES[1]),
+            folder,
+            title=config.subject,
+            max_duration=settings.videoMaxDuration,
+            sinks=accepting,
+        )
+    except RenderingUnavailable as error:
+        raise ConfigError(f"env.videoRecord=true: {error} Or watch in a browser: env.videoStream=true") from None
+
+
+def _cannot_be_drawn(key: str, config: Config) -> ConfigError:
+    return ConfigError(
+        f"env.{key}=true: the environments of env.factory={config.env.factory} cannot be drawn. Give them the members "
+        "of Drawable in dexhand/core/interfaces.py"
+    )

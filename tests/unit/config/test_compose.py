@@ -273,7 +273,6 @@ class TestRefusals:
             ("hydra.run.dir=x", ["hydra.run.dir=x", "hydra.searchpath", "train.runsDir"]),
             ("seed={}", ["seed={}", "whole number"]),
             ("task.reward={}", ["task.reward={}", "there is no key"]),
-            ("videoRecord='true'", ["env.videoRecord=true", "videoRecord=false"]),
             ("train.network.units=[8,[8]]", ["train.network.units=[8, [8]]", "a list of whole numbers"]),
             ("train.network.units=[{a:1}]", ["train.network.units=", "a list of whole numbers"]),
             ("train.sinks=[[console]]", ["train.sinks=[['console']]", "a list of names"]),

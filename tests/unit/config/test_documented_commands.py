@@ -117,9 +117,8 @@ COMMANDS: list[Documented] = [
     Documented(
         f"{INDEFINITE} train.checkpoint=runs/MyExperiment/checkpoint.pth env.viewer=false env.videoRecord=true "
         "env.videoMaxDuration=300",
-        endless(env__viewer=False),
+        endless(env__viewer=False, env__videoRecord=True, env__videoMaxDuration=300.0),
         MINE,
-        missing="env.videoRecord",
     ),
     Documented(
         f"{INDEFINITE} train.checkpoint=runs/MyExperiment/checkpoint.pth env.videoStream=true env.videoStreamPort=8080",
@@ -245,15 +244,14 @@ COMMANDS: list[Documented] = [
     ),
     Documented(
         "task=BoxGrasping training.test=true training.checkpoint=latest env.render=false env.recordVideo=true",
-        {**TEST, "env.viewer": False},
+        {**TEST, "env.viewer": False, "env.videoRecord": True},
         LATEST,
-        missing="env.videoRecord",
     ),
     Documented(
         "task=BoxGrasping training.test=true training.checkpoint=latest env.render=true env.recordVideo=true",
-        {**TEST},
+        {**TEST, "env.videoRecord": True},
         LATEST,
-        missing="env.videoRecord",
+        missing="env.viewer",
     ),
     Documented(
         "test=true checkpoint=runs_all/old_experiment_20231201_100000",
@@ -282,8 +280,8 @@ COMMANDS: list[Documented] = [
 ]
 
 
-ASKS = re.compile(r"(env\.)?(viewer|render|videoStream|videoRecord|recordVideo)=true")
-WITHOUT = ("env.viewer=false", "env.videoRecord=false", "env.videoStream=false")
+ASKS = re.compile(r"(env\.)?(viewer|render)=true")
+WITHOUT = ("env.viewer=false",)
 
 
 @pytest.mark.parametrize("documented", COMMANDS, ids=[command.line for command in COMMANDS])

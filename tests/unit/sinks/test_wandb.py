@@ -71,6 +71,12 @@ def test_hard_examples_are_a_table(tmp_path: Path, wandb: Any) -> None:
     }
 
 
+def test_videos_are_sent(tmp_path: Path, wandb: Any) -> None:
+    """Each under its own name."""
+    sink(tmp_path).video(tmp_path / "best.mp4")
+    assert logged(tmp_path)[-1] == ["log", {"videos/best": {"path": f"{tmp_path}/best.mp4"}}]
+
+
 def test_a_run_that_goes_on_is_the_same_run(tmp_path: Path, wandb: Any) -> None:
     """Its id lies in the run folder; another folder is another run."""
     for folder in ("one", "one", "two"):

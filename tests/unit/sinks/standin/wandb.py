@@ -37,6 +37,12 @@ class Image:
         self.shape = list(data_or_path.shape)
 
 
+class Video:
+    def __init__(self, data_or_path: str, format: str) -> None:
+        assert Path(data_or_path).suffix == f".{format}"
+        self.path = data_or_path
+
+
 class Table:
     def __init__(self, columns: list[str], data: list[list[Any]]) -> None:
         assert all(len(row) == len(columns) for row in data)
@@ -57,7 +63,7 @@ class Run:
         self.write("define_metric", [name, step_metric])
 
     def log(self, data: dict[str, Any]) -> None:
-        assert all(isinstance(value, (int, float, Image, Table)) for value in data.values())
+        assert all(isinstance(value, (int, float, Image, Table, Video)) for value in data.values())
         self.write("log", data)
 
     def finish(self) -> None:

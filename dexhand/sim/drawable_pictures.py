@@ -1,0 +1,152 @@
+"""Pictures of whatever is ``Drawable``, made by MuJoCo's renderer."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import mujoco
+import numpy as np
+
+from dexhand.core.interfaces import Frame, Shape, Vec3
+from dexhand.sim.mujoco_pictures import Renderers
+
+_FOVY = 35.0
+"""Vertical field of view of the camera, degrees."""
+_AZIMUTH, _ELEVATION = 137.0, -27.0
+"""Direction in which the camera looks, degrees."""
+_LARGEST = 2048
+"""Largest width and height of a picture, pixels."""
+_XYZW_TO_WXYZ = [6, 3, 4, 5]
+
+
+class DrawablePictures:
+    """Draws environments, each from the same fixed camera. All methods are to be called from one thread."""
+
+    def __init__(self, shapes: Sequence[Shape], size: tuple[int, int]) -> None:
+        """``size`` is the width and height of some picture to come, pixels.
+
+        Raises ``RenderingUnavailable``, naming what to install, if this machine cannot render.
+        """
+        self._bodies = sorted({shape.body for shape in shapes})
+        self._model = _spec_of(shapes, self._bodies).compile()
+        self._data = mujoco.MjData(self._model)
+        self._renderers = Renderers(self._model)
+        self._renderers.of_size(*size)
+        self._camera: mujoco.MjvCamera | None = None
+
+    def draw(self, frame: Frame, row: int, width: int, height: int) -> np.ndarray:
+        """Draw the environment in a row of ``frame``; uint8 (height, width, 3), RGB, for the caller to keep.
+
+        The camera, which never moves, shows all environments of the first frame, with some room around them.
+        """
+        if self._camera is None:
+            self._camera = self._look_at_all(frame)
+        renderer = self._renderers.of_size(width, height)
+        self._pose(frame, row)
+        mujoco.mj_camlight(self._model, self._data)
+        renderer.update_scene(self._data, self._camera)
+        picture: np.ndarray = renderer.render()
+        return picture
+
+    def close(self) -> None:
+        """Release the renderers."""
+        self._renderers.close()
+
+    def _pose(self, frame: Frame, row: int) -> None:
+        pose = frame.body_pose[row, self._bodies]
+        self._data.mocap_pos[:] = pose[:, :3]
+        self._data.mocap_quat[:] = pose[:, _XYZW_TO_WXYZ]
+        mujoco.mj_kinematics(self._model, self._data)
+
+    def _look_at_all(self, frame: Frame) -> mujoco.MjvCamera:
+        """Place the camera, and tell MuJoCo how large the scene is, so that shadows and depth are sharp."""
+        lowest, highest = np.full(3, np.inf), np.full(3, -np.inf)
+        for row in range(len(frame.body_pose)):
+            self._pose(frame, row)
+            centres, radii = self._data.geom_xpos[1:], self._model.geom_rbound[1:, None]
+            lowest = np.minimum(lowest, (centres - radii).min(axis=0))
+            highest = np.maximum(highest, (centres + radii).max(axis=0))
+        radius = max(float(np.linalg.norm(highest - lowest)) / 2, 0.05)
+        camera = mujoco.MjvCamera()
+        camera.lookat[:] = self._model.stat.center[:] = (lowest + highest) / 2
+        camera.distance = 1.1 * radius / math.sin(math.radians(_FOVY) / 2)
+        camera.azimuth, camera.elevation = _AZIMUTH, _ELEVATION
+        self._model.stat.extent = radius
+        self._model.light_pos[:] = camera.lookat - 6 * radius * self._model.light_dir
+        return camera
+
+
+_GEOMS = mujoco.mjtGeom
+_KINDS: dict[str, tuple[int, Callable[[float, float, float], Vec3]]] = {
+    "box": (_GEOMS.mjGEOM_BOX, lambda x, y, z: (x / 2, y / 2, z / 2)),
+    "ellipsoid": (_GEOMS.mjGEOM_ELLIPSOID, lambda x, y, z: (x / 2, y / 2, z / 2)),
+    "cylinder": (_GEOMS.mjGEOM_CYLINDER, lambda x, y, z: (x / 2, z / 2, 0.0)),
+    "capsule": (_GEOMS.mjGEOM_CAPSULE, lambda x, y, z: (x / 2, (z - x) / 2, 0.0)),
+    "mesh": (_GEOMS.mjGEOM_MESH, lambda x, y, z: (0.0, 0.0, 0.0)),
+}
+"""MuJoCo's shapes and the sizes that belong to our extents."""
+
+
+def _spec_of(shapes: Sequence[Shape], bodies: Sequence[int]) -> mujoco.MjSpec:
+    """A world with a ground, a light, and one body, to be placed freely, for each of ``bodies``."""
+    spec = mujoco.MjSpec()
+    _furnish(spec)
+    placed = {body: spec.worldbody.add_body(mocap=True) for body in bodies}
+    for number, shape in enumerate(shapes):
+        kind, size_of = _KINDS[shape.kind]
+        x, y, z, w = shape.quat
+        geom = placed[shape.body].add_geom(
+            type=kind, size=size_of(*shape.size), pos=shape.position, quat=(w, x, y, z), rgba=shape.rgba
+        )
+        if shape.vertices is not None and shape.faces is not None:
+            geom.meshname = f"mesh{number}"
+            spec.add_mesh(
+                name=geom.meshname,
+                uservert=shape.vertices.ravel(),
+                userface=shape.faces.ravel(),
+                scale=shape.size,
+                inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,  # of what is not closed, too
+            )
+    return spec
+
+
+def _furnish(spec: mujoco.MjSpec) -> None:
+    """Add what makes pictures readable: a chequered ground, sky, light and shadows."""
+    visual = spec.visual
+    visual.global_.fovy = _FOVY
+    visual.global_.offwidth = visual.global_.offheight = _LARGEST
+    # a processor that has to do without a graphics card draws three times as fast with these
+    visual.quality.shadowsize, visual.quality.offsamples = 512, 0
+    visual.map.shadowscale = 0.25  # sharper, as only the middle of the light has shadows
+    visual.quality.numslices, visual.quality.numstacks = 16, 8
+    visual.headlight.ambient, visual.headlight.diffuse = (0.35, 0.35, 0.35), (0.25, 0.25, 0.25)
+    textures = mujoco.mjtTexture, mujoco.mjtBuiltin
+    spec.add_texture(
+        name="sky",
+        type=textures[0].mjTEXTURE_SKYBOX,
+        builtin=textures[1].mjBUILTIN_GRADIENT,
+        rgb1=(0.93, 0.95, 0.97),
+        rgb2=(0.78, 0.83, 0.88),
+        width=64,
+        height=384,
+    )
+    spec.add_texture(
+        name="ground",
+        type=textures[0].mjTEXTURE_2D,
+        builtin=textures[1].mjBUILTIN_CHECKER,
+        rgb1=(0.86, 0.88, 0.90),
+        rgb2=(0.83, 0.85, 0.875),
+        width=128,
+        height=128,
+    )
+    ground = spec.add_material(name="ground", texrepeat=(5, 5), texuniform=True, specular=0)
+    ground.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "ground"
+    spec.worldbody.add_geom(type=_GEOMS.mjGEOM_PLANE, size=(0, 0, 1), material="ground")
+    spec.worldbody.add_light(
+        type=mujoco.mjtLightType.mjLIGHT_SPOT,
+        pos=(0, 0, 3),
+        dir=(-0.1, 0.12, -1),
+        diffuse=(0.55, 0.55, 0.55),
+        cutoff=75,
+        exponent=0,
+        castshadow=True,
+    )

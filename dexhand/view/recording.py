@@ -1,0 +1,248 @@
+"""Videos of environments while they run: one tile per environment, and the best and the worst episode."""
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from itertools import chain, islice
+from math import ceil, sqrt
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from dexhand.core.episodes import Episode
+from dexhand.core.eval_loop import LoadedPolicy
+from dexhand.core.interfaces import Drawable, Frame, StepInfo, VecEnv
+from dexhand.view.episode_counts import Counts, EpisodeCounts
+from dexhand.view.video import VideoFile
+from dexhand.view.watched_env import VideoSink
+
+log = logging.getLogger(__name__)
+
+MAX_TILES = 16
+"""Environments that are recorded."""
+PICTURES_PER_SECOND = 30
+"""Pictures per simulated second, about: of every control step, or every second one, and so on."""
+MAX_WAITING = 256
+"""Pictures that wait to be drawn. When there are as many, new ones are dropped until half of them are drawn."""
+CLIP_DURATION = 60.0
+"""Seconds at the end of the best and the worst episode that are kept."""
+TILE_SIZES = {1: (960, 720), 2: (480, 360), 3: (320, 240), 4: (240, 180)}
+"""Width and height of a tile, pixels, by the number of tiles side by side."""
+
+_HEADER = 36
+_INK, _PAPER = (25, 30, 40), (248, 249, 251)
+
+
+class Pictures(Protocol):
+    """Draws environments, as ``dexhand.sim.drawable_pictures`` does. All calls come from one thread."""
+
+    def draw(self, frame: Frame, row: int, width: int, height: int) -> np.ndarray:
+        """Draw the environment in a row of ``frame``: uint8 (height, width, 3), RGB."""
+
+    def close(self) -> None:
+        """Release all resources."""
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What one picture of a video shows."""
+
+    frame: Frame
+    time: float
+    """Simulated seconds since the recording began."""
+    iteration: int | None
+    """Training iterations of the policy."""
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """One episode of the environment in a row of the frames."""
+
+    row: int
+    episode_return: float
+    moments: Sequence[_Moment]
+
+
+class Recording:
+    """A ``StepListener``, ``EvalListener`` and ``MetricSink`` that makes videos of what it is told.
+
+    Steps only copy poses; a thread of its own draws and encodes them. Where that is too slow, pictures are dropped, and
+    the video has a cut. A failure, such as a full disk, ends the recording and nothing else.
+    """
+
+    def __init__(
+        self,
+        env: VecEnv,
+        drawable: Drawable,
+        make_pictures: Callable[[], Pictures],
+        folder: Path,
+        *,
+        title: str,
+        max_duration: float,
+        sinks: Sequence[VideoSink] = (),
+    ) -> None:
+        """A file is at most ``max_duration`` seconds long; then the next one begins. ``sinks`` get the finished ones.
+
+        ``make_pictures`` is called in the recording's thread. Raises what it raises, and ``OSError`` for the folder.
+        """
+        self._drawable = drawable
+        self._env_ids = range(min(env.num_envs, MAX_TILES))
+        self._stride = max(1, round(1 / (PICTURES_PER_SECOND * drawable.control_dt)))
+        self._rate = 1 / (self._stride * Fraction(drawable.control_dt).limit_denominator(10_000))
+        self._pictures_per_file = max(1, round(max_duration * self._rate))
+        self._folder = folder
+        self._title = title
+        self._sinks = sinks
+        self._iteration: int | None = None
+        self._steps = 0
+        self._counts = EpisodeCounts(len(self._env_ids), env.device)
+        self._moments: list[deque[_Moment]] = []
+        self._clips: dict[str, _Clip] = {}
+        self._queue: SimpleQueue[_Moment | None] = SimpleQueue()
+        self._taken = self._dropped = 0
+        self._is_dropping = self._is_over = False
+        folder.mkdir(exist_ok=True)
+        opened: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(make_pictures, opened), name="recording", daemon=True)
+        self._thread.start()
+        opened.result()
+
+    # --- in the thread that steps the environments
+
+    def on_env_step(self, info: StepInfo | None) -> None:
+        """See ``StepListener``."""
+        if self._is_over:
+            return
+        self._counts.on_env_step(info)
+        if info is None:
+            length = round(CLIP_DURATION * self._rate)
+            self._moments = [deque(maxlen=length) for _ in self._env_ids]
+        else:
+            self._steps += 1
+        if self._steps % self._stride == 0:
+            self._take()
+
+    def _take(self) -> None:
+        time = self._steps * self._drawable.control_dt
+        moment = _Moment(self._drawable.frame(self._env_ids), time, self._iteration, self._counts.now())
+        self._keep_finished(moment.counts)
+        for moments in self._moments:
+            moments.append(moment)
+        self._taken += 1
+        waiting = self._queue.qsize()
+        self._is_dropping = waiting >= (MAX_WAITING // 2 if self._is_dropping else MAX_WAITING)
+        if self._is_dropping:
+            self._dropped += 1
+        else:
+            self._queue.put(moment)
+
+    def _keep_finished(self, counts: Counts) -> None:
+        """Keep the clips of episodes that have ended since the last moment if they are the best or the worst so far."""
+        for row, moments in enumerate(self._moments):
+            if not moments or moments[-1].counts.episodes[row] == counts.episodes[row]:
+                continue
+            clip = _Clip(row, counts.last_returns[row], tuple(moments))
+            moments.clear()
+            for name, choose in (("best", max), ("worst", min)):
+                kept = self._clips.get(name, clip)
+                self._clips[name] = choose(kept, clip, key=lambda clip: clip.episode_return)
+
+    def on_step(self, frames_done: int) -> None:
+        """See ``EvalListener``; ``on_env_step`` counts steps."""
+
+    def on_episode(self, episode: Episode) -> None:
+        """See ``EvalListener``; ``on_env_step`` counts episodes, also those of trainings."""
+
+    def on_reload(self, loaded: LoadedPolicy) -> None:
+        """See ``EvalListener.on_reload``; also called for the first policy."""
+        self._iteration = loaded.iteration
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """See ``MetricSink.scalars``; of a training."""
+        if "info/iteration" in values:
+            self._iteration = int(values["info/iteration"])
+
+    def close(self) -> None:
+        """Finish all videos. Calling it again does nothing."""
+        if not self._thread.is_alive():
+            return
+        if not self._is_over:
+            log.info("Finishing the videos in %s", self._folder)
+            self._keep_finished(self._counts.now())
+        self._is_over = True
+        self._queue.put(None)
+        self._thread.join()
+        if self._dropped:
+            log.warning(
+                "The videos lack %d of %d pictures: drawing was slower than the simulation", self._dropped, self._taken
+            )
+
+    # --- in the recording's own thread
+
+    def _run(self, make_pictures: Callable[[], Pictures], opened: "Future[None]") -> None:
+        try:
+            pictures = make_pictures()
+        except Exception as error:
+            opened.set_exception(error)
+            return
+        opened.set_result(None)
+        try:
+            with contextlib.closing(pictures):
+                self._write(pictures)
+        except OSError as error:
+            log.error("The recording ends: %s: %s. What it recorded goes on", self._folder, error.strerror or error)
+        except Exception:
+            log.exception("The recording has failed; what it recorded goes on")
+        finally:
+            self._is_over = True
+
+    def _write(self, pictures: Pictures) -> None:
+        moments = iter(self._queue.get, None)
+        last = max((int(path.stem) for path in self._folder.glob("[0-9]*.mp4")), default=0)  # of an earlier process
+        for number, first in enumerate(moments, start=last + 1):
+            rest = islice(moments, self._pictures_per_file - 1)
+            self._film(f"{number:04}.mp4", chain([first], rest), self._env_ids, pictures)
+        for name, clip in self._clips.items():
+            self._film(f"{name}.mp4", clip.moments, [clip.row], pictures)
+
+    def _film(self, name: str, moments: Iterable[_Moment], rows: Sequence[int], pictures: Pictures) -> None:
+        path = self._folder / name
+        with contextlib.closing(VideoFile(path, self._rate)) as video:
+            for moment in moments:
+                video.add(self._sheet(moment, rows, pictures))
+        for sink in self._sinks:
+            sink.video(path)
+
+    def _sheet(self, moment: _Moment, rows: Sequence[int], pictures: Pictures) -> np.ndarray:
+        """Draw the environments in ``rows`` side by side, with captions, below a header."""
+        columns = ceil(sqrt(len(rows)))
+        width, height = TILE_SIZES[columns]
+        sheet = Image.new("RGB", (columns * width, _HEADER + ceil(len(rows) / columns) * height), _PAPER)
+        pen = ImageDraw.Draw(sheet)
+        pen.text((12, 8), _header(self._title, moment), fill=_INK, font=_font(18))
+        for place, row in enumerate(rows):
+            x, y = place % columns * width, _HEADER + place // columns * height
+            sheet.paste(Image.fromarray(pictures.draw(moment.frame, row, width, height)), (x, y))
+            caption = f"{moment.counts.caption(row)}\n{moment.frame.caption[row]}"
+            pen.text((x + 10, y + 8), caption, fill=_INK, font=_font(14), spacing=5)
+        return np.asarray(sheet)
+
+
+def _header(title: str, moment: _Moment) -> str:
+    iteration = "" if moment.iteration is None else f"    iteration {moment.iteration}"
+    return f"{title}{iteration}    {moment.time:.2f} s"
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
