@@ -87,14 +87,16 @@ def compose_with_warnings(
     run_file = sources.primary if sources.is_of_run else None
     try:
         settings, warnings = _from_files(choices(overrides), sources)
-        of_run = _drop_machine_settings(settings, run_file) if run_file is not None else {}
+        if run_file is not None:
+            _drop_machine_settings(settings, run_file)
+        of_run = settings
         if find_trained is not None and sources.folders[0] == CFG and "task" not in overrides:
             run_file = _config_of_played_run(settings | given, find_trained)
             if run_file is not None:
                 settings, of_run, warnings = _compose_like(run_file, choices(overrides), sources)
     except COMPOSITION_ERRORS as error:
         raise explain(error, overrides, config) from None
-    settings |= given
+    settings = settings | given
     if run_file is not None and _value(settings, "train.trustCheckpoint") is not True:
         only_there = {key: setting.value for key, setting in of_run.items() if key not in given}
         refuse_foreign(run_file, only_there, str(_value(settings, "train.runsDir") or TrainConfig.runsDir))
@@ -178,13 +180,13 @@ _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *_BODY)
 """Keys and presets without effect if ``env.factory`` makes the environments."""
 
 
-def _drop_machine_settings(settings: Settings, run_file: Path) -> Settings:
-    """Remove what a run's file does not decide, and return the others: trust, and runs in a place where it is not."""
-    settings.pop("train.trustCheckpoint", None)
+def _drop_machine_settings(settings: Settings, run_file: Path) -> None:
+    """Remove what a run's file does not decide: trust, who may watch, and ``runsDir`` if the run is not there."""
+    for key in ("train.trustCheckpoint", "env.videoStreamBindAll"):
+        settings.pop(key, None)
     links = os.path.realpath(str(_value(settings, "train.runsDir")))
     if os.path.realpath(run_file.parent.parent) not in (links, f"{links}_all"):
         settings.pop("train.runsDir", None)
-    return dict(settings)
 
 
 def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> Path | None:

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -153,14 +154,19 @@ class TestTheWaysOut:
         assert place.was_imported
 
     def test_a_run_does_not_trust_itself(self, place: Place, run: Path) -> None:
-        """Nor does it decide how checkpoints are read."""
+        """Whatever it says."""
         text = (run / "config.yaml").read_text().replace("trustCheckpoint: false", "trustCheckpoint: true")
         (run / "config.yaml").write_text("\n".join(text.splitlines()[1:-1]))
         for argv in ways(run):
             assert "task.module=" in refused(argv)
-        plain = place.run(place.theirs / "plain", "train.trustCheckpoint", "true")
-        assert composed([f"resume={plain}"]).config.train.trustCheckpoint is False
-        assert composed([f"config={plain}/config.yaml"]).config.train.trustCheckpoint is False
+
+    @pytest.mark.parametrize("key", ["train.trustCheckpoint", "env.videoStreamBindAll"])
+    def test_what_the_user_decides(self, key: str, place: Place) -> None:
+        """Whether code in checkpoints is run, and whether other machines may watch."""
+        run = place.run(place.theirs / "plain", key, "true")
+        for argv in (ways(run)[2], ways(run)[3]):
+            assert attrgetter(key)(composed(argv).config) is False
+            assert attrgetter(key)(composed([*argv, f"{key}=true"]).config) is True
 
 
 class TestTheUsersOwn:
