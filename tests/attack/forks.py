@@ -157,7 +157,7 @@ def _live(work: Callable[[], None], folder: Path, out: int, err: int) -> NoRetur
         os.dup2(err, 2)
         sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(number, "w", closefd=False)) for number in (1, 2))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.chdir(folder)
         atexit._clear()
         try:
