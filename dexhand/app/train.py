@@ -122,6 +122,7 @@ def _lead(
     hard_example_sinks: list[HardExampleSink] = []  # filled once the run has a folder
     step_listeners: list[StepListener] | None = [] if config.env.videoStream or config.env.videoRecord else None
     algorithm, env = _algorithm(config, group, stack, hard_example_sinks, step_listeners)
+    stop = stack.enter_context(StopRequest())  # before other processes stop handling signals, and before a run exists
     if group.size > 1:
         algorithm = DistributedAlgorithm(algorithm, group)
         log.info("%d processes train together, each in %d environments", group.size, config.env.numEnvs)
@@ -144,7 +145,6 @@ def _lead(
             step_listeners.append(recording)
         return [*sinks, *(viewer for viewer in (live, recording) if viewer is not None)]
 
-    stop = stack.enter_context(StopRequest())  # from here on, a run exists, which is left in good order
     if resumed is None:
         run, sinks = stack.enter_context(new_run("train", invocation, clock, sinks_in))
     else:

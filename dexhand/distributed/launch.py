@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from typing import Any
 
 from torch.distributed.elastic.utils.distributed import get_free_port
@@ -31,7 +32,8 @@ def launch(function: Callable[..., int], arguments: tuple[Any, ...], count: int,
     """
     signals: list[int] = []
     with handle_signals(signals.append):
-        # blocked in the new processes until they can handle signals
+        # blocked in the new processes until they can handle signals; starting the tracker would unblock them
+        resource_tracker.ensure_running()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         processes: ProcessContext = start_processes(
             _run_process, (function, arguments, count, get_free_port()), count, join=False

@@ -163,7 +163,12 @@ class _Training:
         self.processes.broadcast(True)
         algorithm = _algorithm(self.settings, self.processes, on_report=self._publish)
         self.tracker = algorithm.tracker
-        led = DistributedAlgorithm(algorithm, self.processes)
+        with StopRequest() as stop:  # before the other processes stop handling signals
+            return self._run_loop(DistributedAlgorithm(algorithm, self.processes), state, stop)
+
+    def _run_loop(
+        self, led: DistributedAlgorithm, state: dict[str, Any] | None, stop: StopRequest
+    ) -> tuple[TrainResult, Metrics]:
         try:
             best_return = None if state is None else self._resume(led, state)
             state = None  # frees memory
@@ -171,8 +176,7 @@ class _Training:
             self.console.start()
             self.memory.begin()
             last = _LastMetrics(self._half_time(led.iterations_done), self._check_memory)
-            with StopRequest() as stop:
-                result = self._loop(led, [self.console, self.tensorboard, self.checks, last], best_return).run(stop)
+            result = self._loop(led, [self.console, self.tensorboard, self.checks, last], best_return).run(stop)
             self._check_memory()
         finally:
             led.close()

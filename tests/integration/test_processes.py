@@ -1,16 +1,20 @@
 """One training in several processes."""
 
-import os
 import signal
 from pathlib import Path
 
 import pytest
 import torch.distributed.run
-from commands import SMALL, TRAIN, Forked, run
+from commands import SMALL, TRAIN, Forked, Running, run
 from test_resume import differences, state_of
+from torch.distributed.elastic.utils.distributed import get_free_port
 
+from dexhand.app.train import _shared_settings
 from dexhand.checkpoints.store import load_checkpoint
+from dexhand.config.compose import compose
 from dexhand.distributed.launch import launch
+from dexhand.distributed.meeting import meet
+from dexhand.distributed.place import CannotJoin, Place
 
 WORDS = [*SMALL, "sim.backend=mock", "task.episodeLength=10", "train.saveFrequency=2"]
 
@@ -57,17 +61,21 @@ def test_they_go_on_bit_for_bit_and_one_goes_on_where_two_were(trained: Path) ->
     assert state_of(trained)["frame"] == (4 * 2 + 1) * 4 * 8
 
 
-def train_with_own_rate(folder: Path) -> int:
-    """Each process has a learning rate of its own."""
-    return train([*WORDS, f"train.ppo.learning_rate=0.00{os.environ['RANK']}1"], folder)
+def test_processes_of_different_configurations_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line in each, which names the key; no run is left behind. Process 1 is a thread here."""
+    port = get_free_port()
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}.items():
+        monkeypatch.setenv(name, value)
+    line = "process 1 was started with train.ppo.learning_rate=0.1 where process 0 has 0.0001. "
 
+    def join_with_another_rate(leader: Running) -> None:
+        settings = _shared_settings(compose([*WORDS, "train.ppo.learning_rate=0.1"]))
+        with pytest.raises(CannotJoin, match=line):
+            meet(Place(rank=1, size=2, host="127.0.0.1", port=port), settings, timeout=60.0)
 
-@pytest.mark.usefixtures("launched_processes_are_forks")
-def test_processes_of_different_configurations_are_refused(tmp_path: Path) -> None:
-    """One line in each, which names the key; no run is left behind."""
-    assert launch(train_with_own_rate, (tmp_path,), 2) == 2
-    line = "error: process 1 was started with train.ppo.learning_rate=0.0011 where process 0 has 0.0001. "
-    assert (tmp_path / "said.txt").read_text() == 2 * f"{line}Start all processes with the same settings\n"
+    done = run([*WORDS, "train.ppo.learning_rate=0.0001"], tmp_path, join_with_another_rate)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {line}Start all processes with the same settings\n"
     assert not (tmp_path / "runs_all").exists()
 
 
