@@ -1,0 +1,144 @@
+"""Settings and their origins: files, the run whose policy a test plays, and the command line."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from dexhand.config.aliases import canonical_key, canonical_value, spelling_warnings
+from dexhand.config.explain import COMPOSITION_ERRORS, explain
+from dexhand.config.overrides import SEARCHPATH, Overrides, choices
+from dexhand.config.schema import TrainConfig
+from dexhand.config.sources import CFG, Sources, leaves, names_of, read_run_file, shown
+from dexhand.config.trust import refuse_foreign
+from dexhand.files.digest import is_changed
+
+BODY_KEYS = ("env.hand", "env.actuators.", "env.initialHandPos", "env.controlDecimation")
+POLICY_KEYS = ("task.", "sim.dt", *BODY_KEYS, "env.factory", "train.algorithm")
+"""Settings that a policy depends on: observations, actions, control rate, hand, and the learner's network."""
+
+FindConfig = Callable[[str, str], Path | None]
+"""Finds the ``config.yaml`` of the run that a ``train.checkpoint`` in a ``train.runsDir`` comes from."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value from a file or the command line."""
+
+    value: Any
+    shown: str
+    """As the user wrote it, for messages: ``train/MinePPO: train.ppo.gamma=0.5``."""
+    run_file: Path | None = None
+    """The ``config.yaml`` that gives the value, if it is a run's."""
+
+
+Settings = dict[str, Setting]
+"""Settings by canonical key: ``train.ppo.gamma``."""
+
+
+def read_settings(
+    overrides: Overrides, sources: Sources, find_trained: FindConfig | None = None
+) -> tuple[Settings, list[str]]:
+    """Return the settings of ``sources`` and ``overrides``, and warnings; the command line wins.
+
+    With ``find_trained``, those that its policy depends on come from the run that a test plays, unless the command line
+    or a file of the user names a task. Raises ``ConfigError``, also for code that only somebody else's run names.
+    """
+    given, chosen = _from_command_line(overrides), choices(overrides)
+    changed = _changes(sources.primary)
+    try:
+        settings, warnings = _from_files(chosen, sources)
+        if find_trained is not None and sources.folders[0] == CFG and "task" not in overrides:
+            run_file = _config_of_played_run(settings | given, find_trained)
+            if run_file is not None:
+                settings, warnings = _compose_like(run_file, chosen, sources)
+    except COMPOSITION_ERRORS as error:
+        raise explain(error, overrides, sources.config) from None
+    settings |= given
+    _refuse_foreign(settings)
+    spellings = spelling_warnings({override.alias: key for key, override in overrides.items()})
+    return settings, [*changed, *spellings, *warnings]
+
+
+def value_of(settings: Settings, key: str) -> Any:
+    """Return the value of ``key``; ``None`` if it is not set."""
+    return settings[key].value if key in settings else None
+
+
+def _from_command_line(overrides: Overrides) -> Settings:
+    return {
+        canonical_key(name): Setting(value, override.shown)
+        for override in overrides.values()
+        if not override.is_choice and override.key != SEARCHPATH
+        for name, value in leaves({override.key: override.value})  # task.reward_weights={alive:1}
+    }
+
+
+def _from_files(choices: Sequence[str], sources: Sources) -> tuple[Settings, list[str]]:
+    """Settings from files, and warnings about old spellings."""
+    settings: Settings = {}
+    renamed: dict[str, str] = {}
+    run_file = sources.primary if sources.is_of_run else None
+    for file, name, value in sources.values(choices):
+        key = canonical_key(name)
+        settings[key] = Setting(canonical_value(name, value), f"{file}: {key}={shown(value)}", run_file)
+        if key != name:
+            renamed[name] = key
+    if run_file is not None:
+        _drop_machine_settings(settings, run_file)
+    return settings, spelling_warnings(renamed)
+
+
+def _changes(file: Path) -> list[str]:
+    """A warning where a run's ``config.yaml`` is not as the run wrote it."""
+    changed = is_changed(file.read_text(encoding="utf-8", errors="replace"))
+    return [f"{file} was changed since the run wrote it: its digest does not fit"] if changed else []
+
+
+def _drop_machine_settings(settings: Settings, run_file: Path) -> None:
+    """Remove what a run's file does not decide: trust, who may watch, and ``runsDir`` if the run is not there."""
+    for key in ("train.trustCheckpoint", "env.videoStreamBindAll"):
+        settings.pop(key, None)
+    links = os.path.realpath(str(value_of(settings, "train.runsDir")))
+    if os.path.realpath(run_file.parent.parent) not in (links, f"{links}_all"):
+        settings.pop("train.runsDir", None)
+
+
+def _refuse_foreign(settings: Settings) -> None:
+    of_run = {key: setting.value for key, setting in settings.items() if setting.run_file is not None}
+    run_files = {setting.run_file for setting in settings.values() if setting.run_file is not None}
+    if value_of(settings, "train.trustCheckpoint") is not True:
+        for run_file in run_files:
+            refuse_foreign(run_file, of_run, str(value_of(settings, "train.runsDir") or TrainConfig.runsDir))
+
+
+def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> Path | None:
+    """The ``config.yaml`` of the run whose policy a test plays, if that is known."""
+    values = {key: setting.value for key, setting in settings.items()}
+    if values.get("train.test") is not True or values.get("train.checkpoint") is None:
+        return None
+    places = (values["train.checkpoint"], values.get("train.runsDir", TrainConfig.runsDir))
+    checkpoint, runs_dir = OmegaConf.create([str(place) for place in places])  # which resolves ${...}
+    path = find_trained(checkpoint, runs_dir)
+    if path is None:
+        return None
+    return path if "name" in (read_run_file(path).get("task") or {}) else None
+
+
+def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Settings, list[str]]:
+    """Settings from files, but task, hand and control rate from the ``config.yaml`` of a run."""
+    trained = dict(leaves(read_run_file(config_file)))
+    name = trained["task.name"]
+    settings, warnings = _from_files([f"task={name}", *choices] if name in names_of("task") else choices, sources)
+    if any(choice.startswith("actuators=") for choice in choices):
+        trained = {key: value for key, value in trained.items() if not key.startswith("env.actuators.")}
+    for key, value in trained.items():
+        if key.startswith(POLICY_KEYS):
+            settings[key] = Setting(value, f"{config_file}: {key}={shown(value)}", config_file)
+    factory = value_of(settings, "env.factory")
+    played = f"task={name}" if factory is None else f"env.factory={factory}"
+    warnings = [*_changes(config_file), *warnings, f"{played}, which {config_file.parent.name} was trained for"]
+    return settings, warnings
