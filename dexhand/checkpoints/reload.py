@@ -97,7 +97,7 @@ class ReloadWatcher:
         self._seen: dict[Path, FileId] = {}
         self._complaints: dict[tuple[Path, str], tuple[FileId, float]] = {}
         self._source_complaint = ""
-        self._is_gone = False
+        self._is_deleted = False
 
     def wait(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         """Wait for the first playable checkpoint and return it, or ``None`` if a stop is requested.
@@ -151,18 +151,18 @@ class ReloadWatcher:
         """Check the source in this thread and load what is new."""
         found = self._found()
         loaded = self._load_preferred(found, fatal)
-        self._warn_if_gone(found)
+        self._warn_if_deleted(found)
         return loaded
 
     def _load_preferred(self, found: dict[Path, FileId], fatal: tuple[type[Exception], ...]) -> LoadedPolicy | None:
         """Load the first of the files that is new and may replace the current policy."""
-        is_anew = not any(self._seen.get(path) == identity for path, identity in found.items())
+        all_are_new = not any(self._seen.get(path) == identity for path, identity in found.items())
         if found:
             self._seen = found
             self._complaints = {about: said for about, said in self._complaints.items() if about[0] in found}
         for rank, (path, identity) in enumerate(found.items()):
-            is_meant = rank == 0
-            if not (is_meant and is_anew) and not self._may_replace_what_plays(path, is_meant):
+            is_preferred = rank == 0
+            if not (is_preferred and all_are_new) and not self._may_replace_current(path, is_preferred):
                 continue
             if (path, identity) == self._playing_file:
                 return None
@@ -174,15 +174,15 @@ class ReloadWatcher:
                 self._complain(path, identity, error)
         return None
 
-    def _warn_if_gone(self, found: dict[Path, FileId]) -> None:
+    def _warn_if_deleted(self, found: dict[Path, FileId]) -> None:
         """Warn once if the file of the current policy no longer exists."""
         playing, file = self._playing, self._playing_file
         if playing is None or file is None or self._source_complaint:
             return
-        is_gone = file[0] not in found
-        if is_gone and not self._is_gone:
+        is_deleted = file[0] not in found
+        if is_deleted and not self._is_deleted:
             log.warning("%s no longer exists. Iteration %d plays on", file[0], playing.iteration)
-        self._is_gone = is_gone
+        self._is_deleted = is_deleted
 
     def _found(self) -> dict[Path, FileId]:
         """The playable files in order of preference, with their current versions."""
@@ -199,13 +199,13 @@ class ReloadWatcher:
         self._source_complaint = ""
         return {path: identity for path, identity in found if identity is not None}
 
-    def _may_replace_what_plays(self, path: Path, is_meant: bool) -> bool:
+    def _may_replace_current(self, path: Path, is_preferred: bool) -> bool:
         playing = self._playing
         if playing is None or path == playing.path:
             return True
         iteration = iteration_of(path)
         if iteration is None:
-            return is_meant and path.name != BEST_NAME
+            return is_preferred and path.name != BEST_NAME
         return iteration > playing.iteration
 
     def _load_if_new(self, path: Path, identity: FileId) -> LoadedPolicy | None:

@@ -148,7 +148,7 @@ def _compose_to_resume(flags: argparse.Namespace, overrides: Overrides, saved: S
     for key in ("train.checkpoint", "train.test", *GROUPS):
         if key in overrides and key != "task":
             raise ConfigError(
-                f"resume={resume} goes on in a run with that run's own configuration; {key}= cannot be given with it"
+                f"resume={resume} continues a run with its own configuration; {key}= cannot be given with it"
             )
     runs_dir = overrides["train.runsDir"].value.strip("\"'") if "train.runsDir" in overrides else TrainConfig.runsDir
     file = saved.to_resume(resume, runs_dir)
@@ -162,17 +162,17 @@ def _compose_to_resume(flags: argparse.Namespace, overrides: Overrides, saved: S
 
 
 _FIXED = ("train.seed", "train.network.", "train.resume", "train.experimentName")
-"""Keys that only matter when a training begins."""
+"""Keys that only matter at the start of a training."""
 
 
 def _refuse_fixed(resume: str, file: Path, overrides: Overrides) -> None:
-    """Raise ``ConfigError`` for a key that a run which goes on cannot change, unless its value is that of ``file``."""
+    """Raise ``ConfigError`` for a key that a resumed run cannot change, unless its value is that of ``file``."""
     recorded = dict(leaves(read_run_file(file)))
     for override in overrides.values():
         for key, value in leaves({override.key: override.value}):  # train.network={units:[8]}
             if key.startswith(_FIXED) and value != recorded.get(key):
                 raise ConfigError(
-                    f"{override.shown}: resume={resume} goes on with {key}={recorded.get(key)}, which matters at the "
+                    f"{override.shown}: resume={resume} continues with {key}={recorded.get(key)}, which matters at the "
                     "start of a training. Leave it out, or start another one: "
                     f"config={file} checkpoint={resume} train.resume=weights"
                 )

@@ -68,7 +68,7 @@ def load_module(module: str, where: str) -> ModuleType:
     ``where`` begins messages. Raises ``ConfigError``.
     """
     if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # behind the standard library, so that a random.py here harms nobody
+        sys.path.append(os.getcwd())  # last, so that a random.py here does not hide the standard library's
     try:
         return _from_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
     except FileNotFoundError as error:

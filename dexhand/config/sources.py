@@ -168,8 +168,8 @@ def read_yaml(path: Path) -> Mapping[Any, Any]:
         raise unreadable(error, str(path)) from None
     if is_cut(text):
         raise ConfigError(
-            f"{path} is not complete: its last line, with a digest, is missing. Restore it, or play or go on from "
-            "what the run has learned in a new one, with task= and checkpoint="
+            f"{path} is not complete: its last line, with a digest, is missing. Restore it, or use "
+            "the run's checkpoint without it, with task= and checkpoint="
         )
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys with values, such as env:, and not a list")

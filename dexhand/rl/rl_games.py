@@ -263,12 +263,12 @@ class RlGamesPpo:
     def _load_learning_rate(self, ours: Mapping[str, Any]) -> None:
         """Continue the schedule; where the configuration has another one, begin it with its own learning rate."""
         agent, central = self._agent, self._central
-        goes_on = ours.get("schedule", self._schedule) == self._schedule  # files of earlier versions do not say
-        if goes_on:
+        continues = ours.get("schedule", self._schedule) == self._schedule  # files of earlier versions do not say
+        if continues:
             agent.last_lr = ours["learning_rate"]
             if central is not None:
                 central.lr = ours.get("central_value", {}).get("lr", central.lr)
-        log.info("The learning rate %s %g", "goes on at" if goes_on else "begins anew at", agent.last_lr)
+        log.info("The learning rate %s %g", "continues at" if continues else "restarts at", agent.last_lr)
         agent.update_lr(agent.last_lr)
         if central is not None:
             central.update_lr(central.lr)

@@ -125,9 +125,9 @@ class TestInTheSameRun:
             run([*SMALL, "sim.backend=mock", "train.ppo.lr_schedule=constant", "maxIter=1"], tmp_path).returncode == 0
         )
         changed = run(["resume=latest", "maxIter=2", "train.ppo.learning_rate=1e-5"], tmp_path)
-        assert "The learning rate begins anew at 1e-05" in changed.stdout
+        assert "The learning rate restarts at 1e-05" in changed.stdout
         assert state_of(tmp_path)["dexhand"]["learning_rate"] == 1e-5
-        assert "The learning rate goes on at 1e-05" in run(["resume=latest", "maxIter=3"], tmp_path).stdout
+        assert "The learning rate continues at 1e-05" in run(["resume=latest", "maxIter=3"], tmp_path).stdout
 
     def test_another_configuration_than_that_of_the_checkpoint(self, tmp_path: Path) -> None:
         """It is reported; the configuration that the run itself wrote is not."""

@@ -142,7 +142,7 @@ def test_what_matters_at_the_start_is_not_changed_in_a_run_that_goes_on(
     (tmp_path / "config.yaml").write_text(to_yaml(parse([]).config))
     line = refused([f"resume={tmp_path}", word])
     assert word in line
-    assert f"goes on with {recorded}" in line
+    assert f"continues with {recorded}" in line
     assert f"config={tmp_path}/config.yaml checkpoint={tmp_path} train.resume=weights" in line
 
 

@@ -218,7 +218,7 @@ class TestOtherSettings:
         with caplog.at_level("INFO"):
             second.load_state_dict(state)
         assert second.state_dict()["dexhand"]["learning_rate"] == 1e-3
-        assert "The learning rate goes on at 0.001" in caplog.text
+        assert "The learning rate continues at 0.001" in caplog.text
 
 
 class TestPolicy:
