@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from dexhand.distributed.place import CannotJoin, Place, place_of_process
 
 TIMEOUT = 60.0
 """Seconds that a process waits for the others before giving up."""
+_POLL = 0.02
 
 T = TypeVar("T")
 
@@ -54,6 +56,15 @@ class ProcessGroup:
     def is_leader(self) -> bool:
         """Whether this is process 0."""
         return self.rank == 0
+
+    def wait_for_all(self) -> None:
+        """Wait until all processes call this. Signals are handled meanwhile, unlike in the other methods."""
+        if self.size == 1:
+            return
+        work = dist.barrier(group=self._control, async_op=True)
+        while not work.is_completed():
+            time.sleep(_POLL)
+        work.wait()
 
     def gather(self, value: T) -> list[T]:
         """Return the values of all processes, by rank, in process 0 and an empty list in the others."""
@@ -164,7 +175,7 @@ class DistributedAlgorithm:
         self._algorithm = algorithm
         self._processes = processes
         self._closed = False
-        processes.gather(None)  # all are in ``run_worker``, which no signal ends
+        processes.wait_for_all()  # in ``run_worker``, which no signal ends
 
     @property
     def iterations_done(self) -> int:
@@ -216,7 +227,7 @@ def run_worker(algorithm: Algorithm, processes: ProcessGroup) -> None:
     Signals are ignored: if a worker exited by itself, process 0 could not save the last checkpoint.
     """
     with handle_signals(lambda number: None):
-        processes.gather(None)
+        processes.wait_for_all()
         method = ""
         while method != "close":
             method, arguments = processes.broadcast(("", ()))

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -108,6 +109,16 @@ def test_a_process_that_is_gone_or_silent_is_an_error_of_one_line(
         processes.gather(1)
     assert "\n" not in str(error.value)
     assert not torch.distributed.is_initialized()
+
+
+def test_a_signal_is_handled_while_others_are_waited_for(start_peer: StartPeer) -> None:
+    """Those that take their time."""
+    start_peer("hang")
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt), join_process_group(timeout=30.0) as processes:
+        processes.wait_for_all()
+    timer.join()
 
 
 def test_other_errors_pass_through(start_peer: StartPeer) -> None:
