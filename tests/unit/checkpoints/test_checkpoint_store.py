@@ -249,4 +249,4 @@ class StoredRun(RuleBasedStateMachine):
 
 
 TestStoredRun = StoredRun.TestCase
-TestStoredRun.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestStoredRun.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)

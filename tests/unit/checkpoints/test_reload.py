@@ -714,4 +714,4 @@ class WatchedFolder(RuleBasedStateMachine):
 
 
 TestWatchedFolder = WatchedFolder.TestCase
-TestWatchedFolder.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWatchedFolder.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)

@@ -96,7 +96,7 @@ TREES = st.recursive(
 
 
 class TestRoundTrip:
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(state=st.dictionaries(KEYS, TREES, max_size=4))
     def test_both_readers_return_what_was_saved(self, tmp_path: Path, state: dict[Any, Any]) -> None:
         """Our reader and torch's agree with the saved state in every bit, type and order of keys."""
@@ -267,7 +267,7 @@ class TestDamage:
         with pytest.raises(CheckpointError, match=r"record archive/data\.pkl cannot be read"):
             load_checkpoint(tmp_path / "p.pth")
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(seed=st.integers(0, 2**32))
     def test_scrambled_files_raise_nothing_else(self, tmp_path: Path, small_file: bytes, seed: int) -> None:
         """Many changed bytes at once lead to a CheckpointError, never to another exception."""
