@@ -81,7 +81,8 @@ def test_processes_of_different_configurations_are_refused(tmp_path: Path, monke
 
 def test_a_signal_to_torchrun_ends_all_in_good_order(tmp_path: Path) -> None:
     """It passes it on; the iteration is finished and saved."""
-    words = ["--standalone", "--nproc_per_node=2", str(TRAIN), *WORDS]
+    forks = ["--run-path", "--start-method=fork"]  # both train in forks of torchrun, which has made the slow imports
+    words = ["--standalone", "--nproc_per_node=2", *forks, str(TRAIN), *WORDS]
     torchrun = Forked(words, tmp_path, torch.distributed.run.main)
     first = tmp_path / "runs" / "latest_train" / "nn" / "checkpoint_2.pth"
     torchrun.wait_for_file(first)
