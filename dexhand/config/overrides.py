@@ -93,7 +93,7 @@ def choices(overrides: Overrides) -> list[str]:
 def expand(words: Sequence[str], config_dir: str | None = None) -> Iterator[list[str]]:
     """Yield for each word the words it stands for: ``seed=1,2`` gives ``seed=1`` and ``seed=2``.
 
-    ``task=glob(*)`` stands for our tasks and those in the user's folder ``config_dir``. Raises ``ConfigError``.
+    ``task=glob(*)`` stands for the built-in tasks and those in ``config_dir``. Raises ``ConfigError``.
     """
     folders = find_sources("config", config_dir).folders
     for word in words:

@@ -1,4 +1,4 @@
-"""The YAML files that configurations are composed of: ours in ``cfg/`` and with each task, and the user's."""
+"""The YAML files that configurations are composed of: the built-in ones and the user's."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,8 +21,8 @@ from dexhand.config.plugins import find_package
 from dexhand.files.digest import has_digest, is_cut
 
 CFG = Path(__file__).parent / "cfg"
-OURS = (CFG, *sorted(CFG.parents[1].glob("tasks/*/cfg")))
-"""Folders of our files; those of a task are with the task, laid out alike."""
+BUILT_IN = (CFG, *sorted(CFG.parents[1].glob("tasks/*/cfg")))
+"""Folders of built-in files; a task's files are in the task's folder, laid out alike."""
 
 UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError, RecursionError)
 """Exceptions that reading a YAML file raises."""
@@ -30,14 +30,14 @@ UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSErro
 
 @dataclass(frozen=True)
 class Sources:
-    """Where Hydra looks for files."""
+    """Where to look for configuration files."""
 
     config: str
-    """The whole configuration that everything starts from, as the user named it."""
+    """The name of the whole configuration, as the user gave it."""
     folders: tuple[Path, ...]
     """Laid out like ``cfg/``; the first has ``config``, and a file in an earlier one wins."""
     is_of_run: bool
-    """Whether ``config`` is what a run recorded, maybe on somebody else's machine."""
+    """Whether ``config`` is the ``config.yaml`` of a run, possibly somebody else's."""
 
     @property
     def primary(self) -> Path:
@@ -49,7 +49,7 @@ class Sources:
 
         The file of ``config`` is named with its path, others as choices. Keys are as the file spells them.
         """
-        read = _read_once if self.folders == OURS else _read
+        read = _read_once if self.folders == BUILT_IN else _read
         return read(self, tuple(choices))
 
 
@@ -72,7 +72,7 @@ def _read(sources: Sources, choices: tuple[str, ...]) -> list[tuple[str, str, An
 
 
 _read_once = cache(_read)
-"""For our own files, which do not change: a sweep reads them once, not for each job."""
+"""For built-in files, which do not change: a sweep reads them once, not for each job."""
 
 
 @contextmanager
@@ -84,9 +84,10 @@ def hydra_loader(folder: Path = CFG) -> Iterator[ConfigLoader]:
 
 
 def find_sources(config: str, config_dir: str | None = None, searchpath: Sequence[str] = ()) -> Sources:
-    """``config`` is the name of a whole configuration or a YAML file, ``config_dir`` a folder laid out like ``cfg/``.
+    """Find the places of files. Raises ``ConfigError``.
 
-    ``searchpath`` is Hydra's, of folders (``file://``) and packages (``pkg://``). Raises ``ConfigError``.
+    ``config`` is the name of a whole configuration or a YAML file, ``config_dir`` a folder laid out like ``cfg/``, and
+    ``searchpath`` as in Hydra, with folders (``file://``) and packages (``pkg://``).
     """
     own = [] if config_dir is None else [Path(config_dir).resolve()]
     if config.endswith(".yaml"):
@@ -99,8 +100,8 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
     content = read_run_file(primary) if is_of_run else read_yaml(primary)
     in_file = (content.get("hydra") or {}).get("searchpath") or []
     asked = [_folder(str(place)) for place in (*searchpath, *in_file)]
-    folders = dict.fromkeys([primary.parent, *own, *OURS, *asked])
-    _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, *OURS)])
+    folders = dict.fromkeys([primary.parent, *own, *BUILT_IN, *asked])
+    _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, *BUILT_IN)])
     return Sources(config, tuple(folders), is_of_run)
 
 
@@ -118,20 +119,20 @@ def _folder(place: str) -> Path:
 
 
 def _is_of_run(file: Path) -> bool:
-    """Whether a run recorded ``file``, or it is in a run's folder."""
+    """Whether ``file`` was written by a run or is in a run's folder."""
     with open(file, encoding="utf-8", errors="replace") as opened:
-        begins_as_recorded = has_digest(opened.read(200))
-    return begins_as_recorded or (file.parent / "nn").is_dir() or (file.parent / "command.txt").is_file()
+        is_marked = has_digest(opened.read(200))
+    return is_marked or (file.parent / "nn").is_dir() or (file.parent / "command.txt").is_file()
 
 
 def read_run_file(path: Path) -> Mapping[Any, Any]:
-    """Read the values of a run's ``config.yaml``, which may come from somebody else.
+    """Read a run's ``config.yaml``, which may be somebody else's.
 
-    Raises ``ConfigError`` if it is damaged, or if composing it would read other files or the environment.
+    Raises ``ConfigError`` if it is damaged, or refers to other files or the environment.
     """
     content = read_yaml(path)
     if not content:
-        raise ConfigError(f"{path} holds nothing. Restore it, or give task= and checkpoint=")
+        raise ConfigError(f"{path} is empty. Restore it, or give task= and checkpoint=")
     for key in ("defaults", "hydra"):
         if key in content:
             raise ConfigError(f"{path}: {key}: the configuration of a run is complete and names no other files")
@@ -147,20 +148,20 @@ def _find(name: str, folders: Sequence[Path]) -> Path | None:
 
 
 def _refuse_shadowed(folders: Sequence[Path]) -> None:
-    """Hydra would prefer our file to the user's of the same name without a word."""
+    """Raise ``ConfigError`` for a user's file with the name of a built-in one, which Hydra would silently prefer."""
     for path in (path for folder in folders for path in sorted(folder.glob("*/*.yaml"))):
-        if _find(f"{path.parent.name}/{path.name}", OURS):
+        if _find(f"{path.parent.name}/{path.name}", BUILT_IN):
             choice = f"{path.parent.name}={path.stem}"
-            raise ConfigError(f"{path}: {choice} is one of ours. Give your file a name of its own")
+            raise ConfigError(f"{path}: {choice} is a built-in choice. Give your file another name")
 
 
-def names_of(group: str, folders: Sequence[Path] = OURS) -> list[str]:
+def names_of(group: str, folders: Sequence[Path] = BUILT_IN) -> list[str]:
     """The choices of a group (``task``, ``physics`` ...), or the whole configurations for ``""``."""
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
 def read_yaml(path: Path) -> Mapping[Any, Any]:
-    """Read a YAML file's mapping. Raises ``ConfigError``, also for only the beginning of what a run wrote."""
+    """Read the mapping in a YAML file. Raises ``ConfigError``, also if a run's file is truncated."""
     try:
         text = path.read_text(encoding="utf-8")
         content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text))) if text.strip() else {}
@@ -177,7 +178,7 @@ def read_yaml(path: Path) -> Mapping[Any, Any]:
 
 
 def unreadable(error: Exception, file: str) -> ConfigError:
-    """The error for a file that is not YAML."""
+    """Return the error for a file that cannot be read or parsed."""
     mark: Any = getattr(error, "problem_mark", None)
     if mark is None:
         return ConfigError(f"{file} cannot be read: {first_line(error)}")
@@ -186,7 +187,7 @@ def unreadable(error: Exception, file: str) -> ConfigError:
 
 
 def leaves(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value of nested mappings, with its full name: ``train.ppo.gamma``. An empty mapping is a value, too."""
+    """Yield the values of nested mappings with their full names, ``train.ppo.gamma``; an empty mapping is a value."""
     for key, value in tree.items():
         if value and isinstance(value, Mapping):
             yield from leaves(value, f"{prefix}{key}.")
@@ -195,5 +196,5 @@ def leaves(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def shown(value: Any) -> str:
-    """A value in YAML, on one line."""
+    """Format a value as YAML on one line."""
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()

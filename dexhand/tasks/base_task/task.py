@@ -34,7 +34,7 @@ class BaseTaskConfig:
     name: str = option("BaseTask", "the task")
     module: str | None = option(
         None,
-        "module (my_package.my_task) or file (my_task.py) of your own with a class of the task's name; null = ours",
+        "your module (my_package.my_task) or file (my_task.py) with a class of the task's name; null = a built-in task",
         names="module",
     )
     episodeLength: int = option(300, "an episode times out after episodeLength - 1 control steps", low=2)

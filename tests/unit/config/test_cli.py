@@ -175,7 +175,7 @@ class TestASavedConfigurationThatIsNotWhole:
     @pytest.mark.parametrize(
         ("content", "problem"),
         [
-            (b"", "config.yaml holds nothing"),
+            (b"", "config.yaml is empty"),
             (bytes(3000), "config.yaml cannot be read"),
             (b"task: {name: [\n", "config.yaml, line 2: "),
         ],

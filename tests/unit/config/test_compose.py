@@ -87,7 +87,7 @@ class TestChoices:
         """Hydra would silently prefer ours."""
         (tmp_path / "train").mkdir()
         (tmp_path / "train" / "BaseTaskPPO.yaml").write_text("# @package train\nppo:\n  gamma: 0.5\n")
-        assert "train=BaseTaskPPO is one of ours" in refused([], config_dir=str(tmp_path))
+        assert "train=BaseTaskPPO is a built-in choice" in refused([], config_dir=str(tmp_path))
 
 
 class TestSearchPath:
