@@ -164,6 +164,8 @@ class ReloadWatcher:
             is_preferred = rank == 0
             if not (is_preferred and all_are_new) and not self._may_replace_current(path, is_preferred):
                 continue
+            if self._is_of_older_run(path, identity):
+                continue
             if (path, identity) == self._playing_file:
                 return None
             try:
@@ -173,6 +175,13 @@ class ReloadWatcher:
             except Exception as error:  # no file may end the test
                 self._complain(path, identity, error)
         return None
+
+    def _is_of_older_run(self, path: Path, identity: FileId) -> bool:
+        """Whether a file is of an older run, which ``latest`` stands for once the current one is deleted."""
+        file = self._playing_file
+        if file is None or path.parent == file[0].parent or identity.mtime_ns >= file[1].mtime_ns:
+            return False
+        return not file[0].exists()
 
     def _warn_if_deleted(self, found: dict[Path, FileId]) -> None:
         """Warn once if the file of the current policy no longer exists."""

@@ -334,6 +334,27 @@ def test_a_bad_file_is_reported_once_and_what_plays_goes_on(
     assert after_interval(watcher, clock) == "good 7"
 
 
+def test_an_older_run_does_not_take_over(tmp_path: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    """When the newest one is deleted; a newer one does, and while it exists an older one that is meant does."""
+
+    class Latest(FolderSource):
+        def checkpoints(self) -> list[Path]:
+            return checkpoints_in(max(path.parent for path in self.folder.glob("*/latest.pth")))
+
+    write(tmp_path / "1" / "latest.pth", "good 9", mtime_ns=10**18)
+    write(tmp_path / "2" / "latest.pth", "good 5", mtime_ns=2 * 10**18)
+    watcher = make_watcher(Latest(tmp_path), load_text, clock)
+    assert _text(watcher.wait(StopRequest())) == "good 5"
+    shutil.rmtree(tmp_path / "2")
+    assert after_interval(watcher, clock) is None
+    (gone,) = caplog.messages
+    assert "2/latest.pth no longer exists. Iteration 5 plays on" in gone
+    write(tmp_path / "3" / "latest.pth", "good 1", mtime_ns=3 * 10**18)
+    assert after_interval(watcher, clock) == "good 1"
+    write(tmp_path / "4" / "latest.pth", "good 2", mtime_ns=10**18)
+    assert after_interval(watcher, clock) == "good 2"
+
+
 def test_what_plays_has_vanished(
     watcher: ReloadWatcher, folder: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
