@@ -13,7 +13,7 @@ from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.distributed.place import CannotJoin, Place, place_of_process
-from dexhand.files.output import output_code
+from dexhand.files.output import output_code, printable
 from dexhand.hands.spec import HandError
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
 from dexhand.workspace.workspace import Run, WorkspaceError, refuse_links_out
@@ -42,15 +42,18 @@ def main(argv: Sequence[str]) -> int:
         return run(request)
     except (ConfigError, HandError, WorkspaceError) as error:
         lines = [line.strip() for line in str(error).splitlines()]  # of MuJoCo, for example
-        print(f"error: {'; '.join(filter(None, lines))}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _report("; ".join(filter(None, lines)))
     except OSError as error:
         problem = error.strerror or str(error)
         what = "reading or writing a file" if error.filename is None else error.filename
-        print(f"error: {what}: {problem}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _report(f"{what}: {problem}")
     except KeyboardInterrupt:
         return 130
+
+
+def _report(problem: str) -> int:
+    print(f"error: {printable(problem)}", file=sys.stderr)  # noqa: T201
+    return 2
 
 
 class Workspaces(SavedConfigs):

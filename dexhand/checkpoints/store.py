@@ -31,6 +31,7 @@ from dexhand.checkpoints.format import (
 )
 from dexhand.files.atomic import link_atomically, remove_leftovers, write_atomically
 from dexhand.files.locks import is_in_use
+from dexhand.files.output import printable
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class CheckpointError(ValueError):
     """A checkpoint cannot be used; the message names the file and the problem."""
 
     def __init__(self, path: Path, problem: str) -> None:
+        problem = printable(problem)  # it may quote the file
         super().__init__(f"{path}: {problem}")
         self.path = path
         self.problem = problem

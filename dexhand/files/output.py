@@ -100,3 +100,8 @@ def output_code() -> int:
         return 0
     sys.stderr.write(f"error: standard output cannot be written to: {problem.strerror}\n")
     return 1
+
+
+def printable(text: str) -> str:
+    """``text`` in one line, with escapes for line breaks and for what could control a terminal."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -311,6 +311,13 @@ class TestRefusals:
         with pytest.raises(CheckpointError, match="not a checkpoint: a zip file without archive"):
             load_checkpoint(tmp_path / "x.pth")
 
+    def test_names_of_records_are_quoted_in_one_line(self, tmp_path: Path) -> None:
+        """A damaged table may hold any letters; none of them controls the terminal."""
+        with zipfile.ZipFile(tmp_path / "x.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a\nb\x1b[31m", "hello" * 100)
+        with pytest.raises(CheckpointError, match=r"a\\nb\\x1b\[31m"):
+            load_checkpoint(tmp_path / "x.pth")
+
     def test_foreign(self, tmp_path: Path) -> None:
         """An intact torch file of another program has an error class of its own."""
         torch.save({"model": torch.zeros(2)}, tmp_path / "x.pth")
