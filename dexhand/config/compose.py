@@ -72,6 +72,8 @@ def compose_with_warnings(
     _refuse_unknown(settings, keys)
     typed = _typed(settings, schema, keys)
     check_values(typed)
+    if not imports:
+        check_code_exists({key: setting.value for key, setting in settings.items()})
     _fill_in(typed)
     validate(typed)
     return Composed(typed, (*warnings, *unread, *_without_effect(typed), *_ignored(typed, overrides)))
@@ -150,7 +152,6 @@ def _task_schema(settings: Settings) -> type:
 
 def _schema_without_import(settings: Settings) -> tuple[type, list[str]]:
     """Like ``_task_schema``, but a module's task has the keys that ``settings`` give; with a warning that says so."""
-    check_code_exists({key: setting.value for key, setting in settings.items()})
     module = value_of(settings, "task.module")
     if module is None:
         return _task_schema(settings), []

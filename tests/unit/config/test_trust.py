@@ -276,6 +276,10 @@ class TestADryRun:
         refused(["task.module=mine.py", word, "--dry-run"])
         assert not place.was_imported
 
+    def test_a_mistyped_choice(self, place: Place) -> None:
+        """It is taken for that, not for code."""
+        assert "Did you mean 'mujoco'?" in refused(["sim.backend=mujco", "--dry-run"])
+
     def test_of_a_run_of_ones_own(self, place: Place) -> None:
         """Resumed or played."""
         place.module(place.mine / "mine.py")
