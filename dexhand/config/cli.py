@@ -2,8 +2,10 @@
 
 import argparse
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -56,6 +58,8 @@ class SavedConfigs(Protocol):
 
 def parse(argv: Sequence[str], saved: SavedConfigs) -> Invocation | Sweep | Page:
     """Read a command line. Raises ``ConfigError``."""
+    for word in argv:
+        _refuse_oversized(word)
     flags, words = _read_flags(argv)
     if flags.help:
         is_general = not words and flags.config is None and flags.resume is None
@@ -66,6 +70,23 @@ def parse(argv: Sequence[str], saved: SavedConfigs) -> Invocation | Sweep | Page
         return _sweep(argv, flags, words, saved)
     invocation = _invocation(argv, flags, words, saved)
     return Page(to_yaml(invocation.config, flags.package)) if flags.cfg else invocation
+
+
+LONGEST_WORD = 5_000
+"""Characters; a path has at most 4,096."""
+DEEPEST_WORD = 20
+"""Brackets within brackets."""
+_LONG_NUMBER = re.compile(r"\d{300}")
+
+
+def _refuse_oversized(word: str) -> None:
+    """Raise ``ConfigError`` for a word that no key takes, before Hydra parses it."""
+    depth = max(accumulate((char in "[{(") - (char in ")}]") for char in word[:LONGEST_WORD]), default=0)
+    if len(word) > LONGEST_WORD or depth > DEEPEST_WORD or "\0" in word or _LONG_NUMBER.search(word):
+        raise ConfigError(
+            f"{word[:60]!r}... cannot be read: a word has at most {LONGEST_WORD} characters, numbers of 299 digits and "
+            f"{DEEPEST_WORD} brackets within brackets"
+        )
 
 
 # --- flags ------------------------------------------------------------------------------------------------------------

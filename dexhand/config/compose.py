@@ -1,12 +1,12 @@
 """From a command line to a typed, complete and checked ``Config``. Hydra composes; nothing here imports torch."""
 
+import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, is_dataclass, make_dataclass
 from functools import cache
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, cast
 
 import yaml
@@ -184,7 +184,7 @@ def _fill_in(config: Config) -> None:
     env.factory = None if env.factory is None else settled(env.factory)
     train.algorithm, train.sinks = settled(train.algorithm), [settled(sink) for sink in train.sinks]
     if env.hand and env.hand not in known_hands():
-        env.hand = str(Path(env.hand).resolve())
+        env.hand = os.path.realpath(env.hand)
 
 
 _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *BODY_KEYS)

@@ -59,7 +59,7 @@ def check_plugin_name(key: str, value: str, known: Sequence[str] = ()) -> None:
 def settled(value: str) -> str:
     """Make the path in ``value`` absolute, if it has one, because a run may be resumed from another folder."""
     path, dot, name = value.partition(".py")
-    return f"{Path(path).resolve()}{dot}{name}" if dot and name[:1] in ("", ":") else value
+    return f"{os.path.realpath(path)}{dot}{name}" if dot and name[:1] in ("", ":") else value
 
 
 def load_module(module: str, where: str) -> ModuleType:
@@ -122,7 +122,7 @@ def _spec_in(folders: Iterable[str], name: str) -> ModuleSpec | None:
 
 
 def _from_file(path: Path) -> ModuleType:
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     loaded = sys.modules.get(path.stem)
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
         return loaded

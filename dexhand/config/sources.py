@@ -1,6 +1,7 @@
 """The YAML files that configurations are composed of: the built-in ones and the user's."""
 
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dexhand.config.errors import ConfigError, first_line, unknown
 from dexhand.config.plugins import find_package
+from dexhand.files.bounded_yaml import read_yaml_text
 from dexhand.files.digest import has_digest, is_cut
 
 CFG = Path(__file__).parent / "cfg"
@@ -89,20 +91,47 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
     ``config`` is the name of a whole configuration or a YAML file, ``config_dir`` a folder laid out like ``cfg/``, and
     ``searchpath`` as in Hydra, with folders (``file://``) and packages (``pkg://``).
     """
-    own = [] if config_dir is None else [Path(config_dir).resolve()]
+    own = [] if config_dir is None else [_absolute(config_dir)]
     if config.endswith(".yaml"):
-        own = [Path(config).resolve().parent, *own]
+        own = [_absolute(config).parent, *own]
     primary = _find(Path(config).name, [*own, CFG])
     if primary is None:
         known = names_of("", [*own, CFG])
         raise unknown(f"config={config}", config, known, " A file of your own is named with its path and .yaml")
     is_of_run = _is_of_run(primary)
     content = read_run_file(primary) if is_of_run else read_yaml(primary)
-    in_file = (content.get("hydra") or {}).get("searchpath") or []
+    in_file = _searchpath(primary, content)
     asked = [_folder(str(place)) for place in (*searchpath, *in_file)]
     folders = dict.fromkeys([primary.parent, *own, *BUILT_IN, *asked])
     _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, *BUILT_IN)])
+    if primary.parent != CFG:
+        _check_named(primary, [folder for folder in folders if folder not in BUILT_IN], set())
     return Sources(config, tuple(folders), is_of_run)
+
+
+def _searchpath(file: Path, content: Mapping[Any, Any]) -> list[Any]:
+    """``hydra.searchpath`` in a file."""
+    hydra = content.get("hydra") or {}
+    places = (hydra.get("searchpath") or []) if isinstance(hydra, Mapping) else hydra
+    if not isinstance(places, list):
+        raise ConfigError(f"{file}: hydra={hydra!s:.100}: expected searchpath: and a list of folders and packages")
+    return places
+
+
+def _check_named(file: Path, folders: Sequence[Path], checked: set[Path]) -> None:
+    """Read the files of the user that the defaults list of ``file`` names, and those that they name.
+
+    Hydra reads them too, and would read one of any size. Raises ``ConfigError``.
+    """
+    checked.add(file)
+    for entry in read_yaml(file).get("defaults", []):
+        for group, names in entry.items() if isinstance(entry, dict) else [("", entry)]:
+            group = str(group).removeprefix("optional ").removeprefix("override ").partition("@")[0]
+            for name in names if isinstance(names, list) else [names]:
+                relative = Path(group.strip("/"), str(name).partition("@")[0].strip("/"))
+                for found in (_find(str(relative), folders), _find(str(relative), [file.parent])):
+                    if found is not None and found not in checked:
+                        _check_named(found, folders, checked)
 
 
 def _folder(place: str) -> Path:
@@ -115,7 +144,7 @@ def _folder(place: str) -> Path:
     folder = Path(place.removeprefix("file://"))
     if not folder.is_dir():
         raise ConfigError(f"hydra.searchpath: there is no folder {folder}")
-    return folder.resolve()
+    return _absolute(folder)
 
 
 def _is_of_run(file: Path) -> bool:
@@ -142,6 +171,11 @@ def read_run_file(path: Path) -> Mapping[Any, Any]:
     return content
 
 
+def _absolute(path: str | Path) -> Path:
+    """Unlike ``Path.resolve``, for a link that leads to itself as well."""
+    return Path(os.path.realpath(path))
+
+
 def _find(name: str, folders: Sequence[Path]) -> Path | None:
     file = name if name.endswith(".yaml") else f"{name}.yaml"
     return next((folder / file for folder in folders if (folder / file).is_file()), None)
@@ -163,9 +197,9 @@ def names_of(group: str, folders: Sequence[Path] = BUILT_IN) -> list[str]:
 def read_yaml(path: Path) -> Mapping[Any, Any]:
     """Read the mapping in a YAML file. Raises ``ConfigError``, also if a run's file is truncated."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_yaml_text(path)
         content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text))) if text.strip() else {}
-    except UNREADABLE as error:
+    except (*UNREADABLE, ValueError) as error:  # ValueError: a number or a date that there is not
         raise unreadable(error, str(path)) from None
     if is_cut(text):
         raise ConfigError(
@@ -174,6 +208,9 @@ def read_yaml(path: Path) -> Mapping[Any, Any]:
         )
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys with values, such as env:, and not a list")
+    defaults = content.get("defaults", [])
+    if not isinstance(defaults, list) or not all(isinstance(entry, (str, dict)) for entry in defaults):
+        raise ConfigError(f"{path}: defaults={defaults!s:.100}: expected a list of files, such as [config, _self_]")
     return content
 
 

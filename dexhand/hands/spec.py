@@ -20,6 +20,8 @@ from typing import Any
 
 import yaml
 
+from dexhand.files.bounded_yaml import read_yaml_text
+
 HANDS = Path(__file__).parent
 """Contains one folder per built-in hand."""
 
@@ -210,7 +212,7 @@ def _load(hand: str, folder: Path) -> HandSpec:
             + "".join(f" Did you mean {name!r}?" for name in get_close_matches(hand, known_hands(), 1))
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(read_yaml_text(path))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise HandError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     return _hand(_Section(path, "", values))
@@ -305,8 +307,8 @@ def _hand(spec: _Section) -> HandSpec:
     if not os.path.isfile(asset):
         raise spec.error("asset", spec.text("asset"), f"there is no file {asset}")
     hand = HandSpec(
-        name=spec.path.parent.resolve().name,
-        asset=asset.resolve(),
+        name=os.path.basename(os.path.realpath(spec.path.parent)),
+        asset=Path(os.path.realpath(asset)),
         base_joints=base_joints,
         fingers=fingers,
         controls=tuple(_control(name, controls, finger_joints) for name in controls.values),

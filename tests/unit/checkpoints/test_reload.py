@@ -731,7 +731,7 @@ class WatchedFolder(RuleBasedStateMachine):
 
     @invariant()
     def no_file_is_reported_twice(self) -> None:
-        assert sum("not loaded" in warning.msg for warning in self.warnings) <= self.bad_writes
+        assert sum("not loaded" in warning.getMessage() for warning in self.warnings) <= self.bad_writes
 
 
 TestWatchedFolder = WatchedFolder.TestCase
