@@ -1,6 +1,7 @@
 """Which simulator and device a configuration means on this machine, and which policies fit it."""
 
 import importlib.util
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from dexhand.app.build import backend_of, check_contract, contract_of, device_of
+from dexhand.app.build import backend_of, check_contract, check_machine, contract_of, device_of
 from dexhand.app.build.plugins import check_call
 from dexhand.config.compose import compose
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.hands.spec import HANDS
 
+OWN = "dexhand.mock.simulator:MockSimulator"
 FOUR_FINGER = Path(__file__).parents[2] / "hands" / "four_finger"
 Machine = Callable[[int, set[str]], None]
 
@@ -57,6 +59,19 @@ class TestChoice:
         config = compose(["sim.backend=mujoco_warp"])
         machine(gpus, {"mujoco", "mujoco_warp"})
         assert device_of(config) == torch.device(expected)
+
+    @pytest.mark.parametrize(
+        ("backend", "line"),
+        [
+            ("mock", "sim.backend=mock on cpu"),
+            (OWN, f"sim.backend={OWN} on cpu; for code of your own, env.device=auto is the CPU"),
+        ],
+    )
+    def test_the_log_names_both(self, backend: str, line: str, caplog: pytest.LogCaptureFixture) -> None:
+        """With the reason, where a GPU might have been expected."""
+        with caplog.at_level(logging.INFO):
+            check_machine(compose([f"sim.backend={backend}"]))
+        assert caplog.messages == [line]
 
 
 class TestRefusal:
