@@ -203,7 +203,7 @@ class Panel:
     def show(self, numbers: Numbers) -> None:
         """Update all displays."""
         self._head.content = self._head_html(
-            f"{numbers.steps_per_second:,.0f} steps/s &middot; {numbers.real_time_factor:.2g} x real time &middot; "
+            f"{numbers.steps_per_second:,.0f} steps/s &middot; {numbers.real_time_factor:,.2f} x real time &middot; "
             f"{numbers.steps:,} steps"
         )
         if numbers.reward_terms:
