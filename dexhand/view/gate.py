@@ -8,8 +8,6 @@ which messages a browser sends. It serves one file, from memory.
 import asyncio
 import gzip
 import hmac
-import logging
-import secrets
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -20,9 +18,8 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-log = logging.getLogger(__name__)
+from dexhand.view.address import LOOPBACK
 
-LOOPBACK = "127.0.0.1"
 MAX_CLIENTS = 32
 """Browsers that may watch at the same time."""
 MAX_CONNECTIONS = 512
@@ -53,28 +50,25 @@ class Gate:
         page: bytes,
         inner: str,
         protocol: str,
+        listening: socket.socket,
+        token: str | None = None,
         *,
-        port: int,
-        bind_all: bool = False,
         heartbeat: float = HEARTBEAT,
         request_timeout: float = REQUEST_TIMEOUT,
     ) -> None:
-        """Listen on ``port`` or the next free one, on loopback or, with ``bind_all``, on all interfaces.
+        """``inner`` is a WebSocket URL, ``protocol`` the subprotocol that it demands, ``listening`` see ``Address``.
 
-        ``inner`` is a WebSocket URL, ``protocol`` the subprotocol that it demands. Raises ``OSError`` if no port is
-        free.
+        Visitors must present ``token``; ``None`` = every process of this machine may watch.
         """
-        self.token = secrets.token_urlsafe(24) if bind_all else None
-        """Demanded from visitors; ``None`` = every process of this machine may watch."""
         self._page = page
         self._compressed = gzip.compress(page)
         self._inner = inner
         self._protocol = protocol
+        self._socket = listening
+        self._token = token
+        self._cookie = f"dexhand-{listening.getsockname()[1]}"
         self._heartbeat = heartbeat
         self._request_timeout = request_timeout
-        self._socket = _listen("" if bind_all else LOOPBACK, port)
-        self.port: int = self._socket.getsockname()[1]
-        self._cookie = f"dexhand-{self.port}"
         self._clients = 0
         self._arriving: set[asyncio.BaseProtocol] = set()
         self._silent: set[asyncio.BaseProtocol] = set()
@@ -84,12 +78,6 @@ class Gate:
         self._thread = threading.Thread(target=self._run, name="live view gate", daemon=True)
         self._thread.start()
         self._ready.wait()
-
-    @property
-    def url(self) -> str:
-        """The address to open, with the token."""
-        host = LOOPBACK if self.token is None else _address_of_this_machine()
-        return f"http://{host}:{self.port}/" + (f"?token={self.token}" if self.token else "")
 
     def close(self) -> None:
         """Close all connections."""
@@ -146,23 +134,23 @@ class Gate:
     def _problem_with(self, request: web.Request) -> str | None:
         host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
         # any port, since it may be forwarded by ssh; a rebound DNS name is not one of these
-        if self.token is None and host.rpartition(":")[0] not in (LOOPBACK, "localhost"):
-            return f"This page is http://{LOOPBACK}:{self.port}/ only"
+        if self._token is None and host.rpartition(":")[0] not in (LOOPBACK, "localhost"):
+            return f"This page is at {LOOPBACK} and localhost only"
         is_socket = "Upgrade" in request.headers
         if (is_socket or origin is not None) and origin not in (f"http://{host}", f"https://{host}"):
             return "Other sites may not use this page"
         given = request.query.get("token", request.cookies.get(self._cookie, ""))
-        if self.token is not None and not hmac.compare_digest(given.encode(errors="replace"), self.token.encode()):
+        if self._token is not None and not hmac.compare_digest(given.encode(errors="replace"), self._token.encode()):
             return "Open the complete address that was printed, with its token"
         return None
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if "Upgrade" in request.headers:
             return await self._tunnel(request)
-        if "token" in request.query and self.token is not None:
+        if "token" in request.query and self._token is not None:
             # from here on the cookie is the token, which disappears from the address line
             response = web.Response(status=303, headers={**_HEADERS, "Location": "/"})
-            response.set_cookie(self._cookie, self.token, httponly=True, samesite="Lax")
+            response.set_cookie(self._cookie, self._token, httponly=True, samesite="Lax")
             return response
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
         return web.Response(
@@ -228,24 +216,3 @@ class _Refusal(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Open a listening socket on ``port`` or the next free one of the hundred above."""
-    for number in range(port, min(port + 100, 65535) + 1):
-        try:
-            return socket.create_server((host, number), backlog=64)
-        except OSError as error:
-            last = error
-    raise OSError(f"no port from {port} on is free: {last.strerror}")
-
-
-def _address_of_this_machine() -> str:
-    """The address that other machines most probably reach this one at; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # an address reserved for documentation
-        except OSError:
-            return socket.gethostname()
-        name: str = probe.getsockname()[0]
-        return name

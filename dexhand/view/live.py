@@ -1,45 +1,46 @@
 """The live view: a page in the browser that shows a test or a training while it runs.
 
-The thread that steps the environments only leaves the newest frame in a slot, and only while somebody is watching. A
-thread of the view's own draws it and updates the page; viser's thread and the gate's thread send it. None of them is
-ever waited for.
+``dexhand.view.page`` makes the page in a process of its own, which asks for a frame whenever it can show one. The
+thread that steps the environments answers with copies of poses and never waits. While nobody watches, nothing is asked.
 """
 
 import contextlib
-import io
+import json
 import logging
-import secrets
+import os
+import subprocess
+import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-import viser
-
+import dexhand
 from dexhand.core.episodes import Episode
 from dexhand.core.eval_loop import LoadedPolicy
-from dexhand.core.interfaces import Drawable, Frame, StepInfo, VecEnv
+from dexhand.core.interfaces import Drawable, StepInfo, VecEnv
 from dexhand.core.play_control import PlayControl
-from dexhand.view.gate import Gate
-from dexhand.view.panel import Numbers, Panel
-from dexhand.view.stage import Stage
+from dexhand.view.address import Address
+from dexhand.view.messages import MAX_SHOWN, Moment, Policy, Scalars, Settings
 
 log = logging.getLogger(__name__)
 
-FRAME_INTERVAL = 1 / 30
-"""Shortest time between two frames, seconds."""
-PANEL_INTERVAL = 0.25
-"""Seconds between updates of the panel."""
+KEPT_EVENTS = 10_000
+"""Events that wait for a page that is too slow to show them; the oldest are dropped."""
+LARGEST_REQUEST = 4096
+"""Bytes."""
 
 
 @dataclass(frozen=True)
-class _Snapshot:
+class _Request:
+    """What the page wants to show next."""
+
     env_ids: tuple[int, ...]
-    frame: Frame
-    reward_terms: list[float]
+    chosen: int
 
 
 class LiveView:
@@ -56,60 +57,45 @@ class LiveView:
         control: PlayControl | None = None,
     ) -> None:
         """``control`` is ``None`` for a training. Raises ``OSError`` if no port is free."""
+        self.control = control
         self._drawable = drawable
         self._num_envs = env.num_envs
-        self.control = control
-        with _silence():
-            self._server = viser.ViserServer(host=_random_loopback(), port=0, label=f"dexhand: {title}", verbose=False)
-        page = (Path(viser.__file__).parent / "client" / "build" / "index.html").read_bytes()
-        inner = f"ws://{self._server.get_host()}:{self._server.get_port()}"
-        try:
-            self._gate = Gate(page, inner, f"viser-v{viser.__version__}", port=port, bind_all=bind_all)
-        except OSError:
-            self._stop_viser()
-            raise
-        self._stage = Stage(self._server, drawable.shapes)
-        self._panel = Panel(
-            self._server,
-            self._stage,
-            title=title,
-            num_envs=env.num_envs,
-            reward_names=env.reward_names,
-            control=control,
-        )
         self._steps = 0
-        self.is_watched = True  # until the first frame, which the first visitor will see at once
-        self._last_frame = 0.0
+        self._request: _Request | None = None
         self._last_shown: tuple[int, ...] = ()
-        self._newest: _Snapshot | None = None
-        self._events: deque[Callable[[], None]] = deque()
+        self._outbox: deque[Any] = deque(maxlen=KEPT_EVENTS)
         self._wake = threading.Event()
-        self._is_closing = False
-        self._has_failed = False
-        self._thread = threading.Thread(target=self._run, name="live view", daemon=True)
-        self._thread.start()
+        self._is_open = True
+        address = Address(port, bind_all=bind_all)
+        self.url = address.url
+        """The address of the page."""
+        self._outbox.append(
+            Settings(
+                title=title,
+                token=address.token,
+                num_envs=env.num_envs,
+                reward_names=tuple(env.reward_names),
+                shapes=tuple(drawable.shapes),
+                control_dt=drawable.control_dt,
+                speed=None if control is None else control.speed,
+            )
+        )
+        with address.socket:
+            self._process, self._pipe = _start_page(address.socket.fileno())
+        self._wake.set()
+        self._threads = [
+            threading.Thread(target=work, name="live view", daemon=True) for work in (self._write, self._read)
+        ]
+        for thread in self._threads:
+            thread.start()
         if control is not None:
             control.while_waiting = self._on_waiting
-        self._log_address(port)
-
-    def _log_address(self, port: int) -> None:
-        taken = "" if self._gate.port == port else f" (port {port} is taken)"
-        log.info("Watch it in a browser: %s%s", self._gate.url, taken)
-        if self._gate.token is not None:
-            log.warning("Everyone who has this address can watch and control it from other machines, unencrypted")
-
-    def show_run(self, name: str) -> None:
-        """Show the name of the run."""
-        self._tell_panel(partial(self._panel.set_run, name))
-
-    def show_envs(self, text: str) -> None:
-        """Choose environments, such as ``0-3,7``, as viewers do."""
-        self._panel.show_envs(text)
+        _log_address(address, port)
 
     @property
-    def url(self) -> str:
-        """The address of the page."""
-        return self._gate.url
+    def process_id(self) -> int:
+        """The page's process."""
+        return self._process.pid
 
     # --- in the thread that steps the environments
 
@@ -117,101 +103,122 @@ class LiveView:
         """See ``StepListener``."""
         if info is not None:
             self._steps += self._num_envs
-        if not self.is_watched:
-            return
-        now = time.monotonic()
-        is_paused = self.control is not None and self.control.is_paused
-        if is_paused or now - self._last_frame >= FRAME_INTERVAL:
-            self._last_frame = now
-            self._take_snapshot(info)
+        if self._request is not None:
+            self._answer(info)
 
     def _on_waiting(self) -> None:
-        if self.is_watched and self._panel.shown != self._last_shown:
-            self._take_snapshot(None)
+        """Show another choice of environments while no step is made."""
+        if self._request is not None and self._request.env_ids != self._last_shown:
+            self._answer(None)
 
-    def _take_snapshot(self, info: StepInfo | None) -> None:
-        with self._not_fatal():
-            self._last_shown = env_ids = self._panel.shown
-            terms = [] if info is None else info["reward_terms"][self._panel.chosen].tolist()
-            self._newest = _Snapshot(env_ids, self._drawable.frame(env_ids), terms)
-            self._wake.set()
+    def _answer(self, info: StepInfo | None) -> None:
+        request, self._request = self._request, None
+        if request is None:  # the page has just ended
+            return
+        try:
+            terms = [] if info is None else info["reward_terms"][request.chosen].tolist()
+            frame = self._drawable.frame(request.env_ids)
+        except Exception:
+            log.exception("The live view has failed; the run goes on without it")
+            self.close()
+            return
+        self._last_shown = request.env_ids
+        self._tell(Moment(request.env_ids, frame, terms, self._steps))
 
     def on_step(self, frames_done: int) -> None:
         """See ``EvalListener``; ``on_env_step`` counts steps."""
 
     def on_episode(self, episode: Episode) -> None:
         """See ``EvalListener.on_episode``."""
-        self._tell_panel(partial(self._panel.add_episode, episode))
+        self._tell(episode)
 
     def on_reload(self, loaded: LoadedPolicy) -> None:
         """See ``EvalListener.on_reload``; also called for the first policy."""
-        self._tell_panel(partial(self._panel.add_policy, loaded))
+        self._tell(Policy(loaded.path.name, loaded.iteration, loaded.age, loaded.load_seconds))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See ``MetricSink.scalars``; for a training, which tells of no episodes."""
-        self._tell_panel(partial(self._panel.add_scalars, dict(values)))
+        self._tell(Scalars(dict(values)))
 
-    def _tell_panel(self, event: Callable[[], None]) -> None:
-        if not self._has_failed:
-            self._events.append(event)
+    def show_run(self, name: str) -> None:
+        """Show the name of the run."""
+        self._tell(name)
 
     def close(self) -> None:
         """Close the page. Calling it again does nothing."""
-        if self._is_closing:
-            return
-        self._is_closing = True
+        self._is_open = False
+        self._request = None
         self._wake.set()
-        self._thread.join()
-        self._gate.close()
-        self._stop_viser()
+        self._process.kill()  # it keeps nothing
+        self._process.wait()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        if self.control is not None:
+            self.control.resume()
 
-    # --- in the view's own thread
+    def _tell(self, message: Any) -> None:
+        if self._is_open:
+            self._outbox.append(message)
+            self._wake.set()
 
-    def _run(self) -> None:
-        last, last_steps = time.monotonic(), 0
-        terms: list[float] = []
-        with self._not_fatal():
-            while not (self._is_closing or self._has_failed):
-                self._wake.wait(PANEL_INTERVAL)
+    # --- in threads of the view's own
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):  # _read says that the page has ended
+            while self._is_open:
+                self._wake.wait()
                 self._wake.clear()
-                snapshot, self._newest = self._newest, None
-                if snapshot is not None:
-                    self._stage.show(snapshot.env_ids, snapshot.frame)
-                    terms = snapshot.reward_terms
-                now = time.monotonic()
-                if now - last >= PANEL_INTERVAL:
-                    speed, last, last_steps = (self._steps - last_steps) / (now - last), now, self._steps
-                    self._update_panel(speed, terms)
+                while self._outbox:
+                    self._pipe.send(self._outbox.popleft())
 
-    @contextlib.contextmanager
-    def _not_fatal(self) -> Iterator[None]:
-        """Log an error and close the eyes: a view must not end what it shows."""
-        try:
-            yield
-        except Exception:
-            self._has_failed, self.is_watched = True, False
-            log.exception("The live view has failed; the run goes on without it")
-            if self.control is not None:
-                self.control.resume()
+    def _read(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self._obey(json.loads(self._pipe.recv_bytes(LARGEST_REQUEST)))
+        if self._is_open:
+            self.close()
+            log.error("The page in the browser has ended; the run goes on without it")
+        self._pipe.close()
 
-    def _update_panel(self, steps_per_second: float, reward_terms: list[float]) -> None:
-        while self._events:
-            self._events.popleft()()
-        self.is_watched = bool(self._server.get_clients()) or not self._last_frame
-        if self.is_watched:
-            factor = steps_per_second / self._num_envs * self._drawable.control_dt
-            self._panel.show(Numbers(self._steps, steps_per_second, factor, reward_terms))
+    def _obey(self, message: Mapping[str, Any]) -> None:
+        """Do what the page asks for."""
+        match message:
+            case {"next": list(env_ids), "chosen": int(chosen)} if self._can_show([*env_ids, chosen]):
+                self._request = _Request(tuple(env_ids), chosen)
+            case {"speed": float(speed)} if self.control is not None and speed >= 0.0:
+                self.control.speed = speed
+            case {"restart": int() | None as seed} if self.control is not None:
+                self.control.restart(seed)
+            case {"do": "pause" | "resume" | "step_once" | "stop" as action} if self.control is not None:
+                getattr(self.control, action)()
+            case _:
+                log.warning("The page in the browser asked for %s, which is ignored", message)
 
-    def _stop_viser(self) -> None:
-        with _silence():
-            self._server.stop()
+    def _can_show(self, env_ids: Sequence[Any]) -> bool:
+        known = all(isinstance(env_id, int) and 0 <= env_id < self._num_envs for env_id in env_ids)
+        return known and len(env_ids) <= MAX_SHOWN + 1
 
 
-def _silence() -> contextlib.AbstractContextManager[object]:
-    """Drop what viser prints when it starts and stops."""
-    return contextlib.redirect_stdout(io.StringIO())
+def _start_page(listening: int) -> tuple["subprocess.Popen[bytes]", Connection]:
+    """Start the page's process on a listening socket; returns it and the pipe to it."""
+    ours, theirs = Pipe()
+    package = str(Path(dexhand.__file__).parents[1])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "dexhand.view.page", str(theirs.fileno()), str(listening)],
+        pass_fds=(theirs.fileno(), listening),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # where viser prints its own addresses
+        start_new_session=True,  # Ctrl-C is for the run
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+    theirs.close()
+    return process, ours
 
 
-def _random_loopback() -> str:
-    """An address that other pages cannot guess."""
-    return "127." + ".".join(str(1 + secrets.randbelow(254)) for _ in range(3))
+def _log_address(address: Address, port: int) -> None:
+    taken = "" if address.port == port else f" (port {port} is taken)"
+    log.info("Watch it in a browser: %s%s", address.url, taken)
+    if address.token is not None:
+        log.warning("Everyone who has this address can watch and control it from other machines, unencrypted")

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -12,12 +12,9 @@ import viser
 from viser import uplot
 
 from dexhand.core.episodes import Episode, Statistics
-from dexhand.core.eval_loop import LoadedPolicy
-from dexhand.core.play_control import PlayControl
+from dexhand.view.messages import MAX_SHOWN, Policy, Settings
 from dexhand.view.stage import Stage
 
-MAX_SHOWN = 64
-"""Environments that are shown at the same time."""
 FIRST_SHOWN = 16
 KEPT_POINTS = 1000
 """Newest points of a curve that are kept."""
@@ -63,7 +60,7 @@ class Numbers:
 class _Checkpoint:
     """A line of the reload log."""
 
-    loaded: LoadedPolicy
+    policy: Policy
     at: str = field(default_factory=lambda: time.strftime("%H:%M"))
     episodes: Statistics = field(default_factory=Statistics)
 
@@ -72,35 +69,30 @@ class Panel:
     """The panel's elements. All methods are called from one thread; the controls act from threads of viser's."""
 
     def __init__(
-        self,
-        server: viser.ViserServer,
-        stage: Stage,
-        *,
-        title: str,
-        num_envs: int,
-        reward_names: Sequence[str],
-        control: PlayControl | None,
+        self, server: viser.ViserServer, stage: Stage, settings: Settings, send: Callable[[dict[str, Any]], None]
     ) -> None:
-        """``control`` is ``None`` for what cannot be controlled, a training."""
+        """``send`` passes on what a viewer asks of the run; see ``LiveView``."""
+        num_envs = settings.num_envs
         self.shown = tuple(range(min(num_envs, FIRST_SHOWN)))
         """Environments to show."""
         self.chosen = 0
         """The environment whose rewards are shown."""
         self._gui = server.gui
         self._stage = stage
+        self._send = send
         self._num_envs = num_envs
-        self._reward_names = reward_names
-        self._subject = f'<div class="big">{escape(title)}</div>'
+        self._reward_names = settings.reward_names
+        self._subject = f'<div class="big">{escape(settings.title)}</div>'
         self._policy = ""
-        self._largest = np.zeros(len(reward_names))
+        self._largest = np.zeros(len(settings.reward_names))
         self._checkpoints: deque[_Checkpoint] = deque(maxlen=KEPT_CHECKPOINTS)
         self._curves: dict[str, tuple[deque[tuple[float, float]], Any]] = {}
 
         self._set_theme(dark=False)
         self._gui.set_panel_label("dexhand")
         self._head = self._gui.add_html(self._head_html(""))
-        if control is not None:
-            self._add_playback(control)
+        if settings.speed is not None:
+            self._add_playback(settings.speed)
         self._results = self._gui.add_folder("Results")
         with self._results:
             self._log = self._gui.add_html("")
@@ -115,21 +107,21 @@ class Panel:
 
     # --- controls
 
-    def _add_playback(self, control: PlayControl) -> None:
-        gui = self._gui
+    def _add_playback(self, now: float) -> None:
+        gui, send = self._gui, self._send
         with gui.add_folder("Playback"):
-            actions = {"pause": control.pause, "play": control.resume, "step": control.step_once}
+            actions = {"pause": "pause", "play": "resume", "step": "step_once"}
             buttons = gui.add_button_group("", tuple(actions))
-            buttons.on_click(lambda _: actions.get(buttons.value, control.pause)())
-            now = next((name for name, speed in SPEEDS.items() if speed == control.speed), f"{control.speed:g} x")
-            speeds = {**SPEEDS, now: control.speed}
-            speed = gui.add_dropdown("speed", tuple(speeds), initial_value=now)
-            speed.on_update(lambda _: setattr(control, "speed", speeds.get(speed.value, control.speed)))
+            buttons.on_click(lambda _: send({"do": actions[buttons.value]}))
+            first = next((name for name, speed in SPEEDS.items() if speed == now), f"{now:g} x")
+            speeds = {**SPEEDS, first: now}
+            speed = gui.add_dropdown("speed", tuple(speeds), initial_value=first)
+            speed.on_update(lambda _: send({"speed": speeds[speed.value]}))
             seed = gui.add_text("seed", "", hint="a whole number; empty = the random sequence goes on")
             again = gui.add_button("Restart episodes", hint="episodes under way do not count")
-            again.on_click(lambda _: control.restart(number_in(seed.value, 2**32)))
+            again.on_click(lambda _: send({"restart": number_in(seed.value, 2**32)}))
             stop = gui.add_button("Stop the test", color="red", hint="after the current step, as Ctrl-C does")
-            stop.on_click(lambda _: control.stop())
+            stop.on_click(lambda _: send({"do": "stop"}))
 
     def _add_choices(self) -> None:
         gui, stage, several = self._gui, self._stage, self._num_envs > 1
@@ -158,10 +150,10 @@ class Panel:
         """Show the name of the run."""
         self._subject += f'<div class="dim">run {escape(name)}</div>'
 
-    def add_policy(self, loaded: LoadedPolicy) -> None:
+    def add_policy(self, policy: Policy) -> None:
         """Add a checkpoint that takes over to the log."""
-        self._policy = f"checkpoint {escape(loaded.path.name)}, iteration {loaded.iteration}"
-        self._checkpoints.appendleft(_Checkpoint(loaded))
+        self._policy = f"checkpoint {escape(policy.name)}, iteration {policy.iteration}"
+        self._checkpoints.appendleft(_Checkpoint(policy))
 
     def add_episode(self, episode: Episode) -> None:
         """Count an episode for the current checkpoint."""
@@ -233,8 +225,8 @@ class Panel:
         if not self._checkpoints:
             return ""
         rows = [
-            f"<tr><td>{line.loaded.iteration}</td><td>{line.at}</td><td>{max(line.loaded.age, 0.0):.0f} s</td>"
-            f"<td>{line.loaded.load_seconds:.2f} s</td>{_results_html(line.episodes)}</tr>"
+            f"<tr><td>{line.policy.iteration}</td><td>{line.at}</td><td>{max(line.policy.age, 0.0):.0f} s</td>"
+            f"<td>{line.policy.load_seconds:.2f} s</td>{_results_html(line.episodes)}</tr>"
             for line in self._checkpoints
         ]
         names = ("iteration", "at", "age", "load", "episodes", "success", "return")

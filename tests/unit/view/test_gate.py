@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from dexhand.view import gate as gate_module
+from dexhand.view.address import Address
 from dexhand.view.gate import LARGEST_MESSAGE, MAX_CLIENTS, Gate, is_harmless
 
 PAGE = b"<html>the page</html>"
@@ -77,28 +78,29 @@ def inner() -> Iterator[Inner]:
 
 
 @contextlib.contextmanager
-def opened(inner: Inner, **settings: float) -> Iterator[Gate]:
-    gate = Gate(PAGE, inner.url, PROTOCOL, port=58080, **settings)  # type: ignore[arg-type]
+def opened(inner: Inner, *, bind_all: bool = False, **settings: float) -> Iterator[Address]:
+    address = Address(58080, bind_all=bind_all)
+    gate = Gate(PAGE, inner.url, PROTOCOL, address.socket, address.token, **settings)
     try:
-        yield gate
+        yield address
     finally:
         gate.close()
 
 
 @pytest.fixture
-def gate(inner: Inner) -> Iterator[Gate]:
+def gate(inner: Inner) -> Iterator[Address]:
     with opened(inner) as gate:
         yield gate
 
 
 @pytest.fixture
-def guarded(inner: Inner) -> Iterator[Gate]:
+def guarded(inner: Inner) -> Iterator[Address]:
     """Open to other machines."""
     with opened(inner, bind_all=True) as gate:
         yield gate
 
 
-def ask(gate: Gate, path: str = "/", cookies: dict[str, str] | None = None, **headers: str) -> tuple[int, bytes]:
+def ask(gate: Address, path: str = "/", cookies: dict[str, str] | None = None, **headers: str) -> tuple[int, bytes]:
     """Status and content of an answer, without following where it leads."""
 
     async def get() -> tuple[int, bytes]:
@@ -111,20 +113,20 @@ def ask(gate: Gate, path: str = "/", cookies: dict[str, str] | None = None, **he
     return asyncio.run(get())
 
 
-def browser_at(gate: Gate, host: str = "127.0.0.1") -> dict[str, str]:
+def browser_at(gate: Address, host: str = "127.0.0.1") -> dict[str, str]:
     """The headers of a browser that shows the page."""
     return {"Host": f"{host}:{gate.port}", "Origin": f"http://{host}:{gate.port}"}
 
 
 @contextlib.asynccontextmanager
-async def connected(gate: Gate, headers: dict[str, str] | None = None, **settings: object):  # type: ignore[no-untyped-def]
+async def connected(gate: Address, headers: dict[str, str] | None = None, **settings: object):  # type: ignore[no-untyped-def]
     async with aiohttp.ClientSession() as session:
         url, headers = f"ws://127.0.0.1:{gate.port}/", browser_at(gate) if headers is None else headers
         async with session.ws_connect(url, headers=headers, protocols=[PROTOCOL], **settings) as ws:  # type: ignore[arg-type]
             yield ws
 
 
-def status_of_connecting(gate: Gate, **headers: str) -> int:
+def status_of_connecting(gate: Address, **headers: str) -> int:
     """The answer to a WebSocket's handshake; 101 = open."""
 
     async def connect() -> int:
@@ -145,59 +147,59 @@ async def until(condition) -> None:  # type: ignore[no-untyped-def]
 
 
 class TestVisitors:
-    def test_the_page_is_served_at_the_printed_address(self, gate: Gate) -> None:
+    def test_the_page_is_served_at_the_printed_address(self, gate: Address) -> None:
         """And tells the browser to load nothing from, and to be shown in, no other place."""
         assert gate.url == f"http://127.0.0.1:{gate.port}/"
         assert ask(gate) == (200, PAGE)
 
-    def test_other_names_of_this_machine_are_refused(self, gate: Gate) -> None:
+    def test_other_names_of_this_machine_are_refused(self, gate: Address) -> None:
         """A page of another site whose DNS name now leads here could otherwise read everything."""
         assert ask(gate, Host=f"evil.example:{gate.port}")[0] == 403
         assert ask(gate, Host="127.0.0.1.evil.example")[0] == 403
         assert ask(gate, Host=f"localhost:{gate.port}")[0] == 200
 
-    def test_a_forwarded_port_is_allowed(self, gate: Gate) -> None:
+    def test_a_forwarded_port_is_allowed(self, gate: Address) -> None:
         """As ``ssh -L 8000:localhost:58080`` makes it."""
         headers = {"Host": "localhost:8000", "Origin": "http://localhost:8000"}
         assert status_of_connecting(gate, **headers) == 101
 
     @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1"])
-    def test_pages_of_other_sites_cannot_connect(self, gate: Gate, origin: str) -> None:
+    def test_pages_of_other_sites_cannot_connect(self, gate: Address, origin: str) -> None:
         """Browsers let any page open a WebSocket to any address, and say where the page is from."""
         assert status_of_connecting(gate, **{**browser_at(gate), "Origin": origin}) == 403
 
-    def test_a_connection_without_an_origin_is_refused(self, gate: Gate) -> None:
+    def test_a_connection_without_an_origin_is_refused(self, gate: Address) -> None:
         """Every browser sends one."""
         assert status_of_connecting(gate, Host=f"127.0.0.1:{gate.port}") == 403
 
     @pytest.mark.parametrize("path", ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/index.html", "//etc/passwd"])
-    def test_no_request_reaches_the_file_system(self, gate: Gate, path: str) -> None:
+    def test_no_request_reaches_the_file_system(self, gate: Address, path: str) -> None:
         """There is one page and nothing else."""
         assert ask(gate, path)[0] == 404
 
-    def test_the_next_free_port_is_taken(self, gate: Gate, inner: Inner) -> None:
+    def test_the_next_free_port_is_taken(self, gate: Address) -> None:
         """Two tests on one machine have a page each."""
-        other = Gate(PAGE, inner.url, PROTOCOL, port=gate.port)
-        other.close()
-        assert gate.port < other.port < gate.port + 100
+        other = Address(gate.port)
+        with other.socket:
+            assert gate.port < other.port < gate.port + 100
 
 
 class TestToken:
-    def test_the_printed_address_leads_to_the_page(self, guarded: Gate) -> None:
+    def test_the_printed_address_leads_to_the_page(self, guarded: Address) -> None:
         """The token is exchanged for a cookie, so that it disappears from the address line."""
         assert guarded.token is not None
         assert ask(guarded, f"/?token={guarded.token}")[0] == 303
         assert ask(guarded, cookies={f"dexhand-{guarded.port}": guarded.token}) == (200, PAGE)
 
     @pytest.mark.parametrize("path", ["/", "/?token=", "/?token=wrong", "/?token=%00%ff", "/nowhere"])
-    def test_nothing_is_served_without_it(self, guarded: Gate, path: str) -> None:
+    def test_nothing_is_served_without_it(self, guarded: Address, path: str) -> None:
         """Neither the page nor what exists."""
         assert ask(guarded, path)[0] == 403
 
-    def test_a_cookie_of_odd_characters_is_wrong_and_no_failure(self, guarded: Gate) -> None:
+    def test_a_cookie_of_odd_characters_is_wrong_and_no_failure(self, guarded: Address) -> None:
         assert ask(guarded, Cookie=f"dexhand-{guarded.port}=\u00ff\u00fe")[0] == 403
 
-    def test_connecting_needs_it_too(self, guarded: Gate) -> None:
+    def test_connecting_needs_it_too(self, guarded: Address) -> None:
         """With any name of this machine, but from its own page only."""
         cookie = f"dexhand-{guarded.port}={guarded.token}"
         browser = browser_at(guarded, "robot.example")
@@ -207,7 +209,7 @@ class TestToken:
 
 
 class TestMessages:
-    def test_only_harmless_ones_are_passed_on(self, gate: Gate, inner: Inner) -> None:
+    def test_only_harmless_ones_are_passed_on(self, gate: Address, inner: Inner) -> None:
         """What would upload files or publish the page elsewhere never arrives."""
 
         async def send() -> None:
@@ -225,7 +227,7 @@ class TestMessages:
     def test_what_is_no_message_is_not_harmless(self, content: bytes) -> None:
         assert not is_harmless(content)
 
-    def test_an_oversized_one_ends_the_connection(self, gate: Gate, inner: Inner) -> None:
+    def test_an_oversized_one_ends_the_connection(self, gate: Address, inner: Inner) -> None:
         """Before it is read to its end."""
 
         async def send() -> None:
@@ -269,7 +271,7 @@ class TestBadVisitors:
 
             asyncio.run(welcome())
 
-    def test_too_many_viewers_are_turned_away(self, gate: Gate) -> None:
+    def test_too_many_viewers_are_turned_away(self, gate: Address) -> None:
         """The first ones go on watching."""
 
         async def crowd() -> None:

@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import logging
-import threading
+import os
+import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -25,25 +28,24 @@ from dexhand.mock.policy import MockPolicy
 from dexhand.view.live import LiveView
 from dexhand.view.watched_env import watched
 
-CAMERA = msgspec.msgpack.encode(
-    {
-        "type": "ViewerCameraMessage",
-        "wxyz": [1, 0, 0, 0],
-        "position": [0, 0, 1],
-        "look_at": [0, 0, 0],
-        "up_direction": [0, 0, 1],
-        "fov": 1.0,
-        "near": 0.1,
-        "far": 10.0,
-        "image_height": 100,
-        "image_width": 100,
-    }
-)
-EPISODE = Episode(1, 0, 2.5, 7, "success:reached", 3, mixed=False)
+PATIENCE = 30.0
+"""Seconds until something that is waited for has failed."""
+CAMERA = {
+    "type": "ViewerCameraMessage",
+    "wxyz": [1, 0, 0, 0],
+    "position": [0, 0, 1],
+    "look_at": [0, 0, 0],
+    "up_direction": [0, 0, 1],
+    "fov": 1.0,
+    "near": 0.1,
+    "far": 10.0,
+    "image_height": 100,
+    "image_width": 100,
+}
 
 
 class CountingEnv(MockEnv):
-    """Counts frames, and may fail to make one."""
+    """Remembers of which environments frames were made, and may fail to make one."""
 
     frames: list[tuple[int, ...]]
     is_broken = False
@@ -63,8 +65,13 @@ def env() -> CountingEnv:
 
 
 @pytest.fixture
-def control() -> PlayControl:
-    return PlayControl(StopRequest(), 0.1, FakeClock())
+def stop() -> StopRequest:
+    return StopRequest()
+
+
+@pytest.fixture
+def control(stop: StopRequest) -> PlayControl:
+    return PlayControl(stop, 0.1, FakeClock())
 
 
 @pytest.fixture
@@ -72,112 +79,163 @@ def view(env: CountingEnv, control: PlayControl) -> Iterator[LiveView]:
     view = LiveView(env, env, title="<b>Reach", port=58080, control=control)
     view.show_run("reach_1")
     view.on_reload(LoadedPolicy(MockPolicy.optimal(), Path("best.pth"), 3, age=1.0, load_seconds=0.1))
+    view.on_episode(Episode(1, 0, 2.5, 7, "success:reached", 3, mixed=False))
     yield view
     view.close()
 
 
-def step_on(env: CountingEnv, view: LiveView, is_enough: Callable[[], bool]) -> None:
-    """Step the environments until something that other threads do has happened."""
-    seen = watched(env, [view])
-    seen.reset(seed=1)
-    limit = threading.Event()
-    timer = threading.Timer(20.0, limit.set)
-    timer.start()
-    while not is_enough():
-        assert not limit.is_set()
-        seen.step(torch.zeros(env.num_envs, 2))
-    timer.cancel()
+class Viewer:
+    """A browser that shows the page."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        self._ws = ws
+        self.messages: list[dict[str, Any]] = []
+        """What it was sent, as far as it has looked."""
+
+    async def look(self) -> None:
+        """Take what has come."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            content = await self._ws.receive_bytes(timeout=0.02)
+            end = 16 + int.from_bytes(content[8:16], "little")
+            packed = msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompressobj().decompress(content[16:end]))
+            self.messages += packed["messages"]
+
+    async def send(self, **message: Any) -> None:
+        """Send a message of viser's."""
+        await self._ws.send_bytes(msgspec.msgpack.encode(message))
+
+    async def set(self, label: str, value: object) -> None:
+        """Give a control another value."""
+        uuids = [m["uuid"] for m in self.messages if m.get("props", {}).get("label") == label]
+        await self.send(type="GuiUpdateMessage", uuid=uuids[0], updates={"value": value})
+
+    def has_seen(self, *texts: str) -> bool:
+        """Whether all of these have been shown."""
+        return all(text in str(self.messages) for text in texts)
 
 
 @contextlib.asynccontextmanager
-async def viewer(view: LiveView) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """A browser that shows the page."""
-    async with aiohttp.ClientSession() as session:
-        protocol = f"viser-v{viser.__version__}"
-        async with session.ws_connect(
-            view.url, headers={"Origin": view.url.rstrip("/")}, protocols=[protocol], max_msg_size=0
-        ) as ws:
-            await ws.send_bytes(CAMERA)
-            yield ws
+async def viewer_of(view: LiveView) -> AsyncIterator[Viewer]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(
+            view.url,
+            headers={"Origin": view.url.rstrip("/")},
+            protocols=[f"viser-v{viser.__version__}"],
+            max_msg_size=0,
+        ) as ws,
+    ):
+        viewer = Viewer(ws)
+        await viewer.send(**CAMERA)
+        yield viewer
 
 
-def watch_while(view: LiveView, run: Callable[[list[bytes]], None]) -> None:
-    """Run something in another thread while somebody watches; it is given the messages as they come."""
-    received: list[bytes] = []
-
-    async def watch() -> None:
-        async with viewer(view) as ws:
-            running = asyncio.create_task(asyncio.to_thread(run, received))
-            while not running.done():
-                with contextlib.suppress(asyncio.TimeoutError):
-                    received.append(await ws.receive_bytes(timeout=0.1))
-            await running
-
-    asyncio.run(watch())
-
-
-def texts_in(received: list[bytes]) -> str:
-    """What viser's messages say, beside arrays of numbers."""
-    unpack = zstandard.ZstdDecompressor().decompressobj
-    return " ".join(unpack().decompress(message[16:]).decode(errors="replace") for message in received)
-
-
-def test_without_viewers_only_the_first_frame_is_drawn(env: CountingEnv, view: LiveView) -> None:
-    """A training or test runs as if there were no page."""
-    step_on(env, view, lambda: not view.is_watched)
-    drawn = len(env.frames)
-    seen = watched(env, [view])
-    for _ in range(500):
+async def step_until(env: CountingEnv, view: LiveView, is_so: Callable[[], object], viewer: Viewer | None) -> None:
+    """Step the environments while somebody may be watching."""
+    seen, end = watched(env, [view]), time.monotonic() + PATIENCE
+    seen.reset(seed=1)
+    while not is_so():
+        assert time.monotonic() < end
         seen.step(torch.zeros(env.num_envs, 2))
-    assert len(env.frames) == drawn
+        await (viewer.look() if viewer else asyncio.sleep(0.001))
+
+
+async def no_more_frames(env: CountingEnv, view: LiveView) -> None:
+    """Step until many steps in a row have made no frame."""
+    steps_at: list[int] = [0]
+
+    def is_quiet() -> bool:
+        steps_at.append(len(env.frames))
+        return len(steps_at) > 300 and steps_at[-300] == steps_at[-1] > 0
+
+    await step_until(env, view, is_quiet, None)
 
 
 def test_viewers_get_frames_and_results(env: CountingEnv, view: LiveView) -> None:
-    """Of the first sixteen environments, with what is known of checkpoints and episodes; names are plain text."""
+    """Of the first sixteen environments, and what is known of checkpoints and episodes; names are plain text."""
 
-    def play(received: list[bytes]) -> None:
-        view.on_episode(EPISODE)
-        expected = ("&lt;b&gt;Reach", "reach_1", "best.pth", "<td>100%</td>", "<td>time</td>")
-        step_on(env, view, lambda: all(text in texts_in(received) for text in expected))
+    async def watch() -> None:
+        async with viewer_of(view) as viewer:
+            expected = ("&lt;b&gt;Reach", "reach_1", "best.pth", "<td>100%</td>", "<td>time</td>")
+            await step_until(env, view, lambda: viewer.has_seen(*expected) and len(env.frames) > 5, viewer)
 
-    watch_while(view, play)
-    assert env.frames[-1] == tuple(range(16))
-
-
-def test_when_the_last_viewer_leaves_frames_end(env: CountingEnv, view: LiveView) -> None:
-    """Whoever closes the browser is forgotten."""
-    watch_while(view, lambda _: step_on(env, view, lambda: len(env.frames) > 5))
-    step_on(env, view, lambda: not view.is_watched)
+    asyncio.run(watch())
+    assert set(env.frames) == {tuple(range(16))}
 
 
-def test_a_failing_view_does_not_end_the_run(
+def test_without_viewers_nothing_is_drawn(env: CountingEnv, view: LiveView) -> None:
+    """But the first frame, before anybody comes and after everybody has left."""
+
+    async def come_and_go() -> None:
+        await no_more_frames(env, view)
+        assert len(env.frames) == 1
+        async with viewer_of(view) as viewer:
+            await step_until(env, view, lambda: len(env.frames) > 5, viewer)
+        await no_more_frames(env, view)
+
+    asyncio.run(come_and_go())
+
+
+def test_controls_act(env: CountingEnv, view: LiveView, control: PlayControl, stop: StopRequest) -> None:
+    """Another speed, another choice of environments, which is also shown during a pause, and a stop."""
+
+    async def act() -> None:
+        async with viewer_of(view) as viewer:
+            await step_until(env, view, lambda: viewer.has_seen("as fast as it goes", "'show'"), viewer)
+            await viewer.set("speed", "0.5 x")
+            await step_until(env, view, lambda: control.speed == 0.5, viewer)
+            await viewer.set("show", "17,2")
+            while env.frames[-1] != (17, 2):
+                control.while_waiting()
+                await asyncio.sleep(0.01)
+            await viewer.set("Stop the test", True)
+            await step_until(env, view, lambda: stop.requested, viewer)
+
+    asyncio.run(act())
+
+
+def test_a_drawable_that_fails_does_not_end_the_run(
     env: CountingEnv, view: LiveView, control: PlayControl, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The error is logged, and a pause, which nobody could end any more, is over."""
     control.pause()
     env.is_broken = True
     with caplog.at_level(logging.ERROR):
-        step_on(env, view, lambda: not view.is_watched)
-    assert "no such body" in caplog.text
+        asyncio.run(step_until(env, view, lambda: "no such body" in caplog.text, None))
     assert not control.is_paused
-    seen = watched(env, [view])
-    seen.step(torch.zeros(env.num_envs, 2))
 
 
-def test_another_choice_is_shown_during_a_pause(env: CountingEnv, view: LiveView, control: PlayControl) -> None:
-    """Though no step is made."""
+def test_a_page_that_is_killed_does_not_end_the_run(
+    env: CountingEnv, view: LiveView, control: PlayControl, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once."""
+    control.pause()
+    with caplog.at_level(logging.ERROR):
+        os.kill(view.process_id, signal.SIGKILL)
+        asyncio.run(step_until(env, view, lambda: "has ended" in caplog.text, None))
+    assert len(caplog.records) == 1
+    assert not control.is_paused
 
-    def choose(_: list[bytes]) -> None:
-        step_on(env, view, lambda: len(env.frames) > 3)
-        view.show_envs("17,2")
-        control.while_waiting()
-        assert env.frames[-1] == (17, 2)
 
-    watch_while(view, choose)
+def test_a_page_that_stands_still_is_not_waited_for(env: CountingEnv, view: LiveView) -> None:
+    """Steps go on, at most one frame is waiting for it, and it can be closed."""
+
+    async def freeze() -> None:
+        async with viewer_of(view) as viewer:
+            await step_until(env, view, lambda: len(env.frames) > 5, viewer)
+            os.kill(view.process_id, signal.SIGSTOP)
+            drawn = len(env.frames)
+            for _ in range(500):
+                watched(env, [view]).step(torch.zeros(env.num_envs, 2))
+            assert len(env.frames) <= drawn + 1
+            view.close()
+
+    asyncio.run(freeze())
 
 
 def test_closing_twice_is_fine(view: LiveView) -> None:
-    """Nothing is left: the port is free, threads are gone."""
+    """And the process is gone."""
     view.close()
     view.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("live view")]
+    with pytest.raises(ProcessLookupError):
+        os.kill(view.process_id, 0)

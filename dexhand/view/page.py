@@ -1,0 +1,131 @@
+"""The process that makes the page of the live view: viser, the gate in front of it, and what they show.
+
+``LiveView`` starts it as ``python -m dexhand.view.page PIPE SOCKET`` with two inherited file descriptors. It ends with
+the run: a closed pipe is the end.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import viser
+
+from dexhand.core.episodes import Episode
+from dexhand.view.gate import Gate
+from dexhand.view.messages import Moment, Policy, Scalars, Settings
+from dexhand.view.panel import Numbers, Panel
+from dexhand.view.stage import Stage
+
+FRAME_INTERVAL = 1 / 30
+"""Shortest time between two frames, seconds."""
+PANEL_INTERVAL = 0.25
+"""Seconds between updates of the panel."""
+NICENESS = 15
+"""The page leaves the processors to the run where these are busy."""
+
+
+class Page:
+    """Shows what the run tells, and asks it for the next frame while somebody watches."""
+
+    def __init__(self, pipe: Connection, listening: socket.socket) -> None:
+        self._pipe = pipe
+        self._sending = threading.Lock()
+        self._settings: Settings = pipe.recv()
+        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self._server = viser.ViserServer(host=_random_loopback(), port=0, label="dexhand", verbose=False)
+        client = Path(viser.__file__).parent / "client" / "build" / "index.html"
+        self._gate = Gate(
+            client.read_bytes(),
+            f"ws://{self._server.get_host()}:{self._server.get_port()}",
+            f"viser-v{viser.__version__}",
+            listening,
+            self._settings.token,
+        )
+        self._stage = Stage(self._server, self._settings.shapes)
+        self._panel = Panel(self._server, self._stage, self._settings, self._send)
+        self._moment: Moment | None = None
+        """The newest one."""
+        self._asked: tuple[tuple[int, ...], int] | None = None
+        """What the run was asked for and has not answered yet."""
+        self._asked_at = 0.0
+        self._updated_at = time.monotonic()
+        self._updated_steps = 0
+
+    def run(self) -> None:
+        """Show what comes until the run ends."""
+        while True:
+            is_watched = bool(self._server.get_clients())
+            self._ask(is_watched)
+            if is_watched and time.monotonic() - self._updated_at >= PANEL_INTERVAL:
+                self._update_panel()
+            with contextlib.suppress(Empty):
+                self._show(self._inbox.get(timeout=FRAME_INTERVAL if is_watched else PANEL_INTERVAL))
+
+    def _ask(self, is_watched: bool) -> None:
+        """Ask for a frame if it is time for one; for the first one before somebody watches."""
+        wanted = self._panel.shown, self._panel.chosen
+        is_due = is_watched and time.monotonic() - self._asked_at >= FRAME_INTERVAL
+        if wanted != self._asked and (is_due or not self._asked_at):
+            self._asked, self._asked_at = wanted, time.monotonic()
+            self._send({"next": wanted[0], "chosen": wanted[1]})
+
+    def _show(self, message: Any) -> None:
+        match message:
+            case Moment():
+                self._asked, self._moment = None, message
+                self._stage.show(message.env_ids, message.frame)
+            case Episode():
+                self._panel.add_episode(message)
+            case Policy():
+                self._panel.add_policy(message)
+            case Scalars():
+                self._panel.add_scalars(message.values)
+            case str():
+                self._panel.set_run(message)
+
+    def _update_panel(self) -> None:
+        if self._moment is None:
+            return
+        now, steps = time.monotonic(), self._moment.steps
+        speed = (steps - self._updated_steps) / (now - self._updated_at)
+        self._updated_at, self._updated_steps = now, steps
+        factor = speed / self._settings.num_envs * self._settings.control_dt
+        self._panel.show(Numbers(steps, speed, factor, self._moment.reward_terms))
+
+    def _send(self, message: dict[str, Any]) -> None:
+        """Tell the run something; controls do so from threads of viser's."""
+        with self._sending:
+            self._pipe.send_bytes(json.dumps(message).encode())
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._inbox.put(self._pipe.recv())
+        except (EOFError, OSError):
+            os._exit(0)
+
+
+def _random_loopback() -> str:
+    """An address that other pages cannot guess."""
+    return "127." + ".".join(str(1 + secrets.randbelow(254)) for _ in range(3))
+
+
+def main(arguments: list[str]) -> None:
+    """Run the page."""
+    os.nice(NICENESS)
+    pipe, listening = (int(argument) for argument in arguments)
+    Page(Connection(pipe), socket.socket(fileno=listening)).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
