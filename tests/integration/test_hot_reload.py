@@ -94,13 +94,12 @@ def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(workspace:
     damaged = {
         "empty": b"",
         "truncated": good[: len(good) // 3],
-        "damaged": bytes(flipped),
         "not a checkpoint": b"hello",
     }
     unfit = {
-        "network does not fit": {"model": shorter},
+        "its network has": {"model": shorter},
         "trained with task=BlindGrasping": {"train_loop": other},
-        "no policy can be made of it": {"model": None},
+        "not the checkpoint of a training": {"model": None},
         "diverged": {"model": diverged},
     }
 
@@ -118,6 +117,8 @@ def test_bad_checkpoints_are_reported_and_the_next_good_one_is_loaded(workspace:
         save_checkpoint(latest, {**state, "epoch": 77})
         player.wait_for(r"^Reloaded .*latest\.pth: iteration 77, saved .* s ago, loaded in \d+ ms")
         player.wait_for(r"^episodes .* iteration 77 .* return \d")
+        put(latest, bytes(flipped))
+        player.wait_for("^warning: Checkpoint not loaded: .*damaged.*Iteration 77 plays on")
         player.signal()
 
     said = play(workspace, meanwhile, "train.reloadOn=event")
