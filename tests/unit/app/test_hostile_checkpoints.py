@@ -12,11 +12,15 @@ import torch
 from attack.hostile_files import CHECKPOINTS, MEGABYTE, ODD_STATES, good_state, odd_state, save_odd_state
 
 from dexhand.app import build
+from dexhand.app.build import policies
 from dexhand.app.train import _load, _read, _Start
 from dexhand.checkpoints.format import read_plain_state
+from dexhand.checkpoints.reload import ReloadWatcher
 from dexhand.checkpoints.store import CheckpointError, read_checkpoint, save_checkpoint
 from dexhand.config.compose import compose
 from dexhand.config.errors import ConfigError
+from dexhand.core.clock import SystemClock
+from dexhand.core.stop import StopRequest
 
 Play = Callable[[Path], Any]
 
@@ -130,3 +134,43 @@ def test_an_odd_state_is_not_continued_from(tmp_path: Path, learner: Any, place:
         _load(_Start(path, _read(path, config, exact=True)), algorithm, exact=True)
     assert "\n" not in str(raised.value)
     assert str(path) in str(raised.value)
+
+
+def failing_load(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Write a checkpoint of a learner whose ``policy_from_state`` fails; returns what loads it."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(policies, "policy_builder", lambda config: fail)
+    save_checkpoint(path, good_state())
+    env: Any = SimpleNamespace(
+        single_observation_space=space(4), single_action_space=space(2), device=torch.device("cpu")
+    )
+    return build.policy_loader(compose(["task=BaseTask"]), env)
+
+
+class OneFile:
+    """A place where one checkpoint appears."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def checkpoints(self) -> list[Path]:
+        return [self.path]
+
+    def folders(self) -> list[Path]:
+        return []
+
+
+def test_a_learner_that_makes_no_policy_ends_a_test_that_has_played_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later checkpoints of the run would not be better; once something plays, one warning is enough."""
+    path = tmp_path / "latest.pth"
+    load = failing_load(path, monkeypatch)
+    watcher = ReloadWatcher(OneFile(path), load, clock=SystemClock(), interval=1.0)
+    with pytest.raises(ConfigError, match="makes no policy of it: ZeroDivisionError: division by zero"):
+        watcher.wait(StopRequest(), fatal=(ConfigError,))
+    assert watcher.look() is None
+    watcher.close()

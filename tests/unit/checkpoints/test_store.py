@@ -189,6 +189,14 @@ class TestRoundTrip:
             load_checkpoint(tmp_path / "w.pth")
 
 
+def nested_lists(levels: int) -> list[Any]:
+    """A list in a list in a list ..."""
+    found: list[Any] = []
+    for _ in range(levels - 1):
+        found = [found]
+    return found
+
+
 class TestWhatCannotBeSaved:
     @pytest.mark.parametrize(
         ("value", "says"),
@@ -212,6 +220,17 @@ class TestWhatCannotBeSaved:
         with pytest.raises(TypeError, match=says):
             save_checkpoint(tmp_path / "x.pth", {"a": [0, value]})
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("value", "says"),
+        [([1.5] * 1_000_000, "Turn long lists of numbers into tensors"), (nested_lists(101), "nested too deeply")],
+        ids=["long", "deep"],
+    )
+    def test_what_could_not_be_read_again_is_not_saved(self, tmp_path: Path, value: Any, says: str) -> None:
+        """What the index may hold is limited."""
+        with pytest.raises(TypeError, match=says):
+            save_checkpoint(tmp_path / "a.pth", {"a": value})
+        assert not list(tmp_path.iterdir())
 
     def test_records_that_torch_numbers_otherwise_are_noticed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
