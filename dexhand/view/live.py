@@ -19,7 +19,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import dexhand
 from dexhand.core.episodes import Episode
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Drawable, StepInfo, VecEnv
@@ -203,7 +202,7 @@ class LiveView:
 def _start_page(listening: int) -> tuple["subprocess.Popen[bytes]", Connection]:
     """Start the page's process on a listening socket; returns it and the pipe to it."""
     ours, theirs = Pipe()
-    package = str(Path(dexhand.__file__).parents[1])
+    package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "dexhand.view.page", str(theirs.fileno()), str(listening)],
