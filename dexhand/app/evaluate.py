@@ -3,7 +3,6 @@
 import contextlib
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -22,13 +21,9 @@ from dexhand.core.play_control import PlayControl
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.sinks.console import EvaluationConsoleSink
-from dexhand.view.watched_env import watched
+from dexhand.view.watched_env import Viewer, watched
 from dexhand.workspace.checkpoint_names import CheckpointSource
 from dexhand.workspace.workspace import Run
-
-if TYPE_CHECKING:
-    from dexhand.view.live import LiveView
-    from dexhand.view.recording import Recording
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +50,19 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
             if live is not None:
                 stack.callback(live.close)
 
-            def prepare(run: Run) -> tuple[list[MetricSink], "Recording | None"]:
+            def prepare(run: Run) -> tuple[list[MetricSink], list[Viewer]]:
                 has_console = config.train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
                 console_sink = (lambda: EvaluationConsoleSink(console, clock)) if has_console else None
                 sinks = build.build_sinks(config, run, console_sink)
-                return sinks, build.build_recording(config, env, run.videos, sinks)
+                recording = build.build_recording(config, env, run.videos, sinks)
+                replay = build.build_replay(config, env, run.replay_file)
+                return sinks, [viewer for viewer in (live, recording, replay) if viewer is not None]
 
-            with new_run("test", invocation, clock, prepare, played=first.path) as (run, (sinks, recording)):
+            with new_run("test", invocation, clock, prepare, played=first.path) as (run, (sinks, viewers)):
                 if live is not None:
                     live.show_run(run.name)
-                watching = [viewer for viewer in (live, recording) if viewer is not None]
                 control = live.control if live else None
-                _run(invocation, first, run, sinks, watcher, env, clock, stop, watching, control)
+                _run(invocation, first, run, sinks, watcher, env, clock, stop, viewers, control)
         finally:
             watcher.close()
             env.close()
@@ -110,24 +106,24 @@ def _run(
     env: VecEnv,
     clock: Clock,
     stop: StopRequest,
-    watching: "Sequence[LiveView | Recording]",
+    viewers: Sequence[Viewer],
     control: PlayControl | None,
 ) -> None:
     train = invocation.config.train
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
     report = Report(first, episodes=train.testGamesNum, run=run, sinks=sinks, clock=clock, print_line=log.info)
-    for viewer in watching:
+    for viewer in viewers:
         viewer.on_reload(first)
     loop = EvalLoop(
-        watched(env, watching) if watching else env,
+        watched(env, viewers),
         first,
         episodes=train.testGamesNum,
-        listeners=[report, *watching],
+        listeners=[report, *viewers],
         newer_policy=watcher.poll,
         control=control,
     )
     with contextlib.ExitStack() as closing:
-        for viewer in watching:
+        for viewer in viewers:
             closing.callback(viewer.close)
         closing.callback(report.close)  # called first
         loop.run(stop, seed=train.seed)

@@ -133,6 +133,10 @@ class EnvConfig:
     )
     videoRecord: bool = option(False, "record videos into the run folder (needs EGL or OSMesa)")
     videoMaxDuration: float = option(300.0, "length of a video; then the next one begins", unit="s", above=0)
+    replayDuration: float = option(
+        10.0, "length of replay.html, the page that shows the beginning of a test; 0 = none", unit="s", low=0, high=600
+    )
+    replayMegabytes: float = option(5.0, "largest replay.html; a longer one ends earlier", unit="MB", above=0)
     controlDecimation: int = option(2, "physics calls per control step", low=1)
     hand: str = option(
         "dexhand021_right", "the hand: the name of a built-in one, or a folder with a spec.yaml", names="files"

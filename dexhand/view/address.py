@@ -42,3 +42,8 @@ def _address_of_this_machine() -> str:
             return socket.gethostname()
         name: str = probe.getsockname()[0]
         return name
+
+
+def random_loopback() -> str:
+    """Draw an address of this machine that other pages cannot guess, for viser, which lets everyone connect."""
+    return "127." + ".".join(str(1 + secrets.randbelow(254)) for _ in range(3))

@@ -20,7 +20,7 @@ class Counts:
 
     def caption(self, env_id: int) -> str:
         """Describe the episode of an environment in a line."""
-        return f"{env_id}: episode {self.episodes[env_id]}   return {self.returns[env_id]:.2f}"
+        return f"episode {self.episodes[env_id]}   return {self.returns[env_id]:.2f}"
 
 
 class EpisodeCounts:

@@ -25,6 +25,7 @@ from dexhand.core.interfaces import Drawable, StepInfo, VecEnv
 from dexhand.core.play_control import PlayControl
 from dexhand.view.address import Address
 from dexhand.view.messages import MAX_SHOWN, Moment, Policy, Scalars, Settings
+from dexhand.view.watched_env import Viewer
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ class _Request:
     chosen: int
 
 
-class LiveView:
-    """A ``StepListener``, ``EvalListener`` and ``MetricSink`` that shows what it is told on a page."""
+class LiveView(Viewer):
+    """Shows what it is told on a page."""
 
     def __init__(
         self,
@@ -124,19 +125,16 @@ class LiveView:
         self._last_shown = request.env_ids
         self._tell(Moment(request.env_ids, frame, terms, self._steps))
 
-    def on_step(self, frames_done: int) -> None:
-        """See ``EvalListener``; ``on_env_step`` counts steps."""
-
     def on_episode(self, episode: Episode) -> None:
         """See ``EvalListener.on_episode``."""
         self._tell(episode)
 
     def on_reload(self, loaded: LoadedPolicy) -> None:
-        """See ``EvalListener.on_reload``; also called for the first policy."""
+        """See ``Viewer.on_reload``."""
         self._tell(Policy(loaded.path.name, loaded.iteration, loaded.age, loaded.load_seconds))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """See ``MetricSink.scalars``; for a training, which tells of no episodes."""
+        """See ``Viewer.scalars``."""
         self._tell(Scalars(dict(values)))
 
     def show_run(self, name: str) -> None:

@@ -7,7 +7,6 @@ the run: a closed pipe is the end.
 import contextlib
 import json
 import os
-import secrets
 import socket
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import Any
 import viser
 
 from dexhand.core.episodes import Episode
+from dexhand.view.address import random_loopback
 from dexhand.view.gate import Gate
 from dexhand.view.messages import Moment, Policy, Scalars, Settings
 from dexhand.view.panel import Numbers, Panel
@@ -42,7 +42,7 @@ class Page:
         self._settings: Settings = pipe.recv()
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
-        self._server = viser.ViserServer(host=_random_loopback(), port=0, label="dexhand", verbose=False)
+        self._server = viser.ViserServer(host=random_loopback(), port=0, label="dexhand", verbose=False)
         client = Path(viser.__file__).parent / "client" / "build" / "index.html"
         self._gate = Gate(
             client.read_bytes(),
@@ -113,11 +113,6 @@ class Page:
                 self._inbox.put(self._pipe.recv())
         except (EOFError, OSError):
             os._exit(0)
-
-
-def _random_loopback() -> str:
-    """An address that other pages cannot guess."""
-    return "127." + ".".join(str(1 + secrets.randbelow(254)) for _ in range(3))
 
 
 def main(arguments: list[str]) -> None:

@@ -18,12 +18,11 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dexhand.core.episodes import Episode
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Drawable, Frame, StepInfo, VecEnv
 from dexhand.view.episode_counts import Counts, EpisodeCounts
 from dexhand.view.video import VideoFile
-from dexhand.view.watched_env import VideoSink
+from dexhand.view.watched_env import VideoSink, Viewer
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +72,8 @@ class _Clip:
     moments: Sequence[_Moment]
 
 
-class Recording:
-    """A ``StepListener``, ``EvalListener`` and ``MetricSink`` that makes videos of what it is told.
+class Recording(Viewer):
+    """Makes videos of what it is told.
 
     Steps only copy poses; a thread of its own draws and encodes them. Where that is too slow, pictures are dropped, and
     the video has a cut. A failure, such as a full disk, ends the recording and nothing else.
@@ -157,18 +156,12 @@ class Recording:
                 kept = self._clips.get(name, clip)
                 self._clips[name] = choose(kept, clip, key=lambda clip: clip.episode_return)
 
-    def on_step(self, frames_done: int) -> None:
-        """See ``EvalListener``; ``on_env_step`` counts steps."""
-
-    def on_episode(self, episode: Episode) -> None:
-        """See ``EvalListener``; ``on_env_step`` counts episodes, also those of trainings."""
-
     def on_reload(self, loaded: LoadedPolicy) -> None:
-        """See ``EvalListener.on_reload``; also called for the first policy."""
+        """See ``Viewer.on_reload``."""
         self._iteration = loaded.iteration
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """See ``MetricSink.scalars``; of a training."""
+        """See ``Viewer.scalars``."""
         if "info/iteration" in values:
             self._iteration = int(values["info/iteration"])
 
@@ -233,7 +226,7 @@ class Recording:
         for place, row in enumerate(rows):
             x, y = place % columns * width, _HEADER + place // columns * height
             sheet.paste(Image.fromarray(pictures.draw(moment.frame, row, width, height)), (x, y))
-            caption = f"{moment.counts.caption(row)}\n{moment.frame.caption[row]}"
+            caption = f"{row}: {moment.counts.caption(row)}\n{moment.frame.caption[row]}"
             pen.text((x + 10, y + 8), caption, fill=_INK, font=_font(14), spacing=5)
         return np.asarray(sheet)
 

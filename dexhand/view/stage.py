@@ -25,10 +25,12 @@ _ROUND = 16
 class Stage:
     """Draws chosen environments side by side. One batch of instances per mesh, whatever the number of environments."""
 
-    def __init__(self, server: viser.ViserServer, shapes: Sequence[Shape]) -> None:
+    def __init__(self, server: viser.ViserServer, shapes: Sequence[Shape], precision: float = 0.0) -> None:
+        """Poses are rounded to multiples of ``precision``, so that they can be compressed; 0 = not rounded."""
         self._scene = server.scene
         self._server = server
         self._shapes = shapes
+        self._precision = precision
         self._bodies = [shape.body for shape in shapes]
         self._local_pos = np.array([shape.position for shape in shapes], np.float32)
         self._local_quat = np.array([shape.quat for shape in shapes], np.float32)
@@ -63,6 +65,8 @@ class Stage:
             self._set_spacing(pos)
         offsets = self._offsets(len(env_ids))
         pos += offsets[:, None]
+        if self._precision:
+            pos, quat = (np.round(array / self._precision) * self._precision for array in (pos, quat))
         with self._server.atomic():
             if env_ids != self._shown:
                 self._arrange(env_ids, pos, quat)

@@ -1,11 +1,13 @@
 """Telling listeners about the steps of an environment, whoever makes them, and sinks about videos."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from torch import Tensor
 
+from dexhand.core.episodes import Episode
+from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import StepInfo, VecEnv
 
 
@@ -14,6 +16,28 @@ class StepListener(Protocol):
 
     def on_env_step(self, info: StepInfo | None) -> None:
         """Called after each step with its ``info``, which is not to be changed, and after a reset with ``None``."""
+
+
+class Viewer:
+    """A ``StepListener``, ``EvalListener`` and ``MetricSink`` of one run that does nothing; base of those that do."""
+
+    def on_env_step(self, info: StepInfo | None) -> None:
+        """See ``StepListener``."""
+
+    def on_step(self, frames_done: int) -> None:
+        """See ``EvalListener.on_step``."""
+
+    def on_episode(self, episode: Episode) -> None:
+        """See ``EvalListener.on_episode``."""
+
+    def on_reload(self, loaded: LoadedPolicy) -> None:
+        """See ``EvalListener.on_reload``; also called for the first policy."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """See ``MetricSink.scalars``; for a training, which tells of no episodes."""
+
+    def close(self) -> None:
+        """See ``MetricSink.close``."""
 
 
 @runtime_checkable

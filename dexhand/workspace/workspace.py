@@ -73,6 +73,11 @@ class Run:
         return self.path / "videos"
 
     @property
+    def replay_file(self) -> Path:
+        """In a test run: the page that shows its beginning."""
+        return self.path / "replay.html"
+
+    @property
     def config_file(self) -> Path:
         """The complete configuration."""
         return self.path / "config.yaml"

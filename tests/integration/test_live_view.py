@@ -111,7 +111,7 @@ class Browser:
 
 def test_a_person_watches_a_test(test: Forked, browser: Browser, trained: Path) -> None:
     """Hands move; a pause stops them; a new checkpoint is in the log; the speed changes; a second viewer ends it."""
-    url = test.wait_for("Watch it in a browser").rpartition(" ")[2]
+    url = test.wait_for("Watch it in a browser").split()[5]
     browser.driver.get(url)
     browser.wait_for("iteration 1")
     browser.wait(browser.moves, "motion")
@@ -137,3 +137,16 @@ def test_a_person_watches_a_test(test: Forked, browser: Browser, trained: Path) 
     done = test.end()
     assert done.returncode == 0, done.stderr
     assert "iteration 2" in done.stdout
+
+
+def test_the_replay_of_a_test_plays_without_anything_else(browser: Browser, trained: Path, tmp_path: Path) -> None:
+    """Opened as a file in another folder, by a browser that has no network, hands move."""
+    words = ["test=true", "checkpoint=latest", "testGamesNum=2", "task.episodeLength=50", "replayDuration=2"]
+    done = run([*words, "sim.backend=mock", "numEnvs=2"], trained)
+    assert done.returncode == 0, done.stderr
+    written = trained / "runs" / "latest_test" / "replay.html"
+    assert f"Wrote {written.resolve()}" in done.stdout
+    page = written.rename(tmp_path / "replay.html")
+    browser.driver.set_network_conditions(offline=True, latency=0, throughput=0)
+    browser.driver.get(page.as_uri())
+    browser.wait(browser.moves, "motion")

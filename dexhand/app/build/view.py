@@ -17,6 +17,7 @@ from dexhand.view.watched_env import VideoSink
 if TYPE_CHECKING:
     from dexhand.view.live import LiveView
     from dexhand.view.recording import Recording
+    from dexhand.view.replay import Replay
 
 
 def build_drawable(config: Config, env: VecEnv) -> Drawable | None:
@@ -102,6 +103,24 @@ def build_recording(config: Config, env: VecEnv, folder: Path, sinks: Sequence[M
         )
     except RenderingUnavailable as error:
         raise ConfigError(f"env.videoRecord=true: {error} Or watch in a browser: env.videoStream=true") from None
+
+
+def build_replay(config: Config, env: VecEnv, path: Path) -> "Replay | None":
+    """Build what keeps the beginning of a test in ``path``, ``None`` if that is not wanted or cannot be drawn."""
+    settings = config.env
+    drawable = build_drawable(config, env) if settings.replayDuration else None
+    if drawable is None:
+        return None
+    from dexhand.view.replay import Replay
+
+    return Replay(
+        env,
+        drawable,
+        path,
+        title=config.subject,
+        duration=settings.replayDuration,
+        max_megabytes=settings.replayMegabytes,
+    )
 
 
 def _cannot_be_drawn(key: str, config: Config) -> ConfigError:
