@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -97,26 +98,27 @@ def test_a_running_test(attack: Attack, tmp_path: Path) -> None:
     """None of these files, one after the other in the place of the newest checkpoint, ends a test that reloads."""
     assert run(program(*TINY, "maxIter=1"), tmp_path).code == 0
     latest = (tmp_path / "runs" / "latest_train").resolve() / "nn" / "latest.pth"
-    files = [(name, make) for name, make in CHECKPOINTS.items()]
-    files += [(place, partial(save_odd_state, place=place, value=value)) for place, value in ODD_STATES]
-    coming, has_ended = tmp_path / ".coming", threading.Event()
+    makers = [*CHECKPOINTS.values()]
+    makers += [partial(save_odd_state, place=place, value=value) for place, value in ODD_STATES]
+    coming = tmp_path / "coming.pth"
 
     def replace() -> None:
-        for _, make in files:
-            make(coming)
-            os.replace(coming, latest)
-            if has_ended.wait(1.0):
-                return
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            for make in makers:
+                make(coming)
+                os.replace(coming, latest)
+                time.sleep(0.5)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
     def play() -> None:
         threading.Thread(target=replace, daemon=True).start()
         program("test=true", "checkpoint=latest", "testGamesNum=0", "reloadInterval=0.1")()
 
-    end = run(play, tmp_path, patience=20.0 + 3.0 * len(files))
+    end = run(play, tmp_path, patience=20.0 + 3.0 * len(makers))
     if end.problem:
         attack.found(end.problem)
-    attack.report("hostile and odd checkpoints put before a running test", len(files))
+    attack.report("hostile and odd checkpoints put before a running test", len(makers))
     attack.report("hostile and odd checkpoints before a running test: warnings", end.out.count("Checkpoint not loaded"))
     attack.conclude()
 
