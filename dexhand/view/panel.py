@@ -103,6 +103,7 @@ class Panel:
         self._add_choices()
 
     def _set_theme(self, *, dark: bool) -> None:
+        self._stage.set_dark(dark)
         self._gui.configure_theme(dark_mode=dark, show_logo=False, show_share_button=False, control_width="medium")
 
     # --- controls
@@ -179,12 +180,13 @@ class Panel:
         if name not in self._curves:
             colour = {"success rate": "#2f9e44", "return": "#1971c2"}.get(name, "#e8590c")
             line = uplot.Series(label=name, stroke=colour, width=2)
+            share = uplot.Scale(range=(0.0, 1.0))
             with self._results:
                 plot = self._gui.add_uplot(
                     (np.array([x]), np.array([y])),
                     (uplot.Series(label=x_name), line),
-                    scales={"x": uplot.Scale(time=False)},
-                    legend=uplot.Legend(show=True),
+                    scales={"x": uplot.Scale(time=False), **({"y": share} if name == "success rate" else {})},
+                    padding=(12, 12, 0, 0),
                     height=120,
                 )
             self._curves[name] = deque(maxlen=KEPT_POINTS), plot

@@ -39,6 +39,7 @@ class Stage:
         self._batches: list[tuple[list[int], Any]] = []
         self._labels: list[Any] = []
         self._spacing = 0.0
+        self._is_dark = False
         self.show_forces = True
         self.show_captions = True
         self.followed: int | None = None
@@ -106,25 +107,35 @@ class Stage:
             self._scene.add_label(f"/world/captions/{env_id}", str(env_id), position=(x, y, 0.02), anchor="top-center")
             for env_id, (x, y, _) in zip(env_ids, offsets - [0.0, 0.3 * self._spacing, 0.0])
         ]
-        side = self._spacing * (ceil(sqrt(count)) + 1)
-        self._scene.add_grid(
-            "/world/ground",
-            side,
-            side,
-            cell_size=self._spacing / 5,
-            section_size=self._spacing,
-            cell_color=(222, 225, 229),
-            section_color=(205, 209, 214),
-            plane_color=(236, 238, 241),
-            plane_opacity=1.0,
-            shadow_opacity=0.3,
-        )
+        self._lay_ground()
         camera = self._server.initial_camera
         distance = 0.85 * self._spacing * (0.5 + ceil(sqrt(count)))
         aside = 0.12 * distance  # the panel covers the right
         camera.fov = 0.8
         camera.position = (aside + 0.4 * distance, -1.0 * distance, 0.25 + 0.6 * distance)
         camera.look_at = (aside, 0.0, 0.2)
+
+    def set_dark(self, dark: bool) -> None:
+        """Choose a dark ground or a light one."""
+        self._is_dark = dark
+        if self._shown:
+            self._lay_ground()
+
+    def _lay_ground(self) -> None:
+        side = self._spacing * (ceil(sqrt(len(self._shown))) + 1)
+        plane, cell, section = (50, 66, 82) if self._is_dark else (237, 224, 207)
+        self._scene.add_grid(
+            "/world/ground",
+            side,
+            side,
+            cell_size=self._spacing / 5,
+            section_size=self._spacing,
+            cell_color=(cell, cell, cell + 4),
+            section_color=(section, section, section + 5),
+            plane_color=(plane, plane, plane + 4),
+            plane_opacity=1.0,
+            shadow_opacity=0.3,
+        )
 
     def _batch(self, number: int, mesh: Any, members: list[int], count: int, pos: np.ndarray, quat: np.ndarray) -> Any:
         shapes = [self._shapes[member] for member in members]
