@@ -3,6 +3,8 @@
 import contextlib
 import logging
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,7 +18,7 @@ from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import EvalLoop, LoadedPolicy
-from dexhand.core.interfaces import Clock, MetricSink, VecEnv
+from dexhand.core.interfaces import Clock, MetricSink, StepInfo, VecEnv
 from dexhand.core.play_control import PlayControl
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
@@ -24,6 +26,9 @@ from dexhand.sinks.console import EvaluationConsoleSink
 from dexhand.view.watched_env import Viewer, watched
 from dexhand.workspace.checkpoint_names import CheckpointSource
 from dexhand.workspace.workspace import Run
+
+if TYPE_CHECKING:
+    from dexhand.view.replay import Replay
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +72,45 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
             watcher.close()
             env.close()
     return 0
+
+
+@process_state_restored()
+def write_replay(invocation: Invocation, source: CheckpointSource, file: Path) -> bool:
+    """Play the newest checkpoint of ``source`` just long enough to write its replay to ``file``.
+
+    Returns whether it was written. Raises ``ConfigError``.
+    """
+    config = invocation.config
+    build.check_machine(config)
+    build.set_up_process(config)
+    env = build.build_env(config)
+    watcher = _watcher(invocation, source, env, SystemClock())
+    try:
+        replay = build.build_replay(config, env, file)
+        if replay is None:
+            raise build.cannot_be_drawn("replayDuration", config)
+        with StopRequest() as stop:
+            first = _first_policy(watcher, source, invocation, stop)
+            if first is not None:
+                viewers = [replay, _StopWhenComplete(replay, stop)]
+                EvalLoop(watched(env, viewers), first, episodes=0, listeners=[]).run(stop, seed=config.train.seed)
+                replay.close()
+        return replay.is_written
+    finally:
+        watcher.close()
+        env.close()
+
+
+class _StopWhenComplete(Viewer):
+    """Stops an evaluation when its replay needs no more steps."""
+
+    def __init__(self, replay: "Replay", stop: StopRequest) -> None:
+        self._replay = replay
+        self._stop = stop
+
+    def on_env_step(self, info: StepInfo | None) -> None:
+        """See ``StepListener``."""
+        self._stop.requested |= self._replay.is_complete
 
 
 def _watcher(invocation: Invocation, source: CheckpointSource, env: VecEnv, clock: Clock) -> ReloadWatcher:

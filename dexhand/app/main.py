@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,16 +30,13 @@ def main(argv: Sequence[str]) -> int:
     Returns the exit code: 0; 1 if the end of a training could not be saved; 2 if the configuration is invalid, with a
     one-line explanation on standard error; 130 after Ctrl-C before anything was started.
     """
-    try:
-        request = parse(argv, Workspaces())
-        if isinstance(request, Page):
-            print(request.text, end="")  # noqa: T201
-            return output_code()
-        if isinstance(request, Sweep):
-            from dexhand.app.sweep import run_jobs
+    return exit_code_of(lambda: _run_words(argv))
 
-            return run_jobs(request)
-        return run(request)
+
+def exit_code_of(work: Callable[[], int]) -> int:
+    """Do ``work`` and return its exit code; what is wrong with the user's input is 2, with one line that says it."""
+    try:
+        return work()
     except (ConfigError, HandError, WorkspaceError) as error:
         lines = [line.strip() for line in str(error).splitlines()]  # of MuJoCo, for example
         return _report("; ".join(filter(None, lines)))
@@ -49,6 +46,18 @@ def main(argv: Sequence[str]) -> int:
         return _report(f"{what}: {problem}")
     except KeyboardInterrupt:
         return 130
+
+
+def _run_words(argv: Sequence[str]) -> int:
+    request = parse(argv, Workspaces())
+    if isinstance(request, Page):
+        print(request.text, end="")  # noqa: T201
+        return output_code()
+    if isinstance(request, Sweep):
+        from dexhand.app.sweep import run_jobs
+
+        return run_jobs(request)
+    return run(request)
 
 
 def _report(problem: str) -> int:

@@ -42,6 +42,8 @@ class Replay(Viewer):
         self._counts = EpisodeCounts(len(self._env_ids), env.device)
         self._frames: list[Frame] = []
         self._is_closed = False
+        self.is_written = False
+        """Whether the page is there."""
 
     @property
     def is_complete(self) -> bool:
@@ -69,6 +71,7 @@ class Replay(Viewer):
         except Exception:  # whatever it is, the test is done and its results are written
             log.exception("The replay is not written: %s", self._path)
         else:
+            self.is_written = True
             log.info("Wrote %s, which shows the beginning in any browser", self._path)
 
     def _page(self) -> bytes:

@@ -17,7 +17,7 @@ import pytest
 from commands import Running
 from commands import run as run_here
 
-from dexhand import runs
+from dexhand import replay, runs
 from dexhand.core import program
 from dexhand.core.interfaces import RenderingUnavailable
 from dexhand.mock import isaacgym
@@ -122,6 +122,8 @@ def run(command: str) -> None:
         play_and_interrupt(words[2:])
     elif words[:3] == ["python", "-m", "dexhand.runs"]:
         assert runs.main(words[3:]) == 0
+    elif words[:3] == ["python", "-m", "dexhand.replay"]:
+        assert replay.main(words[3:]) == 0
     elif words[0] == "pytest":
         subprocess.run([sys.executable, "-m", *words, "-p", "dexhand.testing.plugin"], check=True)
     elif words[:3] == ["python", "-m", "dexhand.mock.isaacgym"]:

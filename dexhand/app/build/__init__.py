@@ -8,7 +8,7 @@ from dexhand.app.build.learner import build_algorithm
 from dexhand.app.build.machine import backend_of, check_machine, device_of, set_up_process
 from dexhand.app.build.policies import build_policy, check_contract, contract_of, policy_loader, read_state
 from dexhand.app.build.sinks import build_sinks, hard_example_sinks
-from dexhand.app.build.view import build_drawable, build_live_view, build_recording, build_replay
+from dexhand.app.build.view import build_drawable, build_live_view, build_recording, build_replay, cannot_be_drawn
 
 __all__ = [
     "backend_of",
@@ -21,6 +21,7 @@ __all__ = [
     "build_replay",
     "build_sinks",
     "build_task_env",
+    "cannot_be_drawn",
     "check_contract",
     "check_machine",
     "contract_of",

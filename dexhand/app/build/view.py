@@ -41,7 +41,7 @@ def build_live_view(config: Config, env: VecEnv, clock: Clock, stop: StopRequest
         return None
     drawable = build_drawable(config, env)
     if drawable is None and settings.videoStream:
-        raise _cannot_be_drawn("videoStream", config)
+        raise cannot_be_drawn("videoStream", config)
     if drawable is None:
         return None
     from dexhand.view.live import LiveView
@@ -78,7 +78,7 @@ def build_recording(config: Config, env: VecEnv, folder: Path, sinks: Sequence[M
         return None
     drawable = build_drawable(config, env)
     if drawable is None:
-        raise _cannot_be_drawn("videoRecord", config)
+        raise cannot_be_drawn("videoRecord", config)
     import av
 
     from dexhand.sim.drawable_pictures import DrawablePictures
@@ -123,8 +123,9 @@ def build_replay(config: Config, env: VecEnv, path: Path) -> "Replay | None":
     )
 
 
-def _cannot_be_drawn(key: str, config: Config) -> ConfigError:
+def cannot_be_drawn(key: str, config: Config) -> ConfigError:
+    """Return the error for environments of the user's that ``env.<key>`` asks to draw."""
     return ConfigError(
-        f"env.{key}=true: the environments of env.factory={config.env.factory} cannot be drawn. Give them the members "
-        "of Drawable in dexhand/core/interfaces.py"
+        f"env.{key}={str(getattr(config.env, key)).lower()}: the environments of env.factory={config.env.factory} "
+        "cannot be drawn. Give them the members of Drawable in dexhand/core/interfaces.py"
     )
