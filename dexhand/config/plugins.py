@@ -103,9 +103,11 @@ def _specs(module: str) -> Iterator[ModuleSpec | None]:
     """
     top, *names = module.split(".")
     try:
-        spec = importlib.util.find_spec(top) or _spec_in([os.getcwd()], top)
+        spec = importlib.util.find_spec(top)
     except ValueError:  # no name
         spec = None
+    if spec is None or spec.origin is None:  # a mere folder of this name elsewhere comes after modules here
+        spec = _spec_in([*sys.path, os.getcwd()], top) or spec
     yield spec
     for name in names:
         if spec is None:
@@ -115,10 +117,14 @@ def _specs(module: str) -> Iterator[ModuleSpec | None]:
 
 
 def _spec_in(folders: Iterable[str], name: str) -> ModuleSpec | None:
-    """The module or package ``name`` in the first folder that has it, else a package without a file."""
+    """The module or package ``name`` in the first folder that has it, else a package without a file, of all folders."""
     finders = [finder for folder in folders if (finder := pkgutil.get_importer(folder))]
     found = [spec for finder in finders if (spec := finder.find_spec(name))]
-    return next((spec for spec in found if spec.loader), found[0] if found else None)
+    if not found or any(spec.loader for spec in found):
+        return next((spec for spec in found if spec.loader), None)
+    package = found[0]
+    package.submodule_search_locations = [place for spec in found for place in spec.submodule_search_locations or ()]
+    return package
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -178,6 +178,22 @@ class TestTheUsersOwn:
             assert composed([f"resume={place.run(run, 'task.module', value)}"]).config.task.name == "Task"
         assert place.was_imported
 
+    def test_a_folder_of_the_same_name_elsewhere_hides_nothing(self, place: Place) -> None:
+        """Python prefers a module in the working folder to a folder without ``__init__.py`` on its path."""
+        (place.theirs / "own").mkdir()
+        sys.path.append(str(place.theirs))
+        assert find_code("own") == []
+        place.module(place.mine / "own.py")
+        importlib.invalidate_caches()
+        assert find_code("own") == [place.mine / "own.py"]
+
+    def test_a_package_in_several_folders_is_searched_in_the_order_of_the_path(self, place: Place) -> None:
+        """As Python does: what comes with a run could otherwise pass for the module of the working folder."""
+        for home in (place.theirs, place.mine):
+            place.module(home / "several" / "part.py")
+        sys.path.append(str(place.theirs))
+        assert find_code("several.part") == [place.theirs / "several" / "part.py"]
+
     @pytest.mark.parametrize(
         ("run", "module"),
         [
