@@ -68,7 +68,7 @@ class DrawablePictures:
         radius = max(float(np.linalg.norm(highest - lowest)) / 2, 0.05)
         camera = mujoco.MjvCamera()
         camera.lookat[:] = self._model.stat.center[:] = (lowest + highest) / 2
-        camera.distance = 1.1 * radius / math.sin(math.radians(_FOVY) / 2)
+        camera.distance = 0.8 * radius / math.sin(math.radians(_FOVY) / 2)
         camera.azimuth, camera.elevation = _AZIMUTH, _ELEVATION
         self._model.stat.extent = radius
         self._model.light_pos[:] = camera.lookat - 6 * radius * self._model.light_dir
@@ -110,29 +110,19 @@ def _spec_of(shapes: Sequence[Shape], bodies: Sequence[int]) -> mujoco.MjSpec:
 
 
 def _furnish(spec: mujoco.MjSpec) -> None:
-    """Add what makes pictures readable: a chequered ground, sky, light and shadows."""
+    """Add what makes pictures readable: a chequered ground, light and shadows."""
     visual = spec.visual
     visual.global_.fovy = _FOVY
     visual.global_.offwidth = visual.global_.offheight = _LARGEST
     # a processor that has to do without a graphics card draws three times as fast with these
-    visual.quality.shadowsize, visual.quality.offsamples = 512, 0
+    visual.quality.shadowsize, visual.quality.offsamples = 1024, 0
     visual.map.shadowscale = 0.25  # sharper, as only the middle of the light has shadows
     visual.quality.numslices, visual.quality.numstacks = 16, 8
     visual.headlight.ambient, visual.headlight.diffuse = (0.35, 0.35, 0.35), (0.25, 0.25, 0.25)
-    textures = mujoco.mjtTexture, mujoco.mjtBuiltin
-    spec.add_texture(
-        name="sky",
-        type=textures[0].mjTEXTURE_SKYBOX,
-        builtin=textures[1].mjBUILTIN_GRADIENT,
-        rgb1=(0.93, 0.95, 0.97),
-        rgb2=(0.78, 0.83, 0.88),
-        width=64,
-        height=384,
-    )
     spec.add_texture(
         name="ground",
-        type=textures[0].mjTEXTURE_2D,
-        builtin=textures[1].mjBUILTIN_CHECKER,
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
         rgb1=(0.86, 0.88, 0.90),
         rgb2=(0.83, 0.85, 0.875),
         width=128,

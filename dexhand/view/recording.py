@@ -170,8 +170,9 @@ class Recording(Viewer):
         if not self._thread.is_alive():
             return
         if not self._is_over:
-            log.info("Finishing the videos in %s", self._folder)
             self._keep_finished(self._counts.now())
+            left = self._queue.qsize() + sum(len(clip.moments) for clip in self._clips.values())
+            log.info("Finishing the videos in %s: %d pictures are left to draw", self._folder, left)
         self._is_over = True
         self._queue.put(None)
         self._thread.join()
