@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -29,6 +30,8 @@ FRAME_INTERVAL = 1 / 30
 """Shortest time between two frames, seconds."""
 PANEL_INTERVAL = 0.25
 """Seconds between updates of the panel."""
+SPEED_UPDATES = 16
+"""Updates over which speeds are averaged: a training steps in bursts, between which it learns."""
 NICENESS = 15
 """The page leaves the processors to the run where these are busy."""
 
@@ -58,8 +61,9 @@ class Page:
         self._asked: tuple[tuple[int, ...], int] | None = None
         """What the run was asked for and has not answered yet."""
         self._asked_at = 0.0
-        self._updated_at = time.monotonic()
-        self._updated_steps = 0
+        self._updated_at = 0.0
+        self._progress: deque[tuple[float, int]] = deque(maxlen=SPEED_UPDATES)
+        """Times and steps of the last updates."""
 
     def run(self) -> None:
         """Show what comes until the run ends."""
@@ -96,9 +100,10 @@ class Page:
     def _update_panel(self) -> None:
         if self._moment is None:
             return
-        now, steps = time.monotonic(), self._moment.steps
-        speed = (steps - self._updated_steps) / (now - self._updated_at)
-        self._updated_at, self._updated_steps = now, steps
+        steps, self._updated_at = self._moment.steps, time.monotonic()
+        self._progress.append((self._updated_at, steps))
+        first, first_steps = self._progress[0]
+        speed = (steps - first_steps) / max(self._updated_at - first, 1e-9)
         factor = speed / self._settings.num_envs * self._settings.control_dt
         self._panel.show(Numbers(steps, speed, factor, self._moment.reward_terms))
 
@@ -115,9 +120,15 @@ class Page:
             os._exit(0)
 
 
+def _yield_processors() -> None:
+    os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # where Linux shares processors among sessions, whose niceness is a separate one
+        Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="utf-8")
+
+
 def main(arguments: list[str]) -> None:
     """Run the page."""
-    os.nice(NICENESS)
+    _yield_processors()
     pipe, listening = (int(argument) for argument in arguments)
     Page(Connection(pipe), socket.socket(fileno=listening)).run()
 
