@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure what the live view costs: steps per second with no view, and with 0, 1 and 20 viewers.
+"""Measure what watching costs: steps per second with nothing, with 0, 1 and 20 viewers, while recording, and with both.
 
 All of these are measured in turns in one run, so that they share the state of the machine. The viewers, which are on
 other machines in real life, read in a process that leaves the processors to others. ``--help`` tells the rest.
@@ -11,9 +11,10 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,10 @@ from rich.table import Table
 from dexhand.app.build import build_drawable, build_env
 from dexhand.config.compose import compose
 from dexhand.core.interfaces import Drawable, VecEnv
+from dexhand.sim.drawable_pictures import DrawablePictures
+from dexhand.view import recording
 from dexhand.view.live import LiveView
+from dexhand.view.recording import Recording
 from dexhand.view.watched_env import watched
 
 VIEWERS = Path(__file__).with_name("viewers.py")
@@ -36,7 +40,8 @@ class Line:
 
     name: str
     viewers: int | None
-    """``None`` = there is no view."""
+    """``None`` = there is no live view."""
+    records: bool = False
     speeds: list[float] = field(default_factory=list)
     """Steps per second, one for each round."""
     messages: list[float] = field(default_factory=list)
@@ -52,7 +57,13 @@ def main() -> int:
     drawable = build_drawable(config, env)
     assert drawable is not None
     env.reset(seed=1)
-    lines = [Line("no view", None), *(Line(f"{number} viewers", number) for number in arguments.viewers)]
+    lines = [
+        Line("nothing", None),
+        *(Line(f"{number} viewers", number) for number in arguments.viewers),
+        Line("recording", None, records=True),
+        Line("recording, 1 viewer", 1, records=True),
+    ]
+    recording.MAX_WAITING = 8  # at the end of each measurement they are drawn, too
     for _ in range(arguments.rounds):
         for line in lines:
             _measure(env, drawable, line, arguments.seconds)
@@ -74,18 +85,28 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(env: VecEnv, drawable: Drawable, line: Line, seconds: float) -> None:
     """Add a measurement to a line."""
-    if line.viewers is None:
-        line.speeds.append(_speed(env, seconds))
-        return
-    view = LiveView(env, drawable, title="benchmark", port=58080)
-    seen = watched(env, [view])
-    try:
+    with contextlib.ExitStack() as stack:
+        seen = env
+        if line.records:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            recorder = Recording(env, drawable, _pictures_of(drawable), folder, title="benchmark", max_duration=300.0)
+            stack.callback(recorder.close)
+            seen = watched(seen, [recorder])
+            seen.reset()
+        if line.viewers is None:
+            line.speeds.append(_speed(seen, seconds))
+            return
+        view = LiveView(env, drawable, title="benchmark", port=58080)
+        stack.callback(view.close)
+        seen = watched(seen, [view])
         with _viewers(view.url, line.viewers, seen) as crowd:
             line.speeds.append(_speed(seen, seconds))
             messages, _ = crowd.communicate()
             line.messages.append(int(messages) / seconds / max(line.viewers, 1))
-    finally:
-        view.close()
+
+
+def _pictures_of(drawable: Drawable) -> Callable[[], DrawablePictures]:
+    return lambda: DrawablePictures(drawable.shapes, recording.TILE_SIZES[1])
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +40,8 @@ TILE_SIZES = {1: (960, 720), 2: (480, 360), 3: (320, 240), 4: (240, 180)}
 """Width and height of a tile, pixels, by the number of tiles side by side."""
 
 _HEADER = 36
+_NICENESS = 10
+"""The simulation goes first."""
 _INK, _PAPER = (25, 30, 40), (248, 249, 251)
 
 
@@ -184,6 +188,8 @@ class Recording(Viewer):
     # --- in the recording's own thread
 
     def _run(self, make_pictures: Callable[[], Pictures], opened: "Future[None]") -> None:
+        if sys.platform == "linux":  # where threads have priorities, which OpenGL's own threads inherit
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         try:
             pictures = make_pictures()
         except Exception as error:

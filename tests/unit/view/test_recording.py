@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from dexhand.core.interfaces import Frame, StepInfo
+from dexhand.core.interfaces import Frame, Shape, StepInfo
+from dexhand.sim.drawable_pictures import DrawablePictures
 from dexhand.view import recording as module
 from dexhand.view.recording import Recording
 
@@ -24,7 +25,7 @@ class Steps:
     """A ``Drawable`` whose poses are the number of the step."""
 
     control_dt = 0.04
-    shapes = ()
+    shapes: tuple[Shape, ...] = ()
 
     def __init__(self) -> None:
         self.step = 0
@@ -244,3 +245,33 @@ def test_sinks_get_each_finished_file_once(tmp_path: Path) -> None:
     session.recording.close()
     session.recording.close()
     assert told == ["0001.mp4", "0002.mp4", "best.mp4", "worst.mp4"]
+
+
+def test_the_box_is_where_the_state_says(tmp_path: Path) -> None:
+    """A real picture of a box that moves to the right by the same distance in every step."""
+    start, right = np.array([0.0, 0.0, 0.5]), np.array([0.02, 0.0214, 0.0])
+    boxes = Steps()
+    boxes.shapes = (Shape("box", 0, (0.2, 0.2, 0.2), rgba=(1.0, 0.0, 0.0, 1.0)),)
+
+    def frame(env_ids: range) -> Frame:
+        pose = [*(start + boxes.step * right), 0, 0, 0, 1]
+        return Frame(np.array([[pose]] * len(env_ids), np.float32), np.zeros((len(env_ids), 0, 6), np.float32), ("",))
+
+    boxes.frame = frame  # type: ignore[method-assign]
+    env: Any = SimpleNamespace(num_envs=1, device=torch.device("cpu"))
+    recording = Recording(
+        env, boxes, lambda: DrawablePictures(boxes.shapes, (960, 720)), tmp_path, title="", max_duration=9.0
+    )
+    for boxes.step in range(4):
+        recording.on_env_step(None)
+    recording.close()
+    centres = []
+    for picture in decoded(tmp_path / "0001.mp4"):
+        red = (picture[..., 0] > 100) & (picture[..., 1] < 80)
+        rows, columns = red.nonzero()
+        centres.append((float(columns.mean()), float(rows.mean())))
+    columns, rows = np.array(centres).T
+    assert (columns[0], rows[0]) == (pytest.approx(480, abs=10), pytest.approx(36 + 360, abs=10))
+    assert np.diff(columns) == pytest.approx([np.diff(columns).mean()] * 3, abs=3)
+    assert np.diff(columns).min() > 15
+    assert rows == pytest.approx([rows[0]] * 4, abs=6)
