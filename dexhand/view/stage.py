@@ -17,7 +17,9 @@ LONGEST_ARROW = 0.2
 LEAST_FORCE = 0.05
 """Smaller forces are not shown, newtons."""
 
-_WXYZ = [3, 0, 1, 2]
+MOST_WITH_SHADOWS = 16
+"""More environments than these cast no shadows, which double what a browser has to draw."""
+
 _ROUND = 16
 """Corners of a circle: few, since a browser may have to draw thousands of shapes without a graphics card."""
 
@@ -150,6 +152,7 @@ class Stage:
             batched_colors=(255 * rgba[:, :3]).astype(np.uint8),
             batched_opacities=rgba[:, 3].astype(np.float32) if (rgba[:, 3] < 1).any() else None,
             lod="off",
+            cast_shadow=count <= MOST_WITH_SHADOWS,
             flat_shading=shapes[0].kind in ("box", "mesh"),
         )
 
