@@ -121,16 +121,19 @@ class Page:
 
 
 def _yield_processors() -> None:
-    os.nice(NICENESS)
+    for thread in os.listdir("/proc/self/task"):  # on Linux each thread has a niceness of its own
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, int(thread), NICENESS)
     with contextlib.suppress(OSError):  # where Linux shares processors among sessions, whose niceness is a separate one
         Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="utf-8")
 
 
 def main(arguments: list[str]) -> None:
     """Run the page."""
-    _yield_processors()
     pipe, listening = (int(argument) for argument in arguments)
-    Page(Connection(pipe), socket.socket(fileno=listening)).run()
+    page = Page(Connection(pipe), socket.socket(fileno=listening))
+    _yield_processors()  # not before: a page that opens slowly is no use
+    page.run()
 
 
 if __name__ == "__main__":

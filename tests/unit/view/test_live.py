@@ -28,7 +28,7 @@ from dexhand.mock.policy import MockPolicy
 from dexhand.view.live import LiveView
 from dexhand.view.watched_env import watched
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds until something that is waited for has failed."""
 CAMERA = {
     "type": "ViewerCameraMessage",
@@ -185,9 +185,10 @@ def test_controls_act(env: CountingEnv, view: LiveView, control: PlayControl, st
             await viewer.set("speed", "0.5 x")
             await step_until(env, view, lambda: control.speed == 0.5, viewer)
             await viewer.set("show", "17,2")
-            while env.frames[-1] != (17, 2):
-                control.while_waiting()
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(PATIENCE):
+                while (17, 2) not in env.frames:
+                    control.while_waiting()
+                    await asyncio.sleep(0.01)
             await viewer.set("Stop the test", True)
             await step_until(env, view, lambda: stop.requested, viewer)
 
