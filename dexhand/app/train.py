@@ -85,7 +85,7 @@ def _algorithm(
     group: ProcessGroup,
     stack: ExitStack,
     hard_example_sinks: Sequence[HardExampleSink] = (),
-    step_listeners: Sequence[StepListener] | None = None,
+    step_listeners: Sequence[StepListener] = (),
 ) -> tuple[Algorithm, VecEnv]:
     """Build the learner of one process and its environments, with a device and seed of their own.
 
@@ -120,14 +120,14 @@ def _lead(
     if resumed is not None and checkpoint is not None:
         _warn_of_other_configuration(resumed, checkpoint)
     hard_example_sinks: list[HardExampleSink] = []  # filled once the run has a folder
-    step_listeners: list[StepListener] | None = [] if config.env.videoStream or config.env.videoRecord else None
+    step_listeners: list[StepListener] = []  # filled later as well
     algorithm, env = _algorithm(config, group, stack, hard_example_sinks, step_listeners)
     stop = stack.enter_context(StopRequest())  # before other processes stop handling signals, and before a run exists
     if group.size > 1:
         algorithm = DistributedAlgorithm(algorithm, group)
         log.info("%d processes train together, each in %d environments", group.size, config.env.numEnvs)
-    live = None if step_listeners is None else build.build_live_view(config, env, clock)
-    if live is not None and step_listeners is not None:
+    live = build.build_live_view(config, env, clock)
+    if live is not None:
         stack.callback(live.close)
         step_listeners.append(live)
     best_return = None if start is None else _load(start, algorithm, exact)
@@ -141,7 +141,7 @@ def _lead(
         sinks = build.build_sinks(config, run, console_sink if log.isEnabledFor(logging.INFO) else None, first_step)
         hard_example_sinks.extend(build.hard_example_sinks(sinks, run))
         recording = build.build_recording(config, env, run.videos, sinks)
-        if recording is not None and step_listeners is not None:
+        if recording is not None:
             step_listeners.append(recording)
         return [*sinks, *(viewer for viewer in (live, recording) if viewer is not None)]
 

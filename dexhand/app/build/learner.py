@@ -24,7 +24,7 @@ def build_algorithm(
     env: VecEnv,
     group: ProcessGroup | None = None,
     hard_example_sinks: Sequence[HardExampleSink] = (),
-    step_listeners: Sequence[StepListener] | None = None,
+    step_listeners: Sequence[StepListener] = (),
 ) -> Algorithm:
     """Build the learner; with ``train.hardExamples`` a ``WorstEpisodesTracker`` reports to ``hard_example_sinks``.
 
@@ -32,7 +32,7 @@ def build_algorithm(
     training. Raises ``ConfigError``.
     """
     hard = config.train.hardExamples
-    seen_env = env if step_listeners is None else watched(env, step_listeners)
+    seen_env = watched(env, step_listeners)
     if not hard.enabled:
         return _learner(config, seen_env, group)
     recorder = EpisodeRecorder(seen_env, _final_pose(env))
