@@ -15,6 +15,8 @@ from dexhand.workspace.workspace import Run, explained
 
 GIT_TIMEOUT = 5.0
 """Seconds that one git command may take."""
+_COMMANDS = tuple(f"{scope}\t{kind}." for scope in ("local", "worktree") for kind in ("filter", "hook"))
+"""Settings of a repository that name commands, which git has no option to ignore."""
 
 
 def record(run: Run, config_yaml: str, argv: Sequence[str], played: Path | None = None) -> None:
@@ -52,10 +54,12 @@ def _git_state() -> str:
     try:
         commit = _git("rev-parse", "HEAD")
         settings = _git("config", "--list", "--show-scope", "--name-only").splitlines()
-        if any(setting.startswith(("local\tfilter.", "worktree\tfilter.")) for setting in settings):
-            changes = "changes are not recorded: the repository configures filters, which are commands\n"
+        if any(setting.startswith(_COMMANDS) for setting in settings):
+            changes = "changes are not recorded: the repository configures filters or hooks, which are commands\n"
         else:
-            changes = _git("diff", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "HEAD")
+            changes = _git(
+                "diff", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--submodule=short", "HEAD"
+            )
     except OSError as error:
         return f"git cannot be run: {error.strerror}\n"
     except subprocess.TimeoutExpired:
@@ -69,7 +73,7 @@ def _git_state() -> str:
 def _git(*arguments: str) -> str:
     """The answer of git, without the commands that a repository can configure: it may be somebody else's."""
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none"}
-    command = ["git", "-c", "core.fsmonitor=false", *arguments]
+    command = ["git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *arguments]
     answer = subprocess.run(command, check=True, capture_output=True, timeout=GIT_TIMEOUT, env=environment)
     return answer.stdout.decode(errors="replace")
 

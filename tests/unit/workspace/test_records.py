@@ -81,6 +81,51 @@ class TestRecord:
         assert run.git_file.read_text().startswith("commit ")
         assert not (tmp_path / "mark").exists()
 
+    def test_a_hook_of_somebody_elses_repository_does_not_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Git runs one when it notices that a file was written again and is the same."""
+        self.git(tmp_path, "init")
+        (tmp_path / "code.py").write_text("old\n")
+        self.git(tmp_path, "add", ".")
+        self.git(tmp_path, "commit", "-m", "first")
+        hook = tmp_path / ".git" / "hooks" / "post-index-change"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/mark\n")
+        hook.chmod(0o755)
+        os.utime(tmp_path / "code.py", (1, 1))
+        subprocess.run(["git", "diff", "HEAD"], cwd=tmp_path, capture_output=True, check=False)
+        (tmp_path / "mark").unlink()  # that the hook leaves
+        os.utime(tmp_path / "code.py", (2, 2))
+        monkeypatch.chdir(tmp_path)
+        run = self.make(tmp_path)
+        record(run, "", [])
+        assert run.git_file.read_text().startswith("commit ")
+        assert not (tmp_path / "mark").exists()
+
+    def test_a_repository_in_somebody_elses_repository_runs_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A submodule is recorded as another commit, and git does not compare its files."""
+        part = tmp_path / "part"
+        part.mkdir()
+        for folder in (part, tmp_path):
+            self.git(folder, "init")
+            (folder / "code.py").write_text("old\n")
+            self.git(folder, "add", ".")
+            self.git(folder, "commit", "-m", "first")
+        (part / "code.py").write_text("new\n")
+        self.git(part, "commit", "-a", "-m", "second")
+        self.git(part, "config", "diff.external", f"touch {tmp_path}/mark; cat")
+        self.git(tmp_path, "config", "diff.submodule", "diff")
+        subprocess.run(["git", "diff", "HEAD"], cwd=tmp_path, capture_output=True, check=False)
+        (tmp_path / "mark").unlink()  # that the command leaves
+        monkeypatch.chdir(tmp_path)
+        run = self.make(tmp_path)
+        record(run, "", [])
+        assert "+Subproject commit " in run.git_file.read_text()
+        assert not (tmp_path / "mark").exists()
+
     def test_without_git(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A machine without git records that."""
         monkeypatch.setenv("PATH", str(tmp_path))
