@@ -97,7 +97,7 @@ class ReloadWatcher:
         self._seen: dict[Path, FileId] = {}
         self._complaints: dict[tuple[Path, str], tuple[FileId, float]] = {}
         self._source_complaint = ""
-        self._is_deleted = False
+        self._is_deleted = self._is_awaiting = False
 
     def wait(self, stop: StopRequest, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         """Wait for the first playable checkpoint and return it, or ``None`` if a stop is requested.
@@ -151,7 +151,7 @@ class ReloadWatcher:
         """Check the source in this thread and load what is new."""
         found = self._found()
         loaded = self._load_preferred(found, fatal)
-        self._warn_if_deleted(found)
+        self._report_missing(found)
         return loaded
 
     def _load_preferred(self, found: dict[Path, FileId], fatal: tuple[type[Exception], ...]) -> LoadedPolicy | None:
@@ -181,17 +181,23 @@ class ReloadWatcher:
         file = self._playing_file
         if file is None or path.parent == file[0].parent or identity.mtime_ns >= file[1].mtime_ns:
             return False
-        return not file[0].exists()
+        return FileId.of(file[0]) is None
 
-    def _warn_if_deleted(self, found: dict[Path, FileId]) -> None:
-        """Warn once if the file of the current policy no longer exists."""
+    def _report_missing(self, found: dict[Path, FileId]) -> None:
+        """Say once that the current policy's file was deleted, or that ``latest`` is now a run without checkpoints."""
         playing, file = self._playing, self._playing_file
         if playing is None or file is None or self._source_complaint:
             return
-        is_deleted = file[0] not in found
+        is_deleted = file[0] not in found and FileId.of(file[0]) is None
         if is_deleted and not self._is_deleted:
             log.warning("%s no longer exists. Iteration %d plays on", file[0], playing.iteration)
         self._is_deleted = is_deleted
+        is_awaiting = not found and not is_deleted
+        if is_awaiting and not self._is_awaiting:
+            log.info(
+                "A newer run has begun. Iteration %d plays on until that run's first checkpoint", playing.iteration
+            )
+        self._is_awaiting = is_awaiting
 
     def _found(self) -> dict[Path, FileId]:
         """The playable files in order of preference, with their current versions."""

@@ -29,6 +29,8 @@ from dexhand.core.interfaces import Clock, Policy
 from dexhand.core.stop import StopRequest
 from dexhand.files.locks import is_in_use
 from dexhand.mock.clock import FakeClock
+from dexhand.workspace.checkpoint_names import find_source
+from dexhand.workspace.workspace import Run
 
 INTERVAL = 30.0
 
@@ -353,6 +355,27 @@ def test_an_older_run_does_not_take_over(tmp_path: Path, clock: FakeClock, caplo
     assert after_interval(watcher, clock) == "good 1"
     write(tmp_path / "4" / "latest.pth", "good 2", mtime_ns=10**18)
     assert after_interval(watcher, clock) == "good 2"
+
+
+@pytest.mark.parametrize("first", ["good 1", "bad"])
+def test_a_newer_run_is_awaited(tmp_path: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture, first: str) -> None:
+    """Until its first checkpoint, which may be of another task; no warning says that the current one is gone."""
+    caplog.set_level(logging.INFO)
+    runs = [Run(tmp_path / "runs_all" / f"BaseTask_train_20260101_00000{number}") for number in (1, 2)]
+    write(runs[0].checkpoints / "latest.pth", "good 5")
+    watcher = make_watcher(find_source("latest", tmp_path / "runs"), load_text, clock)
+    assert _text(watcher.wait(StopRequest())) == "good 5"
+    runs[1].checkpoints.mkdir(parents=True)
+    for _ in range(3):
+        assert after_interval(watcher, clock) is None
+    assert caplog.messages == ["A newer run has begun. Iteration 5 plays on until that run's first checkpoint"]
+    write(runs[1].checkpoints / "latest.pth", first)
+    assert after_interval(watcher, clock) == (first if first == "good 1" else None)
+    assert not any("no longer exists" in message for message in caplog.messages)
+    assert len(warnings_in(caplog)) == (first == "bad")
+    shutil.rmtree(runs[0].path)
+    assert after_interval(watcher, clock) is None
+    assert any("no longer exists" in message for message in caplog.messages) == (first == "bad")
 
 
 def test_what_plays_has_vanished(
