@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from torch.distributed import DistError, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
+from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from dexhand.distributed.place import CannotJoin, Place
 
@@ -91,23 +91,34 @@ def _difference(place: Place, leading: Mapping[str, str], own: Mapping[str, str]
 def _connect(place: Place, wait: "_Wait") -> Store:
     """Open the store of process 0, or of ``torchrun``."""
     is_host = place.is_leader and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    address = f"{place.host}:{place.port}"
     if not is_host:
-        wait(f"process 0 at {place.host}:{place.port}", lambda: _answers(place))
+        wait(f"process 0 at {address}", lambda: _answers(place))
+        return TCPStore(place.host, place.port, is_master=False, wait_for_workers=False)
+    with _listen(place.port) as listening:
+        # torch connects to the address too: where it leads elsewhere, that takes minutes in which no signal is handled
+        wait(f"its own address, MASTER_ADDR:MASTER_PORT={address}, to answer", lambda: _answers(place))
+        own = listening.detach()
+    return TCPStore(place.host, place.port, is_master=True, wait_for_workers=False, master_listen_fd=own)
+
+
+def _listen(port: int) -> socket.socket:
+    """Listen on all interfaces."""
+    is_dual = socket.has_dualstack_ipv6()
     try:
-        return TCPStore(place.host, place.port, is_master=is_host, wait_for_workers=False)
-    except DistError as error:
-        if not is_host:
-            raise
-        reason = str(error).splitlines()[0].rpartition("message: ")[2]
+        return socket.create_server(
+            ("", port), family=socket.AF_INET6 if is_dual else socket.AF_INET, dualstack_ipv6=is_dual
+        )
+    except OSError as error:
         raise CannotJoin(
-            f"process 0 cannot listen at MASTER_PORT={place.port}: {reason}. Is there another process with RANK=0?"
+            f"process 0 cannot listen at MASTER_PORT={port}: {error.strerror}. Is there another process with RANK=0?"
         ) from None
 
 
 def _answers(place: Place) -> bool:
     try:
         socket.create_connection((place.host, place.port), timeout=1.0).close()
-    except OSError:
+    except (OSError, UnicodeError):  # UnicodeError: a text that cannot be a host's name
         return False
     return True
 

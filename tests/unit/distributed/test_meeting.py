@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from torch.distributed.elastic.utils.distributed import get_free_port
@@ -77,7 +78,7 @@ def test_a_rank_is_given_once(place_of: PlaceOf) -> None:
     store = meeting._connect(place_of(0, 2), meeting._Wait(place_of(0, 2), 1.0))
     (again,) = meet_all([(place_of(0, 2), ALIKE)])
     assert "cannot listen at MASTER_PORT=" in again
-    assert "address already in use" in again
+    assert "Address already in use" in again
     assert store is not None
 
 
@@ -102,3 +103,14 @@ def test_a_signal_ends_waiting(rank: int, place_of: PlaceOf) -> None:
     with pytest.raises(KeyboardInterrupt):
         meet(place_of(rank, 2), ALIKE, timeout=60.0)
     timer.join()
+
+
+@pytest.mark.parametrize("host", ["nohost.invalid", "192.0.2.7", "a" * 64 + ".b"])
+def test_an_address_that_does_not_lead_to_process_0_ends_its_waiting(
+    host: str, place_of: PlaceOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Python, where signals are handled, and at the given time; the variable is named."""
+    monkeypatch.setattr(meeting, "TCPStore", None)
+    place = replace(place_of(0, 2), host=host)
+    with pytest.raises(NobodyCame, match=f"its own address, MASTER_ADDR:MASTER_PORT={host}:{place.port}, to answer"):
+        meet(place, ALIKE, timeout=0.1)
