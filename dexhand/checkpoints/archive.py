@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 LARGEST_TABLE = 2 << 20
-"""Bytes that the table of records, the index and a pickle may each take: enough for 10,000 tensors."""
+"""Bytes that the table of records and a pickle may each take: enough for 10,000 tensors."""
 
 _FIRST_BYTES = b"PK\x03\x04"
 _HEADER_SIZE = 30
+_LARGEST_GAP = 4200  # between records: torch aligns them to 64 bytes, or to a page if asked to, and adds checksums
 _ENCRYPTED = 0x1
 _ZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -27,7 +28,8 @@ class ArchiveError(Exception):
 class Archive:
     """The records of a torch file, each with its checksum.
 
-    Records are uncompressed, have different names and do not overlap, so together they are no larger than the file.
+    Records are uncompressed, have different names, do not overlap and leave no holes, so together they are as large as
+    the file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -56,15 +58,15 @@ class Archive:
         except _ZIP_ERRORS as error:
             raise _unreadable(name, error) from error
 
-    def read_table(self, name: str) -> bytes:
-        """Read a record of at most ``LARGEST_TABLE`` bytes, as parsing it takes far more memory.
+    def read_table(self, name: str, largest: int = LARGEST_TABLE) -> bytes:
+        """Read a record of at most ``largest`` bytes, as parsing it takes far more memory.
 
         Raises ``ArchiveError``, and ``KeyError`` if there is no such record.
         """
         if name not in self.sizes:
             raise KeyError(f"there is no record {name}")
-        if self.sizes[name] > LARGEST_TABLE:
-            raise _unreadable(name, f"it has {self.sizes[name]} bytes, of at most {LARGEST_TABLE}")
+        if self.sizes[name] > largest:
+            raise _unreadable(name, f"it has {self.sizes[name]} bytes, of at most {largest}")
         return self.read(name)
 
 
@@ -96,11 +98,16 @@ def _check_stored(records: Sequence[zipfile.ZipInfo]) -> None:
 
 
 def _check_places(records: Sequence[zipfile.ZipInfo], end: int) -> None:
-    """Raise ``ArchiveError`` for a record that overlaps the next one, or ``end``."""
+    """Raise ``ArchiveError`` for a record that overlaps the next one, or ``end``, or is far from it."""
     for record in sorted(records, key=lambda record: record.header_offset, reverse=True):
-        if record.header_offset + _HEADER_SIZE + record.file_size > end:
+        gap = end - (record.header_offset + _HEADER_SIZE + record.file_size)
+        if gap < 0:
             raise _unreadable(record.filename, "it overlaps what follows it")
+        if gap > _LARGEST_GAP:
+            raise _unreadable(record.filename, f"{gap} bytes between it and what follows it belong to no record")
         end = record.header_offset
+    if end > 0:
+        raise ArchiveError(f"truncated or damaged: its first {end} bytes belong to no record")
 
 
 def _unreadable(name: str, problem: object) -> ArchiveError:

@@ -23,17 +23,34 @@ from dexhand.checkpoints.archive import Archive, ArchiveError
 FORMAT = "dexhand checkpoint"
 FORMAT_VERSION = 1
 INDEX_RECORD = "archive/dexhand.json"
+LARGEST_INDEX = 8 << 20
+"""Bytes of an index."""
+MOST_MARKS = 300_000
+"""Brackets, commas and colons of an index: in memory, a value takes up to 100 times its bytes."""
 DEEPEST = 100
 """Levels to which a state may nest."""
+LONGEST_KEY = 63
+"""Bits of an integer key: longer ones can be chosen to have the same hash, and a dictionary of them is slow."""
 
 STATE_ERRORS = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
 """Errors that an index in another format leads to."""
 
 
+def check_index_size(content: bytes) -> None:
+    """Raise ``ValueError`` for an index that takes too much memory to parse."""
+    marks = sum(content.count(mark) for mark in (b"[", b"{", b",", b":"))
+    if len(content) > LARGEST_INDEX or marks > MOST_MARKS:
+        raise ValueError(
+            f"all but the tensors of this state takes {len(content)} bytes as JSON, with {marks} brackets, commas and "
+            f"colons; a checkpoint can hold {LARGEST_INDEX} and {MOST_MARKS}"
+        )
+
+
 def parse_index(content: bytes) -> dict[str, Any]:
     """Parse an index and check its format and version. Raises ``ValueError`` naming the problem."""
+    check_index_size(content)
     try:
-        index = json.loads(content.decode())
+        index = json.loads(content.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"malformed index: {error}") from error
     if not isinstance(index, dict) or index.get("format") != FORMAT or type(index.get("version")) is not int:
@@ -77,8 +94,8 @@ def _value(node: Any, tensors: Iterator[tuple[int, Any]], depth: int) -> Any:
 
 
 def _key(key: Any) -> str | int:
-    if type(key) not in (str, int):
-        raise TypeError(f"{key!r} is no key")
+    if type(key) not in (str, int) or (type(key) is int and key.bit_length() > LONGEST_KEY):
+        raise TypeError(f"{key!r:.100} is no key")
     found: str | int = key
     return found
 
@@ -112,4 +129,4 @@ def config_digest_of(path: Path) -> str | None:
 
 def _read_index(path: Path) -> dict[str, Any]:
     with open(path, "rb") as file:
-        return parse_index(Archive(file).read_table(INDEX_RECORD))
+        return parse_index(Archive(file).read_table(INDEX_RECORD, LARGEST_INDEX))

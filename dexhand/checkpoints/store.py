@@ -18,14 +18,17 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from dexhand.checkpoints.archive import LARGEST_TABLE, Archive, ArchiveError
+from dexhand.checkpoints.archive import Archive, ArchiveError
 from dexhand.checkpoints.folder import BEST_NAME, LATEST_NAME, numbered_checkpoints, numbered_name
 from dexhand.checkpoints.format import (
     DEEPEST,
     FORMAT,
     FORMAT_VERSION,
     INDEX_RECORD,
+    LARGEST_INDEX,
+    LONGEST_KEY,
     STATE_ERRORS,
+    check_index_size,
     parse_index,
     state_from,
 )
@@ -101,13 +104,12 @@ def _serialize(state: dict[str, Any], more: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def _encoded(index: dict[str, Any]) -> str:
-    content = json.dumps(index, allow_nan=False, separators=(",", ":"))
-    if len(content) > LARGEST_TABLE:
-        raise TypeError(
-            f"all but the tensors of this state takes {len(content)} bytes as JSON; a checkpoint can hold "
-            f"{LARGEST_TABLE}. Turn long lists of numbers into tensors"
-        )
+def _encoded(index: dict[str, Any]) -> bytes:
+    content = json.dumps(index, allow_nan=False, separators=(",", ":")).encode()
+    try:
+        check_index_size(content)
+    except ValueError as error:
+        raise TypeError(f"{error}. Turn long lists of numbers into tensors") from None
     return content
 
 
@@ -133,7 +135,7 @@ def _plain(value: Any, place: str, depth: int = DEEPEST) -> Any:
         for key in value:
             if type(key) not in (str, int):
                 raise TypeError(f"{place} has the key {key!r}; a checkpoint can hold str and int keys")
-            _check_scalar(key, f"a key of {place}")
+            _check_scalar(key, f"a key of {place}", LONGEST_KEY)
         return {key: _plain(item, f"{place}[{key!r}]", depth - 1) for key, item in value.items()}
     if type(value) in (list, tuple):
         return type(value)(_plain(item, f"{place}[{number}]", depth - 1) for number, item in enumerate(value))
@@ -146,9 +148,9 @@ def _plain(value: Any, place: str, depth: int = DEEPEST) -> Any:
     )
 
 
-def _check_scalar(value: Any, place: str) -> None:
-    if type(value) is int and value.bit_length() > _LARGEST_INT_BITS:
-        raise TypeError(f"{place} is an int of {value.bit_length()} bits; a checkpoint can hold {_LARGEST_INT_BITS}")
+def _check_scalar(value: Any, place: str, most_bits: int = _LARGEST_INT_BITS) -> None:
+    if type(value) is int and value.bit_length() > most_bits:
+        raise TypeError(f"{place} is an int of {value.bit_length()} bits; a checkpoint can hold {most_bits}")
     if type(value) is str:
         try:
             value.encode()
@@ -215,7 +217,7 @@ def parse_checkpoint(path: Path, content: bytes, map_location: str | torch.devic
         archive = Archive(io.BytesIO(content))
         if INDEX_RECORD not in archive.sizes:
             _refuse_foreign(path, archive)
-        index = _parsed(path, archive.read_table(INDEX_RECORD))
+        index = _parsed(path, archive.read_table(INDEX_RECORD, LARGEST_INDEX))
         tensors = _read_tensors(index["tensors"], archive)
         state = state_from(index["state"], [tensor.to(map_location) for tensor in tensors])
         if not isinstance(state, dict):

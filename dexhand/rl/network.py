@@ -4,6 +4,7 @@ import contextlib
 import copy
 import functools
 import logging
+import math
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,8 @@ class NetworkSpec:
             raise ValueError(f"its network has layers of the sizes {spec.sizes!s:.200}")
         if spec.activation not in _ACTIVATIONS:
             raise ValueError(f"its network has the activation {spec.activation!r:.100}")
+        if type(spec.sigma_init) not in (int, float) or not math.isfinite(spec.sigma_init):
+            raise ValueError(f"its network has sigma_init={spec.sigma_init!r:.100}, which is no finite number")
         return spec
 
     @property

@@ -154,6 +154,23 @@ def sparse_zip(path: Path) -> None:
     os.truncate(path, 2000 * MEGABYTE)
 
 
+def zip_with_hole(path: Path) -> None:
+    """An intact checkpoint of 2 MB, with 500 MB of nothing before its last record."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data/0", bytes(2 * MEGABYTE))
+    content = path.read_bytes()
+    directory = content.index(b"PK\1\2")
+    index = _index([{"record": "data/0", "dtype": "uint8", "shape": [2 * MEGABYTE]}], _as_state([["x", {"tensor": 0}]]))
+    first = content[directory : content.index(b"PK\5\6")]
+    numbers = (INDEX.encode(), 0, zlib.crc32(index), len(index), len(index))
+    with open(path, "r+b") as file:
+        file.seek(500 * MEGABYTE)
+        file.write(_header(*numbers) + index)
+        file.write(_end(2, first + _entry(*numbers, 500 * MEGABYTE), file.tell()))
+        file.seek(directory)
+        file.write(bytes(len(content) - directory))
+
+
 # --- the index --------------------------------------------------------------------------------------------------------
 
 
@@ -181,6 +198,20 @@ def shared_tensor(path: Path) -> None:
 def bulky_index(path: Path) -> None:
     """An index of 3.5 MB whose lists take 25 times as much in memory."""
     index = _index([], "HERE").replace(b'"HERE"', b'{"dict":[["model",[' + b"[]," * 1_100_000 + b"0]]]}")
+    _write(path, {}, index)
+
+
+def index_of_lists(path: Path) -> None:
+    """An index of 2 MB of lists in lists, each of which takes 40 times as much in memory."""
+    lists = b"[" * 95 + b"]" * 95 + b","
+    index = _index([], "HERE").replace(b'"HERE"', b'{"dict":[["epoch",1],["x",[' + lists * 10_900 + b"0]]]}")
+    _write(path, {}, index)
+
+
+def index_of_equal_hashes(path: Path) -> None:
+    """80,000 integer keys that all have the same hash in Python: a dictionary of them takes half a minute."""
+    keys = ",".join(f"[{number * (2**61 - 1)},0]" for number in range(80_000))
+    index = _index([], "HERE").replace(b'"HERE"', f'{{"dict":[["epoch",1],["x",{{"dict":[{keys}]}}]]}}'.encode())
     _write(path, {}, index)
 
 
@@ -293,8 +324,9 @@ CHECKPOINTS: dict[str, Maker] = {
     maker.__name__: maker
     for maker in (
         *(overlapping_records, record_twice, long_directory, deflated_index, lzma_index, damaged_lzma_index),
-        *(sparse_file, sparse_zip),
-        *(shared_record, shared_tensor, bulky_index, deep_index, long_number, strange_shapes),
+        *(sparse_file, sparse_zip, zip_with_hole),
+        *(shared_record, shared_tensor, bulky_index, index_of_lists, index_of_equal_hashes),
+        *(deep_index, long_number, strange_shapes),
         *(wide_network, deep_network, many_observations),
         *(foreign_zero_stride, foreign_overlapping_strides, foreign_shared_storage, foreign_deflated),
         *(foreign_large_array, foreign_large_tensor, foreign_long_pickle, foreign_nested_lists),
@@ -335,7 +367,7 @@ ODD_STATES: list[tuple[str, Any]] = [
     ),
     *(("dexhand/network/activation", value) for value in (None, 1, "", "exec", [])),
     *(("dexhand/network/num_observations", value) for value in (None, "4", 0, -4, 4.0, 10**30)),
-    *(("dexhand/network/sigma_init", value) for value in (None, "0", float("nan"))),
+    *(("dexhand/network/sigma_init", value) for value in (None, "x", float("nan"))),
     *(("train_loop", value) for value in (None, 1, "text", [])),
     *(("train_loop/contract", value) for value in (None, 1, "text", [], {"task.name": None}, {"env.hand": []})),
     *(("train_loop/contract", {"task.name": {}}), ("train_loop/contract", {"task.policy_observation_keys": [1]})),

@@ -24,7 +24,7 @@ from dexhand.core.stop import StopRequest
 
 Play = Callable[[Path], Any]
 
-NOT_FOR_PLAYING = ("frame", "dexhand/network/sigma_init")
+NOT_FOR_PLAYING = ("frame",)
 """Places whose values do not matter to a policy."""
 
 

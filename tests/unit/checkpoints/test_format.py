@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from dexhand.checkpoints.format import read_plain_state
+from dexhand.checkpoints.format import MOST_MARKS, parse_index, read_plain_state, state_from
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 
 STATE = {
@@ -68,3 +68,17 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
         read_plain_state(tmp_path / "x.pth")
     with pytest.raises(FileNotFoundError):
         read_plain_state(tmp_path / "gone.pth")
+
+
+@pytest.mark.parametrize("values", [b"[]," * MOST_MARKS, b'{"":' * (MOST_MARKS // 2) + b"0" + b"}" * (MOST_MARKS // 2)])
+def test_an_index_of_many_small_values_is_not_parsed(values: bytes) -> None:
+    """Each takes far more memory than its bytes in the file."""
+    with pytest.raises(ValueError, match="a checkpoint can hold"):
+        parse_index(b'{"format":"dexhand checkpoint","version":1,"state":[' + values + b"0]}")
+
+
+def test_keys_that_can_all_have_the_same_hash_are_refused() -> None:
+    """A dictionary of many of them would take minutes."""
+    assert state_from({"dict": [[2**63 - 1, 0]]}, []) == {2**63 - 1: 0}
+    with pytest.raises(TypeError, match="is no key"):
+        state_from({"dict": [[2**63, 0]]}, [])

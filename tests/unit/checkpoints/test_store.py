@@ -84,7 +84,7 @@ def tensors(draw: Any) -> torch.Tensor:
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=8)
 INTEGERS = st.integers() | st.integers(-(2**200), 2**200)
-KEYS = TEXT | INTEGERS
+KEYS = TEXT | st.integers(-(2**63) + 1, 2**63 - 1)
 LEAVES = st.none() | st.booleans() | INTEGERS | st.floats() | TEXT | tensors()
 TREES = st.recursive(
     LEAVES,
@@ -210,6 +210,7 @@ class TestWhatCannotBeSaved:
             ({1.5: 0}, r"state\['a'\]\[1\] has the key 1.5"),
             ({True: 0}, "has the key True"),
             (2**2039, "2040 bits"),
+            ({2**63: 0}, "a key of .* is an int of 64 bits"),
             ("\ud800", "not valid Unicode"),
             (torch.zeros(2).numpy()[0], "numpy.float32"),
             (torch.zeros(2, dtype=torch.float64).numpy()[0], "numpy.float64"),
