@@ -16,7 +16,7 @@ from dexhand.distributed.place import CannotJoin, Place, place_of_process
 from dexhand.files.output import output_code, printable
 from dexhand.hands.spec import HandError
 from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
-from dexhand.workspace.workspace import Run, WorkspaceError, refuse_links_out
+from dexhand.workspace.workspace import Run, WorkspaceError, refuse_traps
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,7 +125,7 @@ def _train(invocation: Invocation, console: "Console") -> int:
     if invocation.resume is not None:
         resumed, checkpoint = _run_to_resume(invocation.resume, config.train.runsDir)
         if not config.train.trustCheckpoint:
-            refuse_links_out(resumed)
+            refuse_traps(resumed)
     elif config.train.checkpoint is not None:
         checkpoint = resolve_checkpoint(config.train.checkpoint, Path(config.train.runsDir))
     if invocation.dry_run:

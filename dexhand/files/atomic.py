@@ -1,5 +1,6 @@
 """Atomic replacement of files and links: a reader sees the old or the new one, never a partial one."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -9,6 +10,8 @@ from typing import Any, BinaryIO
 
 TEMPORARY_SUFFIX = ".tmp"
 """Suffix of incomplete files, whose names also start with a dot."""
+LARGEST = 100_000_000
+"""Bytes of a file that is appended to."""
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
@@ -33,7 +36,12 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
 
 
 def append_atomically(path: Path, text: str) -> None:
-    """Append ``text`` to ``path`` atomically; the file need not exist."""
+    """Append ``text`` to ``path`` atomically; the file need not exist.
+
+    Raises ``OSError``, also for a file of over ``LARGEST`` bytes, because it is read whole.
+    """
+    if path.exists() and path.stat().st_size > LARGEST:
+        raise OSError(errno.EFBIG, f"over {LARGEST // 10**6} MB, move it elsewhere", str(path))
     before = path.read_bytes() if path.exists() else b""
     write_atomically(path, lambda file: file.write(before + text.encode(errors="backslashreplace")))
 

@@ -292,8 +292,11 @@ def lock_run(run: Run) -> Iterator[None]:
         lock.release()
 
 
-def refuse_links_out(run: Run) -> None:
-    """Raise ``WorkspaceError`` if something in a run's folder leads out of it, where a training would write then."""
+def refuse_traps(run: Run) -> None:
+    """Raise ``WorkspaceError`` if something in a run's folder leads out of it, where a training would write then.
+
+    Also for what is neither a file nor a folder: opening a pipe waits for ever.
+    """
     home = os.path.realpath(run.path)
     for folder, names, files in os.walk(home):
         for path in (os.path.join(folder, name) for name in (*names, *files)):
@@ -303,6 +306,8 @@ def refuse_links_out(run: Run) -> None:
                     f"{path} is a link to {target}: resuming would write there. Put what it leads to in its place, or, "
                     "if you trust the run, give train.trustCheckpoint=true"
                 )
+            if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+                raise WorkspaceError(f"{path} is neither a file nor a folder. Remove it to resume the run")
 
 
 @contextmanager

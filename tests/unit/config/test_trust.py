@@ -1,6 +1,7 @@
 """Runs of somebody else: what their configuration names is neither imported nor read unless it is the user's own."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
@@ -368,6 +369,15 @@ def test_a_run_does_not_lead_out_of_its_folder(name: str, place: Place, capsys: 
     assert main([*words, "train.trustCheckpoint=true"]) == 0
     (run / name).unlink()
     assert main(words) == 0
+
+
+@pytest.mark.parametrize("name", ["git.txt", "train.log", "nn/deep"])
+def test_a_run_holds_only_files_and_folders(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Resuming would wait for ever for a pipe."""
+    run = place.run(place.theirs / RUN, "train.seed", "1")
+    os.mkfifo(run / name)
+    assert main([f"resume={run}", "--dry-run"]) == 2
+    assert f"{run}/{name} is neither a file nor a folder" in capsys.readouterr().err
 
 
 class TestFindingCode:

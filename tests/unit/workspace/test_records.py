@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dexhand.files.atomic import LARGEST
 from dexhand.files.digest import with_digest
 from dexhand.mock.clock import FakeClock
 from dexhand.workspace import records
@@ -177,6 +178,15 @@ class TestRecord:
             for path, content in before.items():
                 assert path.read_bytes().startswith(content)
             assert set(run.path.iterdir()) == set(before)
+
+    def test_an_enormous_file_is_not_read(self, tmp_path: Path) -> None:
+        """It may have taken no room on the disk until then."""
+        run = self.make(tmp_path)
+        run.git_file.touch()
+        os.truncate(run.git_file, LARGEST + 1)
+        with pytest.raises(WorkspaceError, match=r"over 100 MB, move it elsewhere \(.*/git.txt\)"):
+            record(run, "", [])
+        assert not run.config_file.exists()
 
     def test_leftovers_of_a_start_that_was_killed_are_removed(self, tmp_path: Path) -> None:
         """When the run is started again."""
