@@ -110,9 +110,10 @@ def _drop_machine_settings(settings: Settings, run_file: Path) -> None:
 def _refuse_foreign(settings: Settings) -> None:
     of_run = {key: setting.value for key, setting in settings.items() if setting.run_file is not None}
     run_files = {setting.run_file for setting in settings.values() if setting.run_file is not None}
+    runs_dir = str(value_of(settings, "train.runsDir") or TrainConfig.runsDir)
     if value_of(settings, "train.trustCheckpoint") is not True:
-        for run_file in run_files:
-            refuse_foreign(run_file, of_run, str(value_of(settings, "train.runsDir") or TrainConfig.runsDir))
+        for run_file in run_files:  # the default as well, because a run may give another runsDir
+            refuse_foreign(run_file, of_run, (runs_dir, TrainConfig.runsDir))
 
 
 def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> Path | None:

@@ -3,7 +3,7 @@
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,21 @@ from dexhand.hands.spec import known_hands
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-def refuse_foreign(run_file: Path, values: Mapping[str, Any], runs_dir: str) -> None:
+def refuse_foreign(run_file: Path, values: Mapping[str, Any], runs_dirs: Iterable[str]) -> None:
     """Raise ``ConfigError`` if ``values``, which only ``run_file`` gives, name code or files that are not the user's.
 
-    The user's own are in the working folder or below, but not in ``runs_dir``, in the part of the working folder that
+    The user's own are in the working folder or below, but not in ``runs_dirs``, in the part of the working folder that
     holds the run, or in an installed package. Nothing is imported.
     """
-    run_folders = [run_file.absolute().parent, Path(os.path.realpath(run_file)).parent]
+    not_own = _not_own(run_file, runs_dirs)
     for key in all_keys().values():
         for name in _named(key, values.get(key.name)):
             places = _places(key, name)
-            if not places or not all(_is_own(place, run_folders, runs_dir) for place in places):
+            if not places or not all(_is_own(place, not_own) for place in places):
                 what = "files" if key.names == "files" else "code"
                 raise ConfigError(
-                    f"{key.name}={name}: only {run_file} names it, and there is no such {what} of your own in the "
-                    f"working folder. Start where it is, or, if you trust it, give {key.name}={_given(key, values)}, "
+                    f"{key.name}={name}: only {run_file} names it, and the working folder has no such {what} of your "
+                    f"own. Start where it is, or, if you trust it, give {key.name}={_given(key, values)}, "
                     "or train.trustCheckpoint=true for all that the run names"
                 )
 
@@ -66,11 +66,17 @@ def _given(key: Key, values: Mapping[str, Any]) -> str:
     return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
-def _is_own(place: Path, run_folders: Sequence[Path], runs_dir: str) -> bool:
-    home, real, runs = (Path(os.path.realpath(path)) for path in (".", place, runs_dir))
-    not_own = [*(_part(home, folder) for folder in run_folders), runs, Path(f"{runs}_all")]
+def _not_own(run_file: Path, runs_dirs: Iterable[str]) -> list[Path]:
+    """The folders in the working folder that hold somebody else's files."""
+    home, *runs = (Path(os.path.realpath(path)) for path in (".", *runs_dirs))
+    parts = [_part(home, folder) for folder in (run_file.absolute().parent, Path(os.path.realpath(run_file)).parent)]
     python = (Path(sysconfig.get_path("stdlib")), Path(sys.prefix), Path(sys.base_prefix))
-    not_own += [folder for folder in python if folder.is_relative_to(home)]
+    archives = [Path(f"{folder}_all") for folder in runs]
+    return [*parts, *runs, *archives, *(folder for folder in python if folder.is_relative_to(home))]
+
+
+def _is_own(place: Path, not_own: Sequence[Path]) -> bool:
+    home, real = (Path(os.path.realpath(path)) for path in (".", place))
     if not real.is_relative_to(home) or any(name in real.parts for name in _INSTALLED):
         return False
     return not any(_is_in(real, folder) for folder in not_own)

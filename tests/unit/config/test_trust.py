@@ -219,6 +219,16 @@ class TestTheUsersOwn:
         assert "task.module=" in refused([f"resume={folder}"])
         assert not place.was_imported
 
+    @pytest.mark.parametrize("module", ["runs_all/other/evil.py", "runs/other/evil.py"])
+    def test_not_what_lies_in_runs_dir_whatever_the_run_says(self, module: str, place: Place) -> None:
+        """A run cannot make other runs the user's own by naming another ``train.runsDir``."""
+        run = place.run(place.mine / "download" / "out_all" / RUN, "train.runsDir", "download/out")
+        text = (run / "config.yaml").read_text()
+        place.run(run, "task.module", module, text)
+        place.module(place.mine / module)
+        assert "the working folder has no such code of your own" in refused([f"resume={run}"])
+        assert not place.was_imported
+
     def test_a_link_counts_as_what_it_leads_to(self, place: Place) -> None:
         """In both directions."""
         evil = place.module(place.theirs / "evil.py")
