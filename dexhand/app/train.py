@@ -308,7 +308,7 @@ def _report_divergence(result: TrainResult, run: Run, config: Config) -> None:
 
 def _advice(cause: str, config: Config) -> tuple[str, list[str]]:
     """Return what to change about a training in which ``cause`` was the first that was not finite, and overrides."""
-    if cause.startswith("rewards/"):
+    if cause.startswith(("rewards/", "an observation")):
         return "Correct the environment that returned it", []
     if "running_mean_std" in cause:
         return "Correct the environment, whose observations were not finite or too large", []

@@ -1,4 +1,4 @@
-"""Finding numbers that are not finite in a learner's state."""
+"""Numbers that are not finite, with which training ends."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +7,10 @@ import torch
 
 ENVIRONMENT_KEY = "env"
 """The state of environments is kept under this key; a task may keep infinities there on purpose."""
+
+
+class Diverged(ArithmeticError):
+    """Training has diverged; the message names what is not finite."""
 
 
 def non_finite_place(state: Any) -> str | None:

@@ -485,7 +485,10 @@ class Algorithm(Protocol):
         """Environment steps so far, summed over all environments."""
 
     def iterate(self) -> Iteration:
-        """Collect one rollout and learn from it."""
+        """Collect one rollout and learn from it.
+
+        Raises ``finite.Diverged``, in all processes alike, if observations are not finite.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything a resumed run needs: nested dictionaries, lists, tensors and plain values only.

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from dexhand.core.finite import non_finite_place
+from dexhand.core.finite import Diverged, non_finite_place
 from dexhand.core.interfaces import Algorithm, Clock, Iteration, MetricSink
 from dexhand.core.stop import StopRequest
 
@@ -20,10 +20,6 @@ RETRY_INTERVAL = 10.0
 
 ALWAYS_FINITE = ("losses/", "info/param_norm")
 """Metrics whose names start so are finite unless training has diverged."""
-
-
-class _Diverged(ArithmeticError):
-    """Training has diverged; the message names what is not finite."""
 
 
 class CheckpointWriter(Protocol):
@@ -54,11 +50,11 @@ class TrainResult:
 
 
 def _check_metrics(iteration: Iteration) -> None:
-    """Raise ``_Diverged`` if a metric of ``ALWAYS_FINITE`` is not finite; where a reward is not, it is the cause."""
+    """Raise ``Diverged`` if a metric of ``ALWAYS_FINITE`` is not finite; where a reward is not, it is the cause."""
     bad = [name for name, value in iteration.metrics.items() if not math.isfinite(value)]
     diverged = [name for name in bad if name.startswith(ALWAYS_FINITE)]
     if diverged:
-        raise _Diverged(next((name for name in bad if name.startswith("rewards/")), diverged[0]))
+        raise Diverged(next((name for name in bad if name.startswith("rewards/")), diverged[0]))
 
 
 class TrainLoop:
@@ -70,7 +66,7 @@ class TrainLoop:
     ``train_loop``, which holds ``best_return`` and ``contract``, the meaning of observations and actions.
 
     Training ends as ``diverged``, and nothing more is saved, when a metric named in ``ALWAYS_FINITE`` or a tensor of
-    the learner's state is not finite.
+    the learner's state is not finite, or if the learner says so.
     """
 
     def __init__(
@@ -116,16 +112,16 @@ class TrainLoop:
                 checkpoint = self._save(
                     self._finite_state(), self.algorithm.iterations_done, numbered=False, best=False
                 )
-        except _Diverged as error:
+        except Diverged as error:
             reason, self._unsaved = "diverged", f"{error} is not finite"
         return TrainResult(reason, self.algorithm.iterations_done, self.best_return, checkpoint, self._unsaved)
 
     def _finite_state(self) -> dict[str, Any]:
-        """The learner's state. Raises ``_Diverged`` if it is not finite."""
+        """The learner's state. Raises ``Diverged`` if it is not finite."""
         state = self.algorithm.state_dict()
         place = non_finite_place(state)
         if place is not None:
-            raise _Diverged(place)
+            raise Diverged(place)
         return state
 
     def _reason_to_stop(self, mean_return: float | None, stop: StopRequest) -> str:

@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dexhand.core.finite import Diverged
 from dexhand.core.interfaces import Algorithm, Iteration, Policy
 from dexhand.core.stop import handle_signals
 from dexhand.distributed.meeting import NobodyCame, meet
@@ -231,6 +232,6 @@ def run_worker(algorithm: Algorithm, processes: ProcessGroup) -> None:
         method = ""
         while method != "close":
             method, arguments = processes.broadcast(("", ()))
-            # all processes refuse a state that does not fit, and process 0 reports it
-            with contextlib.suppress(ValueError):
+            # all processes refuse a state that does not fit and observations of any of them; process 0 reports it
+            with contextlib.suppress(ValueError, Diverged):
                 getattr(algorithm, method)(*arguments)

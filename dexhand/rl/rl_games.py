@@ -20,6 +20,7 @@ from rl_games.common.tr_helpers import DefaultRewardsShaper
 from torch import Tensor
 
 from dexhand.config.schema import NetworkConfig, PpoConfig
+from dexhand.core.finite import Diverged
 from dexhand.core.interfaces import Iteration, Metrics, VecEnv
 from dexhand.core.saved_state import LARGEST_COUNT
 from dexhand.core.weights import check_weights
@@ -87,10 +88,11 @@ class RlGamesPpo:
         self._rollout_env = _RolloutEnv(env)
         # A2CBase's constructor creates folders and a writer, neither of which is used
         with tempfile.TemporaryDirectory() as folder, quiet():
-            self._agent = A2CAgent("dexhand", self._params(ppo, max_iterations, folder))
+            self._agent = _Agent("dexhand", self._params(ppo, max_iterations, folder))
             self._agent.writer.close()
             self._agent.init_tensors()
         self._agent.obs = None
+        self._agent.group = self._group
         # multi_gpu is set below: A2CBase's constructor would join processes by itself, and on NVIDIA GPUs only
         self._central: Any | None = self._agent.central_value_net if self._agent.has_central_value else None
         self._scalars = _LatestScalars()
@@ -329,6 +331,29 @@ class RlGamesPpo:
         """Do nothing: there is nothing to free."""
 
 
+class _Agent(A2CAgent):  # type: ignore[misc]
+    """Learns nothing from a rollout in which an observation is not finite."""
+
+    group: ProcessGroup
+
+    def play_steps(self) -> dict[str, Any]:
+        """Raises ``Diverged`` in all processes."""
+        try:
+            rollout: dict[str, Any] = super().play_steps()
+        except Exception:  # torch refuses to sample such an action, and an environment to take it
+            self._check_observations()
+            raise
+        self._check_observations()
+        return rollout
+
+    def _check_observations(self) -> None:
+        rollout = self.experience_buffer.tensor_dict
+        observations = [*self.obs.values(), *(rollout[name] for name in ("obses", "states") if name in rollout)]
+        is_finite = torch.stack([torch.isfinite(tensor).all() for tensor in observations]).all()
+        if bool(self.group.largest((~is_finite).float())):
+            raise Diverged("an observation")
+
+
 class _LatestScalars(dict[str, float]):
     """Receives the loss of rl_games's central value in place of a TensorBoard writer."""
 
@@ -347,6 +372,7 @@ class _RolloutEnv(IVecEnv):  # type: ignore[misc]
         env = self._env
         self._steps = 0
         self._terms = torch.zeros(len(env.reward_names), device=env.device)
+        self._total = torch.zeros((), device=env.device)
         self._outcomes = torch.zeros(len(env.outcome_names) + 1, dtype=torch.int64, device=env.device)
 
     def get_env_info(self) -> dict[str, Any]:
@@ -363,6 +389,7 @@ class _RolloutEnv(IVecEnv):  # type: ignore[misc]
         observations, rewards, terminated, truncated, info = self._env.step(actions)
         self._steps += 1
         self._terms += info["reward_terms"].mean(dim=0)
+        self._total += rewards.mean()
         self._outcomes += torch.bincount(info["outcome"] + 1, minlength=len(self._outcomes))
         done = (terminated | truncated).to(torch.uint8)
         return _observations(observations, info), rewards, done, {"time_outs": truncated}
@@ -372,7 +399,7 @@ class _RolloutEnv(IVecEnv):  # type: ignore[misc]
         terms = (self._terms / max(self._steps, 1)).tolist()
         _, *outcomes = self._outcomes.tolist()
         metrics = {f"rewards/{name}": value for name, value in zip(self._env.reward_names, terms)}
-        metrics["rewards/total"] = sum(terms)
+        metrics["rewards/total"] = float(self._total) / max(self._steps, 1)
         metrics["episodes/finished"] = float(sum(outcomes))
         if sum(outcomes):
             metrics.update(

@@ -15,6 +15,7 @@ from dexhand.app.train import _advice
         ("model.value_mean_std.running_mean", "smaller rewards", ["train.ppo.reward_scale=0.1"]),
         ("model.running_mean_std.running_var", "observations", []),
         ("rewards/total", "Correct the environment", []),
+        ("an observation", "Correct the environment", []),
     ],
 )
 def test_the_advice_fits_what_was_not_finite_first(cause: str, words: str, changes: list[str]) -> None:

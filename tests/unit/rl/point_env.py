@@ -70,14 +70,17 @@ class PointEnv:
 
 
 def ppo(
-    seed: int = 0, num_envs: int = 4, env_kind: str = "point", units: tuple[int, ...] = (16,), **keys: Any
+    seed: int = 0,
+    num_envs: int = 4,
+    env_kind: str = "point",
+    units: tuple[int, ...] = (16,),
+    env: type[PointEnv] = PointEnv,
+    **keys: Any,
 ) -> RlGamesPpo:
     """A small learner."""
     torch.manual_seed(seed)
     settings = PpoConfig(**{"horizon_length": 8, "minibatch_size": 8 * num_envs, "mini_epochs": 2, **keys})
-    return RlGamesPpo(
-        PointEnv(num_envs), settings, NetworkConfig(units=list(units)), max_iterations=100, env_kind=env_kind
-    )
+    return RlGamesPpo(env(num_envs), settings, NetworkConfig(units=list(units)), max_iterations=100, env_kind=env_kind)
 
 
 def weights(algorithm: RlGamesPpo) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """rl_games's PPO behind our contracts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 from dexhand.config.schema import PpoConfig
-from dexhand.core.interfaces import Algorithm, Policy
+from dexhand.core.finite import Diverged
+from dexhand.core.interfaces import Algorithm, Policy, StepInfo
 from dexhand.rl.policy import RlGamesPolicy
 from dexhand.testing.algorithm import AlgorithmConformance
 from dexhand.testing.policy import PolicyConformance
@@ -36,6 +38,50 @@ class TestPolicyContract(PolicyConformance):
 
     def make_policy(self, state: Mapping[str, Any]) -> Policy:
         return RlGamesPolicy.from_state(state, torch.device("cpu"))
+
+
+class FaultyEnv(PointEnv):
+    """From a step on, one number that it returns is bad."""
+
+    bad, since, place = float("nan"), 0, "observation"
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, StepInfo]:
+        """``PointEnv`` refuses actions that are not finite."""
+        observations, rewards, *rest = super().step(actions)
+        self.since -= 1
+        if self.since < 0:
+            (observations[0] if self.place == "observation" else rewards)[1] = self.bad
+        return observations, rewards, *rest
+
+
+class TestFaultyEnvironments:
+    @pytest.mark.parametrize("since", [11, 15, 16])
+    @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+    def test_an_observation_that_is_not_finite_ends_training(self, bad: float, since: int) -> None:
+        """In the rollout in which it comes, be it the last of its 8 steps, and before anything is learned from it."""
+        algorithm = ppo(env=FaultyEnv)
+        algorithm.env.bad, algorithm.env.since = bad, since
+        for _ in range(since // 8):
+            algorithm.iterate()
+        before = weights(algorithm)
+        with pytest.raises(Diverged, match=r"^an observation$"):
+            algorithm.iterate()
+        assert same(before, weights(algorithm))
+
+    def test_another_error_of_the_environment_is_raised_as_it_is(self) -> None:
+        """Observations were finite."""
+        algorithm = ppo()
+        algorithm.env.steps = torch.zeros(3)
+        with pytest.raises(RuntimeError):
+            algorithm.iterate()
+
+    def test_a_reward_that_is_not_finite_shows_in_its_metric(self) -> None:
+        """Although its terms are."""
+        algorithm = ppo(env=FaultyEnv)
+        algorithm.env.bad, algorithm.env.place = float("inf"), "reward"
+        metrics = algorithm.iterate().metrics
+        assert metrics["rewards/total"] == float("inf")
+        assert not math.isfinite(metrics["losses/critic"])
 
 
 class TestIterations:
