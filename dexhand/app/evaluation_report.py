@@ -4,7 +4,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from dexhand.core.episodes import Episode, Statistics, Summary
 from dexhand.core.eval_loop import LoadedPolicy
@@ -28,7 +28,10 @@ WRITE_INTERVAL = 30.0
 
 
 class Report:
-    """``EvalListener`` that reports one test, in memory that does not grow with the test's length."""
+    """``EvalListener`` that reports one test.
+
+    Its memory is bounded, except for the episodes of a test of a given number, which are all kept for the results.
+    """
 
     def __init__(
         self,
@@ -151,18 +154,24 @@ class Report:
             "checkpoint": str(self._policy.path.resolve()),
             "summary": self.summary.to_dict(),
             "checkpoints": [*self._finished, *current],
-            "games": [episode.to_dict() for episode in self._episodes],
+            "games": list(self._episodes),
         }
-        content = (json.dumps(results, indent=2) + "\n").encode()
         try:
             record_played(self._run, self._policy.path)
-            write_atomically(self._run.results_file, lambda file: file.write(content))
+            write_atomically(self._run.results_file, lambda file: _write_json(file, results))
         except OSError as error:
             if not self._cannot_write:
                 log.error("Results cannot be written: %s. The test continues; writing will be retried", error)
             self._cannot_write = True
         else:
             self._cannot_write = False
+
+
+def _write_json(file: BinaryIO, results: dict[str, Any]) -> None:
+    """Write results with ``Episode`` objects in pieces: as one text, a long test's take eight times their memory."""
+    for piece in json.JSONEncoder(indent=2, default=vars).iterencode(results):
+        file.write(piece.encode())
+    file.write(b"\n")
 
 
 def _episode_line(episode: Episode, total: int) -> str:

@@ -24,10 +24,6 @@ class Episode:
     mixed: bool
     """Whether another policy started it."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to plain values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Summary:

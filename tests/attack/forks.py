@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import gc
 import io
 import os
 import resource
@@ -88,6 +89,7 @@ def warm_up(folder: Path) -> None:
         for learner in ("mock", "rl_games"):
             assert main([*TINY, f"train.algorithm={learner}", "maxIter=1"]) == 0
         assert main(["test=true", "checkpoint=latest", "testGamesNum=1"]) == 0
+    gc.collect()  # a fork that frees what MuJoCo left here would join its threads, which the fork has not
     assert threading.active_count() == 1, "a fork has one thread only"
 
 

@@ -1,6 +1,7 @@
 """What a test tells and writes."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,20 @@ def test_a_test_of_so_many_games_tells_each(tmp_path: Path) -> None:
     assert told.lines[0] == f"episode    1/{KEPT_EPISODES + 1}  environment 0  return      2.00  length   10  timeout"
     assert told.lines[-2].startswith(f"{KEPT_EPISODES + 1} episodes: return 2.00")
     assert told.lines[-1] == f"ended by timeout {KEPT_EPISODES + 1}"
+
+
+def test_writing_takes_no_memory_for_each_game(tmp_path: Path) -> None:
+    """The results of a long test are written in pieces."""
+    told = Told(tmp_path, episodes=5000)
+    for _ in range(2000):
+        told.episode(2.0)
+    tracemalloc.start()
+    try:
+        told.report.on_reload(told.loaded(200))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < told.run.results_file.stat().st_size / 2
 
 
 def test_without_a_finished_game_that_is_said(endless: Told) -> None:
