@@ -51,9 +51,8 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
                 log.info("Stopped before there was a checkpoint to play")
                 return 0
 
-            live = build.build_live_view(config, env, clock, stop)
-            if live is not None:
-                stack.callback(live.close)
+            screens = build.build_screens(config, env, clock, stop)
+            stack.callback(screens.close)
 
             def prepare(run: Run) -> tuple[list[MetricSink], list[Viewer]]:
                 has_console = config.train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
@@ -61,13 +60,11 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
                 sinks = build.build_sinks(config, run, console_sink)
                 recording = build.build_recording(config, env, run.videos, sinks)
                 replay = build.build_replay(config, env, run.replay_file)
-                return sinks, [viewer for viewer in (live, recording, replay) if viewer is not None]
+                return sinks, [*screens.viewers, *(viewer for viewer in (recording, replay) if viewer is not None)]
 
             with new_run("test", invocation, clock, prepare, played=first.path) as (run, (sinks, viewers)):
-                if live is not None:
-                    live.show_run(run.name)
-                control = live.control if live else None
-                _run(invocation, first, run, sinks, watcher, env, clock, stop, viewers, control)
+                screens.show_run(run.name)
+                _run(invocation, first, run, sinks, watcher, env, clock, stop, viewers, screens.control)
         finally:
             watcher.close()
             env.close()

@@ -126,10 +126,9 @@ def _lead(
     if group.size > 1:
         algorithm = DistributedAlgorithm(algorithm, group)
         log.info("%d processes train together, each in %d environments", group.size, config.env.numEnvs)
-    live = build.build_live_view(config, env, clock)
-    if live is not None:
-        stack.callback(live.close)
-        step_listeners.append(live)
+    screens = build.build_screens(config, env, clock)
+    stack.callback(screens.close)
+    step_listeners.extend(screens.viewers)
     best_return = None if start is None else _load(start, algorithm, exact)
     first_step = None if resumed is None else algorithm.frames_done + 1
 
@@ -143,15 +142,14 @@ def _lead(
         recording = build.build_recording(config, env, run.videos, sinks)
         if recording is not None:
             step_listeners.append(recording)
-        return [*sinks, *(viewer for viewer in (live, recording) if viewer is not None)]
+        return [*sinks, *screens.viewers, *(viewer for viewer in [recording] if viewer is not None)]
 
     if resumed is None:
         run, sinks = stack.enter_context(new_run("train", invocation, clock, sinks_in))
     else:
         run, sinks = resumed, sinks_in(resumed)
         resume_run(run, invocation)
-    if live is not None:
-        live.show_run(run.name)
+    screens.show_run(run.name)
     return _report_result(_run_loop(config, algorithm, run, clock, best_return, sinks, stop), run, config)
 
 

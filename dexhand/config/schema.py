@@ -119,17 +119,21 @@ class EnvConfig:
     )
     device: str = option("auto", "where tensors live: auto, cpu, cuda or cuda:<index>")
     viewer: bool | None = option(
-        None, "watch in a window while it runs; null = in tests, if simulator and machine have one (Isaac Gym has)"
+        None,
+        "watch in a window while it runs; null = in tests at a terminal with a display, unless videoStream is given",
     )
     videoStream: bool | None = option(
-        None, "watch in a browser while it runs; null = in tests at a terminal, unless env.viewer is given"
+        None,
+        "watch in a browser while it runs; null = in tests at a terminal without a display, unless env.viewer is given",
     )
     videoStreamPort: int = option(
         58080, "port of the page in the browser; if it is taken, the next free one", low=1, high=65535
     )
     videoStreamBindAll: bool = option(False, "let other machines watch, too; they need a token, which is printed")
     videoStreamSpeed: float = option(
-        0.0, "simulated seconds per second of a test that is watched in a browser; 0 = as fast as it goes", low=0
+        0.0,
+        "simulated seconds per second of a test that is watched; 0 = as fast as it goes, and 1 with a window",
+        low=0,
     )
     videoRecord: bool = option(False, "record videos into the run folder (needs EGL or OSMesa)")
     videoMaxDuration: float = option(300.0, "length of a video; then the next one begins", unit="s", above=0)

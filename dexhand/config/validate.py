@@ -44,12 +44,6 @@ def _check_env(config: Config) -> None:
     if env.handAsset is not None and not os.path.isfile(env.handAsset):
         raise ConfigError(f"env.handAsset={env.handAsset}: there is no such file. Give the path of an MJCF, or null")
 
-    if env.viewer and config.sim.backend != "isaacgym":
-        raise ConfigError(
-            f"env.viewer=true: this version has no window yet for sim.backend={config.sim.backend}. "
-            "Watch in a browser: env.viewer=false env.videoStream=true"
-        )
-
 
 def _check_train(config: Config) -> None:
     train, ppo, name = config.train, config.train.ppo, config.train.experimentName

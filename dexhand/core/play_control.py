@@ -21,10 +21,6 @@ class Restart:
     """Determines all random numbers from here on; ``None`` = the random sequence continues."""
 
 
-def _nothing() -> None:
-    return
-
-
 class PlayControl:
     """Pauses, paces, restarts and stops an ``EvalLoop``. All methods but ``wait`` may be called from any thread."""
 
@@ -32,7 +28,7 @@ class PlayControl:
         """``control_dt`` is the simulated time of a step, seconds; see ``speed``."""
         self.speed = speed
         """Simulated seconds per second; 0 = as fast as it goes."""
-        self.while_waiting: Callable[[], None] = _nothing
+        self.while_waiting: list[Callable[[], None]] = []
         """Called repeatedly by the evaluation's own thread while it waits for its next step."""
         self._stop = stop
         self._control_dt = control_dt
@@ -84,7 +80,8 @@ class PlayControl:
                     left = min(due - now, POLL)
                 else:
                     left = POLL
-            self.while_waiting()
+            for listener in self.while_waiting:
+                listener()
             self._clock.sleep(left)
         with self._lock:
             self._single_steps = max(self._single_steps - 1, 0)

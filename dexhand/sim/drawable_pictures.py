@@ -18,6 +18,41 @@ _LARGEST = 2048
 _XYZW_TO_WXYZ = [6, 3, 4, 5]
 
 
+class DrawableModel:
+    """MuJoCo's model of one environment, whose bodies are placed as a frame says, with a ground and light."""
+
+    def __init__(self, shapes: Sequence[Shape]) -> None:
+        self._bodies = sorted({shape.body for shape in shapes})
+        self.model = _spec_of(shapes, self._bodies).compile()
+        self.data = mujoco.MjData(self.model)
+
+    def pose(self, frame: Frame, row: int) -> None:
+        """Place the bodies of the environment in a row of ``frame``."""
+        pose = frame.body_pose[row, self._bodies]
+        self.data.mocap_pos[:] = pose[:, :3]
+        self.data.mocap_quat[:] = pose[:, _XYZW_TO_WXYZ]
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+
+    def look_at(self, frame: Frame, camera: mujoco.MjvCamera) -> None:
+        """Point ``camera`` at all environments of ``frame``, with some room around them.
+
+        Also tells MuJoCo how large the scene is, so that shadows and depth are sharp.
+        """
+        lowest, highest = np.full(3, np.inf), np.full(3, -np.inf)
+        for row in range(len(frame.body_pose)):
+            self.pose(frame, row)
+            centres, radii = self.data.geom_xpos[1:], self.model.geom_rbound[1:, None]
+            lowest = np.minimum(lowest, (centres - radii).min(axis=0))
+            highest = np.maximum(highest, (centres + radii).max(axis=0))
+        radius = max(float(np.linalg.norm(highest - lowest)) / 2, 0.05)
+        camera.lookat[:] = self.model.stat.center[:] = (lowest + highest) / 2
+        camera.distance = 0.8 * radius / math.sin(math.radians(_FOVY) / 2)
+        camera.azimuth, camera.elevation = _AZIMUTH, _ELEVATION
+        self.model.stat.extent = radius
+        self.model.light_pos[:] = camera.lookat - 6 * radius * self.model.light_dir
+
+
 class DrawablePictures:
     """Draws environments, each from the same fixed camera. All methods are to be called from one thread."""
 
@@ -26,10 +61,8 @@ class DrawablePictures:
 
         Raises ``RenderingUnavailable``, naming what to install, if this machine cannot render.
         """
-        self._bodies = sorted({shape.body for shape in shapes})
-        self._model = _spec_of(shapes, self._bodies).compile()
-        self._data = mujoco.MjData(self._model)
-        self._renderers = Renderers(self._model)
+        self._drawn = DrawableModel(shapes)
+        self._renderers = Renderers(self._drawn.model)
         self._renderers.of_size(*size)
         self._camera: mujoco.MjvCamera | None = None
 
@@ -39,40 +72,17 @@ class DrawablePictures:
         The camera, which never moves, shows all environments of the first frame, with some room around them.
         """
         if self._camera is None:
-            self._camera = self._look_at_all(frame)
+            self._camera = mujoco.MjvCamera()
+            self._drawn.look_at(frame, self._camera)
         renderer = self._renderers.of_size(width, height)
-        self._pose(frame, row)
-        mujoco.mj_camlight(self._model, self._data)
-        renderer.update_scene(self._data, self._camera)
+        self._drawn.pose(frame, row)
+        renderer.update_scene(self._drawn.data, self._camera)
         picture: np.ndarray = renderer.render()
         return picture
 
     def close(self) -> None:
         """Release the renderers."""
         self._renderers.close()
-
-    def _pose(self, frame: Frame, row: int) -> None:
-        pose = frame.body_pose[row, self._bodies]
-        self._data.mocap_pos[:] = pose[:, :3]
-        self._data.mocap_quat[:] = pose[:, _XYZW_TO_WXYZ]
-        mujoco.mj_kinematics(self._model, self._data)
-
-    def _look_at_all(self, frame: Frame) -> mujoco.MjvCamera:
-        """Place the camera, and tell MuJoCo how large the scene is, so that shadows and depth are sharp."""
-        lowest, highest = np.full(3, np.inf), np.full(3, -np.inf)
-        for row in range(len(frame.body_pose)):
-            self._pose(frame, row)
-            centres, radii = self._data.geom_xpos[1:], self._model.geom_rbound[1:, None]
-            lowest = np.minimum(lowest, (centres - radii).min(axis=0))
-            highest = np.maximum(highest, (centres + radii).max(axis=0))
-        radius = max(float(np.linalg.norm(highest - lowest)) / 2, 0.05)
-        camera = mujoco.MjvCamera()
-        camera.lookat[:] = self._model.stat.center[:] = (lowest + highest) / 2
-        camera.distance = 0.8 * radius / math.sin(math.radians(_FOVY) / 2)
-        camera.azimuth, camera.elevation = _AZIMUTH, _ELEVATION
-        self._model.stat.extent = radius
-        self._model.light_pos[:] = camera.lookat - 6 * radius * self._model.light_dir
-        return camera
 
 
 _GEOMS = mujoco.mjtGeom

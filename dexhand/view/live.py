@@ -7,16 +7,10 @@ thread that steps the environments answers with copies of poses and never waits.
 import contextlib
 import json
 import logging
-import os
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from dexhand.core.episodes import Episode
@@ -25,6 +19,7 @@ from dexhand.core.interfaces import Drawable, StepInfo, VecEnv
 from dexhand.core.play_control import PlayControl
 from dexhand.view.address import Address
 from dexhand.view.messages import MAX_SHOWN, Moment, Policy, Scalars, Settings
+from dexhand.view.process import start_process
 from dexhand.view.watched_env import Viewer
 
 log = logging.getLogger(__name__)
@@ -81,7 +76,7 @@ class LiveView(Viewer):
             )
         )
         with address.socket:
-            self._process, self._pipe = _start_page(address.socket.fileno())
+            self._process, self._pipe = start_process("dexhand.view.page", address.socket.fileno())
         self._wake.set()
         self._threads = [
             threading.Thread(target=work, name="live view", daemon=True) for work in (self._write, self._read)
@@ -89,7 +84,7 @@ class LiveView(Viewer):
         for thread in self._threads:
             thread.start()
         if control is not None:
-            control.while_waiting = self._on_waiting
+            control.while_waiting.append(self._on_waiting)
         _log_address(address, port)
 
     @property
@@ -195,23 +190,6 @@ class LiveView(Viewer):
     def _can_show(self, env_ids: Sequence[Any]) -> bool:
         known = all(isinstance(env_id, int) and 0 <= env_id < self._num_envs for env_id in env_ids)
         return known and len(env_ids) <= MAX_SHOWN + 1
-
-
-def _start_page(listening: int) -> tuple["subprocess.Popen[bytes]", Connection]:
-    """Start the page's process on a listening socket; returns it and the pipe to it."""
-    ours, theirs = Pipe()
-    package = str(Path(__file__).resolve().parents[2])
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "dexhand.view.page", str(theirs.fileno()), str(listening)],
-        pass_fds=(theirs.fileno(), listening),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # where viser prints its own addresses
-        start_new_session=True,  # Ctrl-C is for the run
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-    )
-    theirs.close()
-    return process, ours
 
 
 def _log_address(address: Address, port: int) -> None:

@@ -8,17 +8,25 @@ from dexhand.app.build.learner import build_algorithm
 from dexhand.app.build.machine import backend_of, check_machine, device_of, set_up_process
 from dexhand.app.build.policies import build_policy, check_contract, contract_of, policy_loader, read_state
 from dexhand.app.build.sinks import build_sinks, hard_example_sinks
-from dexhand.app.build.view import build_drawable, build_live_view, build_recording, build_replay, cannot_be_drawn
+from dexhand.app.build.view import (
+    Screens,
+    build_drawable,
+    build_recording,
+    build_replay,
+    build_screens,
+    cannot_be_drawn,
+)
 
 __all__ = [
+    "Screens",
     "backend_of",
     "build_algorithm",
     "build_drawable",
     "build_env",
-    "build_live_view",
     "build_policy",
     "build_recording",
     "build_replay",
+    "build_screens",
     "build_sinks",
     "build_task_env",
     "cannot_be_drawn",

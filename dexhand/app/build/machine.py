@@ -1,6 +1,7 @@
 """Simulator and device that a configuration selects on this machine, and process-wide settings."""
 
 import logging
+import os
 import random
 
 import numpy as np
@@ -57,11 +58,31 @@ def check_machine(config: Config) -> None:
     """
     load_plugins(config)
     check_installed(config)
+    if config.env.viewer and not has_own_window(config) and not has_display():
+        raise no_window("there is no display here (DISPLAY and WAYLAND_DISPLAY are not set)")
     device = device_of(config)
     maker = f"sim.backend={backend_of(config)}" if config.env.factory is None else f"env.factory={config.env.factory}"
     is_own = config.env.factory is not None or config.sim.backend not in BACKENDS
     choice = "; for code of your own, env.device=auto is the CPU" if is_own and config.env.device == "auto" else ""
     log.info("%s on %s%s", maker, device, choice)
+
+
+def has_display() -> bool:
+    """Whether this process can show windows to somebody."""
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def has_own_window(config: Config) -> bool:
+    """Whether the simulator opens the window of ``env.viewer`` itself."""
+    return config.env.factory is None and backend_of(config) == "isaacgym"
+
+
+def no_window(problem: str) -> ConfigError:
+    """Return the error for ``env.viewer=true`` where no window can be opened."""
+    return ConfigError(
+        f"env.viewer=true: {problem}. Watch in a browser with env.viewer=false env.videoStream=true, or record with "
+        "env.viewer=false env.videoRecord=true"
+    )
 
 
 def set_up_process(config: Config) -> None:

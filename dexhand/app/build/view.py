@@ -1,10 +1,13 @@
 """Builders of what people watch."""
 
+import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dexhand.app.build.machine import has_display, has_own_window, no_window
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.interfaces import Clock, Drawable, MetricSink, RenderingUnavailable, VecEnv
@@ -12,12 +15,15 @@ from dexhand.core.play_control import PlayControl
 from dexhand.core.stop import StopRequest
 from dexhand.core.task_env import TaskEnv
 from dexhand.tasks import BaseTask
-from dexhand.view.watched_env import VideoSink
+from dexhand.view.watched_env import VideoSink, Viewer
 
 if TYPE_CHECKING:
     from dexhand.view.live import LiveView
     from dexhand.view.recording import Recording
     from dexhand.view.replay import Replay
+    from dexhand.view.window import Window
+
+log = logging.getLogger(__name__)
 
 
 def build_drawable(config: Config, env: VecEnv) -> Drawable | None:
@@ -31,22 +37,94 @@ def build_drawable(config: Config, env: VecEnv) -> Drawable | None:
     return env if has_all else None  # type: ignore[return-value]
 
 
-def build_live_view(config: Config, env: VecEnv, clock: Clock, stop: StopRequest | None = None) -> "LiveView | None":
-    """Build and open the page in the browser, ``None`` if none is wanted.
+@dataclass(frozen=True)
+class Screens:
+    """What shows a run while it runs."""
+
+    window: "Window | None"
+    page: "LiveView | None"
+    control: PlayControl | None
+    """What acts on a test that is watched."""
+
+    @property
+    def viewers(self) -> "list[Viewer]":
+        """Those that there are."""
+        return [viewer for viewer in (self.window, self.page) if viewer is not None]
+
+    def show_run(self, name: str) -> None:
+        """Show the name of the run."""
+        if self.page is not None:
+            self.page.show_run(name)
+
+    def close(self) -> None:
+        """Close all. Calling it again does nothing."""
+        for viewer in self.viewers:
+            viewer.close()
+
+
+def build_screens(config: Config, env: VecEnv, clock: Clock, stop: StopRequest | None = None) -> Screens:
+    """Build and open what is wanted of a window and a page in the browser.
 
     With ``stop``, viewers can control the test that it stops. Raises ``ConfigError``.
     """
     settings = config.env
-    if not _is_wanted(config):
-        return None
-    drawable = build_drawable(config, env)
-    if drawable is None and settings.videoStream:
-        raise cannot_be_drawn("videoStream", config)
+    wants_window, wants_page = _wants_window(config), _wants_page(config)
+    drawable = build_drawable(config, env) if wants_window or wants_page else None
     if drawable is None:
+        for key in ("viewer", "videoStream"):
+            if getattr(settings, key) and (key == "videoStream" or wants_window):
+                raise cannot_be_drawn(key, config)
+        return Screens(None, None, None)
+    speed = settings.videoStreamSpeed
+    control = None if stop is None else PlayControl(stop, drawable.control_dt, clock, speed)
+    window = _window(config, env, drawable, control) if wants_window else None
+    if window is not None and control is not None:
+        control.speed = speed or 1.0
+    wants_page &= window is None or bool(settings.videoStream)
+    try:
+        page = _page(config, env, drawable, control) if wants_page else None
+    except ConfigError:
+        if window is not None:
+            window.close()
+        raise
+    return Screens(window, page, control)
+
+
+def _wants_window(config: Config) -> bool:
+    """Whether to open a window; by default in tests that a person started, at a terminal. Isaac Gym has its own."""
+    env = config.env
+    if has_own_window(config):
+        return False
+    if env.viewer is None:
+        return config.train.test and env.videoStream is None and sys.stdout.isatty() and has_display()
+    return env.viewer
+
+
+def _wants_page(config: Config) -> bool:
+    """Whether to open a page; by default in tests that a person started, at a terminal, without a window."""
+    env = config.env
+    if env.videoStream is None:
+        return config.train.test and env.viewer is None and sys.stdout.isatty()
+    return env.videoStream
+
+
+def _window(config: Config, env: VecEnv, drawable: Drawable, control: PlayControl | None) -> "Window | None":
+    """Open a window; where none was asked for, one that cannot be opened is left out."""
+    from dexhand.view.window import Window, WindowUnavailable
+
+    try:
+        return Window(env, drawable, "dexhand.sim.window_process", title=config.subject, control=control)
+    except WindowUnavailable as error:
+        if config.env.viewer:
+            raise no_window(str(error)) from None
+        log.info("There is no window: %s", error)
         return None
+
+
+def _page(config: Config, env: VecEnv, drawable: Drawable, control: PlayControl | None) -> "LiveView":
     from dexhand.view.live import LiveView
 
-    control = None if stop is None else PlayControl(stop, drawable.control_dt, clock, settings.videoStreamSpeed)
+    settings = config.env
     try:
         return LiveView(
             env,
@@ -58,14 +136,6 @@ def build_live_view(config: Config, env: VecEnv, clock: Clock, stop: StopRequest
         )
     except OSError as error:
         raise ConfigError(f"env.videoStreamPort={settings.videoStreamPort}: {error}") from None
-
-
-def _is_wanted(config: Config) -> bool:
-    """Whether to open a page; by default in tests that a person started, at a terminal."""
-    env = config.env
-    if env.videoStream is None:
-        return config.train.test and env.viewer is None and sys.stdout.isatty()
-    return env.videoStream
 
 
 def build_recording(config: Config, env: VecEnv, folder: Path, sinks: Sequence[MetricSink]) -> "Recording | None":

@@ -36,7 +36,7 @@ def seconds_for(steps: int, control: PlayControl, clock: FakeClock, work: float 
 def when_waiting(control: PlayControl, *actions: object) -> None:
     """Do one thing each time the evaluation asks whether to go on."""
     left = list(actions)
-    control.while_waiting = lambda: left.pop(0)()  # type: ignore[operator]
+    control.while_waiting[:] = [lambda: left.pop(0)()]  # type: ignore[operator]
 
 
 def test_without_a_speed_nothing_waits(control: PlayControl, clock: FakeClock) -> None:

@@ -187,7 +187,8 @@ def test_controls_act(env: CountingEnv, view: LiveView, control: PlayControl, st
             await viewer.set("show", "17,2")
             async with asyncio.timeout(PATIENCE):
                 while (17, 2) not in env.frames:
-                    control.while_waiting()
+                    for listener in control.while_waiting:
+                        listener()
                     await asyncio.sleep(0.01)
             await viewer.set("Stop the test", True)
             await step_until(env, view, lambda: stop.requested, viewer)
