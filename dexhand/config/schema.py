@@ -205,7 +205,7 @@ class HardExamplesConfig:
     """Keep the worst episodes of a training, by return and by the mean PPO loss of their samples."""
 
     enabled: bool = option(False, "keep the worst episodes, with their reward terms, endings and pictures")
-    keep: int = option(20, "episodes kept in each of the two rankings", low=1, high=200)
+    keep: int = option(20, "episodes kept in each of the two rankings", low=1, high=10_000)
     since: str = option(
         "report",
         "report = each report shows the worst since the previous one; start = the worst of the whole training",

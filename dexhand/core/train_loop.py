@@ -30,7 +30,8 @@ class CheckpointWriter(Protocol):
     def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool, best: bool) -> Path:
         """Write ``state`` as the latest checkpoint; ``numbered`` and ``best`` also keep it under a separate name.
 
-        Raises ``OSError``, leaving existing files untouched, if it cannot be written.
+        Raises ``OSError`` if it cannot be written, and ``TypeError`` if it holds what cannot be saved, leaving existing
+        files untouched.
         """
 
 
@@ -62,8 +63,8 @@ class TrainLoop:
 
     A checkpoint is written every ``save_frequency`` iterations (numbered), at a new best mean return, when
     ``save_interval`` seconds have passed since the last one, and at the end. If saving fails (disk full, folder missing
-    or not writable), training continues and saving is retried. A checkpoint is the learner's state plus the key
-    ``train_loop``, which holds ``best_return`` and ``contract``, the meaning of observations and actions.
+    or not writable, state too large), training continues and saving is retried. A checkpoint is the learner's state
+    plus the key ``train_loop``, which holds ``best_return`` and ``contract``, the meaning of observations and actions.
 
     Training ends as ``diverged``, and nothing more is saved, when a metric named in ``ALWAYS_FINITE`` or a tensor of
     the learner's state is not finite, or if the learner says so.
@@ -163,8 +164,8 @@ class TrainLoop:
         state = {**state, "train_loop": {"best_return": self.best_return, "contract": self.contract}}
         try:
             path = self.store.save(state, iteration=iterations_done, numbered=numbered, best=best)
-        except OSError as error:
-            self._unsaved = f"{error.strerror or error} ({self.store.folder})"
+        except (OSError, TypeError) as error:
+            self._unsaved = f"{getattr(error, 'strerror', None) or error} ({self.store.folder})"
             log.error(
                 "Iteration %d could not be saved: %s. Training continues; saving will be retried",
                 iterations_done,

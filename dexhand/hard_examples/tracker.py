@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -144,8 +146,8 @@ class HardExampleTracker:
     def state_dict(self) -> dict[str, Any]:
         """Copy the state as plain values and tensors, for a checkpoint."""
         return {
-            "buffer": [_entry_to_state(entry) for entry in self._buffer],
-            "nonfinite": [_entry_to_state(entry) for entry in self._nonfinite],
+            "buffer": _to_tables(self._buffer),
+            "nonfinite": _to_tables(self._nonfinite),
             "interval": torch.tensor(self._interval, dtype=torch.float64),
             "total_samples": self._total_samples,
             "reported_samples": self._reported_samples,
@@ -160,8 +162,8 @@ class HardExampleTracker:
         """
         self._buffer, self._nonfinite, self._interval = [], [], array("d")
         for state in states:
-            self._insert([HardExample(**{**entry, "process": self.process}) for entry in state["buffer"]])
-            self._nonfinite += [HardExample(**{**entry, "process": self.process}) for entry in state["nonfinite"]]
+            self._insert([replace(entry, process=self.process) for entry in _entries(state["buffer"])])
+            self._nonfinite += [replace(entry, process=self.process) for entry in _entries(state["nonfinite"])]
             self._interval.extend(_interval_losses(state["interval"]))
         self._nonfinite = sorted(self._nonfinite, key=time_of)[: self.report_size]
         self._total_samples = sum(state["total_samples"] for state in states)
@@ -241,8 +243,49 @@ def _shrunk(image: Tensor, side: int) -> Tensor:
     return small[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().contiguous()
 
 
-def _entry_to_state(entry: HardExample) -> dict[str, Any]:
-    return {**vars(entry), "details": dict(entry.details)}
+def _to_tables(entries: Iterable[HardExample]) -> list[dict[str, Any]]:
+    """Convert entries to tables of columns, one for each set of details; numbers are tensors, which parse quickly."""
+
+    def names_of(entry: HardExample) -> tuple[str, ...]:
+        return tuple(entry.details)
+
+    groups = [(names, list(group)) for names, group in groupby(sorted(entries, key=names_of), key=names_of)]
+    return [
+        {
+            "keys": [entry.key for entry in group],
+            "loss": _column([entry.loss for entry in group]),
+            "step": _column([entry.step for entry in group]),
+            "image": [entry.image for entry in group],
+            "details": {name: _column([entry.details[name] for entry in group]) for name in names},
+        }
+        for names, group in groups
+    ]
+
+
+def _column(values: list[Plain]) -> Tensor | list[Plain]:
+    if all(type(value) is float for value in values):
+        return torch.tensor(values, dtype=torch.float64)
+    if all(type(value) is int and value.bit_length() < 64 for value in values):
+        return torch.tensor(values, dtype=torch.int64)
+    return values
+
+
+def _entries(tables: Iterable[Mapping[str, Any]]) -> Iterator[HardExample]:
+    """Entries of ``_to_tables``, all of process 0; checkpoints of earlier versions have them one by one."""
+    for table in tables:
+        if "keys" not in table:
+            yield HardExample(**table)
+            continue
+        names, columns = list(table["details"]), [_values(column) for column in table["details"].values()]
+        rows = zip(*columns) if columns else [()] * len(table["keys"])
+        for key, loss, step, image, row in zip(
+            table["keys"], _values(table["loss"]), _values(table["step"]), table["image"], rows, strict=True
+        ):
+            yield HardExample(key, loss, step, image=image, details=dict(zip(names, row)))
+
+
+def _values(column: Tensor | list[Plain]) -> list[Any]:
+    return column.tolist() if isinstance(column, Tensor) else column
 
 
 def _interval_losses(state: Tensor | Mapping[str, Any]) -> list[float]:

@@ -146,9 +146,11 @@ class WorstEpisodesTracker:
 
     def state_dict(self) -> dict[str, Any]:
         """See ``Algorithm.state_dict``. Pictures are omitted; they are redrawn from the poses."""
-        poses = {key: {"dof_pos": pose.dof_pos, "object_pose": pose.object_pose} for key, pose in self._poses.items()}
         trackers = {tracker.ranking: tracker.state_dict() for tracker in self._trackers}
-        return {**self._algorithm.state_dict(), "hard_episodes": {"trackers": trackers, "poses": poses}}
+        return {
+            **self._algorithm.state_dict(),
+            "hard_episodes": {"trackers": trackers, "poses": _poses_to_state(self._poses)},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_state_dict``; also loads a state of the wrapped algorithm alone."""
@@ -157,7 +159,7 @@ class WorstEpisodesTracker:
         if kept is not None:
             for tracker in self._trackers:
                 tracker.load_state_dict(kept["trackers"][tracker.ranking])
-            self._poses = {key: ResetPose(**pose) for key, pose in kept["poses"].items()}
+            self._poses = _poses_from(kept["poses"])
 
     def load_weights(self, state: Mapping[str, Any]) -> None:
         """See ``Algorithm.load_weights``."""
@@ -173,3 +175,21 @@ class WorstEpisodesTracker:
         if self._pictures is not None:
             self._pictures.close()
         self._algorithm.close()
+
+
+def _poses_to_state(poses: Mapping[Key, ResetPose]) -> dict[str, Any]:
+    if not poses:
+        return {}
+    return {
+        "keys": list(poses),
+        "dof_pos": torch.stack([pose.dof_pos for pose in poses.values()]),
+        "object_pose": torch.stack([pose.object_pose for pose in poses.values()]),
+    }
+
+
+def _poses_from(state: Mapping[Any, Any]) -> dict[Key, ResetPose]:
+    """Poses of ``_poses_to_state``; checkpoints of earlier versions have them one by one."""
+    if "keys" not in state:
+        return {key: ResetPose(**pose) for key, pose in state.items()}
+    rows = zip(state["keys"], state["dof_pos"], state["object_pose"], strict=True)
+    return {key: ResetPose(dof_pos.clone(), object_pose.clone()) for key, dof_pos, object_pose in rows}

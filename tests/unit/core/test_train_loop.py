@@ -236,6 +236,15 @@ class TestFailedSaves:
         assert result.unsaved == f"No space left on device ({tmp_path})"
         assert caplog.text.count("could not be saved: No space left on device") == 2  # the first and the last
 
+    def test_a_state_that_cannot_be_saved_does_not_end_training(self, tmp_path: Path) -> None:
+        """Whatever a learner puts into it; the result tells it."""
+        bench = Bench(tmp_path, [1.0, 2.0, 3.0])
+        state_dict = bench.loop.algorithm.state_dict
+        bench.loop.algorithm.state_dict = lambda: {**state_dict(), "odd": b""}  # type: ignore[method-assign]
+        result = bench.loop.run(bench.stop)
+        assert (result.iterations_done, result.checkpoint) == (3, None)
+        assert "state['odd'] is a builtins.bytes" in (result.unsaved or "")
+
     def test_saving_is_tried_again_until_it_works(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """Every ten seconds; iterations take one."""
         bench = Bench(tmp_path, [None] * 45, save_frequency=5)

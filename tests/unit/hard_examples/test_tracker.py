@@ -77,6 +77,41 @@ def test_the_state_fits_into_a_checkpoint(tmp_path: Path) -> None:
     assert repr(again.state_dict()) == repr(tracker.state_dict())
 
 
+@pytest.mark.parametrize(("size", "terms"), [(200, 1000), (10_000, 10)])
+def test_the_largest_state_fits_into_a_checkpoint(tmp_path: Path, size: int, terms: int) -> None:
+    """Many samples, or few with many details."""
+    tracker = HardExampleTracker(size, report_size=size)
+    details = {"outcome": "timeout", "length": 7, **{f"rewards/my_reward_term_number_{n}": 1 / 3 for n in range(terms)}}
+    keys = [f"1000000-{n}-100" for n in range(size)]
+    for loss in (1 / 3, math.nan):
+        tracker.update(10**9, keys, torch.full((size,), loss), details=lambda place: details)
+    save_checkpoint(tmp_path / "a.pth", {"return": tracker.state_dict(), "sample_loss": tracker.state_dict()})
+    again = HardExampleTracker(size, report_size=size)
+    again.load_state_dict(load_checkpoint(tmp_path / "a.pth")["return"])
+    assert again.buffer == tracker.buffer
+    assert list(again.buffer[0].details) == list(details)
+
+
+def test_samples_saved_by_an_earlier_version_are_kept() -> None:
+    """It wrote them one by one."""
+    tracker = feed(HardExampleTracker(3), [[(1, 2.0), (2, math.nan), (3, 4.0)]])
+    state = tracker.state_dict()
+    state["buffer"] = [{**vars(entry), "details": dict(entry.details)} for entry in tracker.buffer]
+    again = HardExampleTracker(3)
+    again.load_state_dict(state)
+    assert repr(again.state_dict()) == repr(tracker.state_dict())
+
+
+def test_samples_with_different_details_are_kept() -> None:
+    """As after a training was continued with other reward terms."""
+    tracker = HardExampleTracker(3)
+    for number, details in enumerate(({"a": 1.5}, {"b": 2**70, "c": None}, {"a": 2.5}, {})):
+        tracker.update(number, [number], torch.tensor([1.0]), details=lambda place, details=details: details)
+    again = HardExampleTracker(3)
+    again.load_state_dict(tracker.state_dict())
+    assert again.buffer == tracker.buffer
+
+
 def test_a_sample_seen_again_keeps_its_higher_loss() -> None:
     """And the step of it."""
     tracker = feed(HardExampleTracker(3), [[(1, 2.0)], [(1, 5.0)], [(1, 3.0)]])

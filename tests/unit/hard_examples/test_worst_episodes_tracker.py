@@ -197,6 +197,18 @@ def test_a_training_that_goes_on_tells_the_same() -> None:
     assert [report.to_json() for report in halves] == [report.to_json() for report in whole]
 
 
+def test_poses_saved_by_an_earlier_version_are_kept() -> None:
+    """It wrote them one by one."""
+    first, second = training(Reports(), make=Pencil), training(Reports(), make=Pencil)
+    iterate(first, 3)
+    state = first.state_dict()
+    poses = {key: dict(vars(pose)) for key, pose in first._poses.items()}
+    assert poses
+    state["hard_episodes"] = {**state["hard_episodes"], "poses": poses}
+    second.load_state_dict(state)
+    assert repr(second.state_dict()) == repr(first.state_dict())
+
+
 def test_a_training_without_them_can_be_continued() -> None:
     """What is kept begins then, with episodes that are seen from their beginning."""
     env = ScriptedEnv(OUTCOMES)
