@@ -39,6 +39,9 @@ CLIP_DURATION = 60.0
 TILE_SIZES = {1: (960, 720), 2: (480, 360), 3: (320, 240), 4: (240, 180)}
 """Width and height of a tile, pixels, by the number of tiles side by side."""
 
+PROGRESS_INTERVAL = 10.0
+"""Seconds between two lines about what is left to draw at the end."""
+
 _HEADER = 36
 _NICENESS = 10
 """The simulation goes first."""
@@ -112,7 +115,7 @@ class Recording(Viewer):
         self._moments: list[deque[_Moment]] = []
         self._clips: dict[str, _Clip] = {}
         self._queue: SimpleQueue[_Moment | None] = SimpleQueue()
-        self._taken = self._dropped = 0
+        self._taken = self._dropped = self._drawn = 0
         self._is_dropping = self._is_over = False
         folder.mkdir(exist_ok=True)
         opened: Future[None] = Future()
@@ -175,15 +178,21 @@ class Recording(Viewer):
             return
         if not self._is_over:
             self._keep_finished(self._counts.now())
-            left = self._queue.qsize() + sum(len(clip.moments) for clip in self._clips.values())
-            log.info("Finishing the videos in %s: %d pictures are left to draw", self._folder, left)
+            log.info("Finishing the videos in %s: %d pictures are left to draw", self._folder, self._left())
         self._is_over = True
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(PROGRESS_INTERVAL)
+        while self._thread.is_alive():
+            log.info("Still finishing the videos: %d pictures are left to draw", self._left())
+            self._thread.join(PROGRESS_INTERVAL)
         if self._dropped:
             log.warning(
                 "The videos lack %d of %d pictures: drawing was slower than the simulation", self._dropped, self._taken
             )
+
+    def _left(self) -> int:
+        clips = sum(len(clip.moments) for clip in self._clips.values())
+        return self._taken - self._dropped + clips - self._drawn
 
     # --- in the recording's own thread
 
@@ -200,9 +209,9 @@ class Recording(Viewer):
             with contextlib.closing(pictures):
                 self._write(pictures)
         except OSError as error:
-            log.error("The recording ends: %s: %s. What it recorded goes on", self._folder, error.strerror or error)
+            log.error("The recording ends: %s: %s. The run continues", self._folder, error.strerror or error)
         except Exception:
-            log.exception("The recording has failed; what it recorded goes on")
+            log.exception("The recording has failed; the run continues")
         finally:
             self._is_over = True
 
@@ -220,6 +229,7 @@ class Recording(Viewer):
         with contextlib.closing(VideoFile(path, self._rate)) as video:
             for moment in moments:
                 video.add(self._sheet(moment, rows, pictures))
+                self._drawn += 1
         for sink in self._sinks:
             sink.video(path)
 

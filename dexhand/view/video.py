@@ -39,6 +39,7 @@ class VideoFile:
             options={"movflags": "hybrid_fragmented", "frag_duration": str(_FRAGMENT), "flush_packets": "1"},
         )
         self._stream: Any = None
+        self._has_header = False
 
     def add(self, picture: np.ndarray) -> None:
         """Add a picture: uint8 (height, width, 3), RGB, height and width even. Raises ``OSError``."""
@@ -49,17 +50,18 @@ class VideoFile:
         self.pictures += 1
 
     def close(self) -> None:
-        """Finish the file; an empty one is removed. Raises ``OSError``; calling it again does nothing."""
+        """Finish the file; one that cannot be played is removed. Raises ``OSError``; calling it again does nothing."""
         if self._file.closed:
             return
         try:
-            with self._own_errors():
-                if self._stream is not None:
-                    self._write(None)
-                self._container.close()
+            if self._has_header or self._file.problem is None:  # without a header libavformat would crash
+                with self._own_errors():
+                    if self._stream is not None:
+                        self._write(None)
+                    self._container.close()
         finally:
             self._file.close()
-            if not self.pictures or not self.path.stat().st_size:
+            if not self.pictures or (self._file.problem is not None and not _can_be_played(self.path)):
                 self.path.unlink(missing_ok=True)
 
     def _new_stream(self, height: int, width: int) -> Any:
@@ -73,6 +75,7 @@ class VideoFile:
     def _write(self, frame: "av.VideoFrame | None") -> None:
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
+            self._has_header = True
 
     @contextlib.contextmanager
     def _own_errors(self) -> Iterator[None]:
@@ -81,6 +84,14 @@ class VideoFile:
             yield
         except av.FFmpegError as error:
             raise self._file.problem or error from None
+
+
+def _can_be_played(path: Path) -> bool:
+    try:
+        with av.open(str(path)) as container:
+            return any(True for _ in container.decode())
+    except av.FFmpegError:
+        return False
 
 
 class _File(io.FileIO):

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -186,6 +187,27 @@ def test_steps_do_not_wait_for_pictures(
     assert f"lack {20 - len(shown)} of 20 pictures" in caplog.text
 
 
+def test_the_end_tells_what_is_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once in a while: all 3 pictures, and the 2 of the episode that is both the best and the worst."""
+    monkeypatch.setattr(module, "PROGRESS_INTERVAL", 0.01)
+    caplog.set_level(logging.INFO)
+    session = Session(tmp_path)
+    grey, said = session.pictures.draw, "Still finishing the videos: 7 pictures are left to draw"
+
+    def slow(*arguments: Any) -> np.ndarray:
+        while said not in caplog.messages:
+            time.sleep(0.001)
+        return grey(*arguments)
+
+    session.pictures.draw = slow  # type: ignore[method-assign]
+    for is_last in (False, True):
+        session.step(ends=is_last)
+    session.recording.close()
+    assert f"Finishing the videos in {tmp_path}: 7 pictures are left to draw" in caplog.messages
+
+
 def test_a_full_disk_ends_the_recording_alone(
     tmp_path: Path, disk_with_room_for: DiskWithRoomFor, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -204,7 +226,7 @@ def test_a_full_disk_ends_the_recording_alone(
         session.recording.close()
     session.step()
     errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert errors == [f"The recording ends: {tmp_path}: File too large. What it recorded goes on"]
+    assert errors == [f"The recording ends: {tmp_path}: File too large. The run continues"]
     assert 0 < len(decoded(tmp_path / "0001.mp4")) < 46
 
 

@@ -96,3 +96,16 @@ def test_a_full_disk_leaves_what_was_written(tmp_path: Path, disk_with_room_for:
             video.close()
     assert video.path.stat().st_size <= 100_000
     assert 0 < len(decoded(video.path)) < video.pictures
+
+
+@pytest.mark.parametrize("room", [50, 100, 1000])
+@pytest.mark.parametrize("pictures", [1, 100])
+def test_a_full_disk_leaves_nothing_that_cannot_be_played(
+    tmp_path: Path, disk_with_room_for: DiskWithRoomFor, room: int, pictures: int
+) -> None:
+    """Without room for the first piece there is no file, and libavformat does not crash."""
+    video = VideoFile(tmp_path / "a.mp4", RATE)
+    with disk_with_room_for(room), pytest.raises(OSError, match="too large"), contextlib.closing(video):  # noqa: PT012
+        for _ in range(pictures):
+            video.add(noise())
+    assert list(tmp_path.iterdir()) == []
