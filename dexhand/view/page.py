@@ -55,6 +55,7 @@ class Page:
             self._settings.token,
         )
         self._stage = Stage(self._server, self._settings.shapes)
+        self._server.on_client_connect(self._stage.frame_for)
         self._panel = Panel(self._server, self._stage, self._settings, self._send)
         self._moment: Moment | None = None
         """The newest one."""

@@ -33,10 +33,9 @@ SPEEDS = {
 
 _STYLE = """<style>
 .dx { font-size: 12px; line-height: 1.55; padding: 2px 10px 6px; overflow-wrap: anywhere; }
-.dx .big { font-size: 15px; font-weight: 600; } .dx .dim, .dx th { opacity: .65; }
+.dx .big { font-size: 15px; font-weight: 600; } .dx .dim, .dx th { opacity: .65; } .dx tr.dim { font-size: 11px; }
 .dx table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .dx td, .dx th { padding: 1px 0 1px 8px; text-align: right; font-weight: 400; }
-.dx .log { font-size: 11px; } .dx .log td, .dx .log th { padding-left: 4px; }
 .dx td + td, .dx th { white-space: nowrap; }
 .dx td:first-child, .dx th:first-child { text-align: left; padding-left: 0; }
 .dx .bar { position: relative; min-width: 84px; width: 84px; }
@@ -90,6 +89,7 @@ class Panel:
 
         self._set_theme(dark=False)
         self._gui.set_panel_label("dexhand")
+        self._gui.main_panel.dock_right()  # where it covers nothing of the picture
         self._head = self._gui.add_html(self._head_html(""))
         if settings.speed is not None:
             self._add_playback(settings.speed)
@@ -227,13 +227,13 @@ class Panel:
         if not self._checkpoints:
             return ""
         rows = [
-            f"<tr><td>{line.policy.iteration}</td><td>{line.at}</td><td>{max(line.policy.age, 0.0):.0f} s</td>"
-            f"<td>{line.policy.load_seconds:.2f} s</td>{_results_html(line.episodes)}</tr>"
+            f"<tr><td>{line.policy.iteration}</td>{_results_html(line.episodes)}</tr>"
+            f'<tr class="dim"><td colspan="4">loaded at {line.at} in {line.policy.load_seconds:.2f} s, '
+            f"{max(line.policy.age, 0.0):.0f} s after it was saved</td></tr>"
             for line in self._checkpoints
         ]
-        names = ("iteration", "at", "age", "load", "episodes", "success", "return")
-        heads = "".join(f"<th>{name}</th>" for name in names)
-        return f'<div class="dx"><table class="log"><tr>{heads}</tr>{"".join(rows)}</table></div>'
+        heads = "".join(f"<th>{name}</th>" for name in ("iteration", "episodes", "success", "return"))
+        return f'<div class="dx"><table>{"".join((f"<tr>{heads}</tr>", *rows))}</table></div>'
 
 
 def _results_html(episodes: Statistics) -> str:

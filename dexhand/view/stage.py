@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from math import ceil, sqrt
+from math import ceil, sqrt, tan
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,15 @@ LEAST_FORCE = 0.05
 
 MOST_WITH_SHADOWS = 16
 """More environments than these cast no shadows, which double what a browser has to draw."""
+
+Vector = tuple[float, float, float]
+
+FIELD_OF_VIEW = 0.8
+"""Of the camera from top to bottom, rad."""
+WIDEST_WITH_SHEET = 576
+"""On pages up to this wide, in pixels, viser puts the panel over the lower part of the picture."""
+FREE_ABOVE_SHEET = 0.4
+"""The part of the picture's height that is then free."""
 
 _ROUND = 16
 """Corners of a circle: few, since a browser may have to draw thousands of shapes without a graphics card."""
@@ -81,7 +90,7 @@ class Stage:
             self._follow(pos)
 
     def _set_spacing(self, pos: np.ndarray) -> None:
-        """Choose the distance of neighbours from the first frame, and where the camera begins."""
+        """Choose the distance of neighbours from the first frame."""
         sizes = np.array([shape.size for shape in self._shapes if shape.kind != "mesh"] or [(0.2, 0.2, 0.2)])
         reach = float(abs(pos[..., :2]).max() + sizes[:, :2].max() / 2)
         self._spacing = max(0.5, ceil(20 * reach) / 10)
@@ -111,11 +120,31 @@ class Stage:
         ]
         self._lay_ground()
         camera = self._server.initial_camera
-        distance = 0.85 * self._spacing * (0.5 + ceil(sqrt(count)))
-        aside = 0.12 * distance  # the panel covers the right
-        camera.fov = 0.8
-        camera.position = (aside + 0.4 * distance, -1.0 * distance, 0.25 + 0.6 * distance)
-        camera.look_at = (aside, 0.0, 0.2)
+        camera.fov = FIELD_OF_VIEW
+        camera.position, camera.look_at = view_of(self._side, aspect=1.5)
+        for client in self._server.get_clients().values():
+            self._frame(client.camera)
+
+    @property
+    def _side(self) -> float:
+        """Length of the grid's longer side, metres."""
+        return self._spacing * ceil(sqrt(len(self._shown)))
+
+    def frame_for(self, client: viser.ClientHandle) -> None:
+        """Keep a viewer's camera where it sees all environments, until the viewer moves it, and after "Reset View"."""
+        client.camera.on_update(self._frame_untouched)
+        self._frame(client.camera)
+
+    def _frame_untouched(self, camera: viser.CameraHandle) -> None:
+        if np.allclose(camera.position, self._server.initial_camera.position, atol=1e-3):
+            self._frame(camera)
+
+    def _frame(self, camera: viser.CameraHandle) -> None:
+        if not self._shown:  # they are framed for everyone when they come
+            return
+        free = FREE_ABOVE_SHEET if camera.image_width <= WIDEST_WITH_SHEET else 1.0
+        with camera.client.atomic():
+            camera.position, camera.look_at = view_of(self._side, camera.aspect, free)
 
     def set_dark(self, dark: bool) -> None:
         """Choose a dark ground or a light one."""
@@ -124,7 +153,7 @@ class Stage:
             self._lay_ground()
 
     def _lay_ground(self) -> None:
-        side = self._spacing * (ceil(sqrt(len(self._shown))) + 1)
+        side = self._side + self._spacing
         plane, cell, section = (50, 66, 82) if self._is_dark else (237, 224, 207)
         self._scene.add_grid(
             "/world/ground",
@@ -204,6 +233,20 @@ def _mesh(shape: Shape) -> Any:
 
 def _scale(shape: Shape) -> tuple[float, float, float]:
     return (1.0, 1.0, 1.0) if shape.kind == "capsule" else shape.size
+
+
+def view_of(side: float, aspect: float, free: float = 1.0) -> tuple[Vector, Vector]:
+    """Where a camera is and looks to see a grid of length ``side`` in the upper part ``free`` of its picture."""
+    axes = np.array(((1.0, 0.4, 0.0), (-0.24, 0.6, 1.16), (0.4, -1.0, 0.6)))  # right, up, backward
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    middle, reach = np.array((0.0, 0.0, 0.2)), side / 2
+    corners = np.array([(x, y, z) for x in (-reach, reach) for y in (-reach, reach) for z in (-0.2, 0.3)])
+    across, upward, nearer = axes @ corners.T
+    slope = tan(FIELD_OF_VIEW / 2)
+    needed = np.maximum(abs(across) / (slope * aspect), abs(upward) / (slope * free)) + nearer
+    distance = needed.max()
+    look_at = middle - axes[1] * distance * slope * (1.0 - free)
+    return tuple((look_at + distance * axes[2]).tolist()), tuple(look_at.tolist())
 
 
 def world_poses(body_pose: np.ndarray, pos: np.ndarray, quat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
