@@ -201,8 +201,7 @@ class GraphicsCalls:
     def _follow(self, env: Env, camera: Camera) -> None:
         if camera.body is None or camera.offset is None:
             return
-        assert env.sim.engine is not None
-        x, y, z = env.sim.engine.readings()["body_state"][env.index, camera.body, :3].tolist()
+        x, y, z = env.sim.reading("body_state")[env.index, camera.body, :3].tolist()
         position, target = _sight(camera.offset)
         for point in (position, target):
             point.x, point.y, point.z = point.x + x, point.y + y, point.z + z

@@ -242,6 +242,8 @@ class Sim:
     """Weak references to the tensors given to setters."""
     pending: List[Any] = field(default_factory=list)
     """Writes that the next simulate carries out."""
+    readings: Dict[str, np.ndarray] = field(default_factory=dict)
+    """Of the engine, once something has asked for them."""
     forces: Optional[np.ndarray] = None
     torques: Optional[np.ndarray] = None
     # what has happened in this frame of graphics
@@ -260,3 +262,10 @@ class Sim:
         if not self.envs:
             misuse("The simulation has no environment yet")
         return self.envs[0]
+
+    def reading(self, name: str) -> np.ndarray:
+        """A buffer's values, which the engine computes once after each simulate."""
+        assert self.engine is not None
+        if not self.readings:
+            self.readings = self.engine.readings()
+        return self.readings[name]

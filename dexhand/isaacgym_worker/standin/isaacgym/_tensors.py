@@ -77,10 +77,10 @@ class TensorCalls:
         return Tensor.of_buffer(sim, lambda: sim.buffers[name])
 
     def _refresh(self, sim: Sim, name: str) -> bool:
-        engine = _engine(sim, f"refresh of the {name} tensor")
+        _engine(sim, f"refresh of the {name} tensor")
         if not sim.results_fetched:
             misuse(f"refresh of the {name} tensor between simulate and fetch_results(sim, True) on the CPU pipeline")
-        sim.buffers[name].show(engine.readings()[name])
+        sim.buffers[name].show(sim.reading(name))
         return True
 
     # --- writing ------------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class TensorCalls:
         for write in sim.pending:
             write()
         engine.simulate(sim.targets, sim.forces, sim.torques)
-        sim.pending, sim.written, sim.kept_alive = [], [], []
+        sim.pending, sim.written, sim.kept_alive, sim.readings = [], [], [], {}
         sim.forces = sim.torques = None
         sim.results_fetched = sim.params.use_gpu_pipeline
         sim.graphics_stepped = sim.cameras_rendered = False
