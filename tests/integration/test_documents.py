@@ -69,7 +69,10 @@ def commands(document: str) -> list[str]:
 
 
 def made_small(arguments: list[str]) -> list[str]:
-    """The same training with few environments, a small network and few iterations; the same test with two episodes."""
+    """The same training with few environments, a small network and few iterations; the same test with two episodes.
+
+    A test leaves a short replay.
+    """
     keys = [argument.partition("=")[0] for argument in arguments]
     small = [re.sub(r"^numEnvs=.*", "numEnvs=4", argument) for argument in arguments]
     small = [re.sub(r"^env.handAsset=.*", f"env.handAsset={BUILT_IN_HAND}", argument) for argument in small]
@@ -83,6 +86,8 @@ def made_small(arguments: list[str]) -> list[str]:
     defaults["task.episodeLength"] = "20"  # tests play what was trained
     if {"test", "resume", "--dry-run", "--help", "--cfg"} & set(keys) or "config=test" in " ".join(arguments):
         defaults = {}
+    if "test" in keys or "config=test" in " ".join(arguments):
+        defaults = {"numEnvs": "2", "replayDuration": "1"}
     return small + [f"{key}={value}" for key, value in defaults.items() if key not in keys]
 
 

@@ -29,9 +29,9 @@ def example() -> ModuleType:
     [
         ("mock", "dexhand021_right", 8),
         ("mujoco", "dexhand021_right", 8),
-        ("mujoco", "dexhand021_left", 8),
+        ("mujoco", "dexhand021_left", 4),
         ("mujoco_warp", "dexhand021_right", 4),
-        ("isaacgym", "dexhand021_right", 4),
+        ("isaacgym", "dexhand021_right", 2),
     ],
 )
 def test_the_expert_lifts_and_holds_the_box(example: ModuleType, backend: str, hand: str, num_envs: int) -> None:
