@@ -35,7 +35,7 @@ class ReturnClauses(VecEnvHarness):
 
     def test_it_can_be_made_reset_and_stepped(self) -> None:
         """It has the required attributes, and runs until every environment has ended two episodes."""
-        rollout = self.record(self.num_envs)
+        rollout = self.recording()
         assert rollout.broken is None, rollout.broken
 
     def test_spaces_describe_one_environment(self) -> None:

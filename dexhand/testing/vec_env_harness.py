@@ -66,15 +66,16 @@ class VecEnvHarness:
 
     # --- playing
 
-    def rollout(self, *names: str) -> Rollout:
-        """A recording of the environment under random actions, made once for all checks that only read it.
-
-        Skips the check if one of the values ``names`` is not usable; another check fails for that.
-        """
+    def recording(self) -> Rollout:
+        """A recording of the environment under random actions, made once for all checks that only read it."""
         kind = type(self)
         if kind not in self._rollouts:
             self._rollouts[kind] = self.record(self.num_envs)
-        rollout = self._rollouts[kind]
+        return self._rollouts[kind]
+
+    def rollout(self, *names: str) -> Rollout:
+        """``recording()``; skips the check if one of the values ``names`` is not usable: another check fails for it."""
+        rollout = self.recording()
         if rollout.broken is not None:
             pytest.skip("not reached: see test_it_can_be_made_reset_and_stepped")
         for name in names:
