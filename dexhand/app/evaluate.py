@@ -152,7 +152,15 @@ def _run(
 ) -> None:
     train = invocation.config.train
     log.info("Playing %s, iteration %d, saved %.0f s ago", first.path, first.iteration, max(first.age, 0.0))
-    report = Report(first, episodes=train.testGamesNum, run=run, sinks=sinks, clock=clock, print_line=log.info)
+    report = Report(
+        first,
+        episodes=train.testGamesNum,
+        has_success=any(name.startswith("success") for name in env.outcome_names),
+        run=run,
+        sinks=sinks,
+        clock=clock,
+        print_line=log.info,
+    )
     for viewer in viewers:
         viewer.on_reload(first)
     loop = EvalLoop(

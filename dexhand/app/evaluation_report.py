@@ -38,14 +38,19 @@ class Report:
         current: LoadedPolicy,
         *,
         episodes: int,
+        has_success: bool,
         run: Run,
         sinks: Sequence[MetricSink],
         clock: Clock,
         print_line: Callable[[str], None],
     ) -> None:
-        """``episodes`` = 0 is an endless test, whose episodes are not printed individually."""
+        """``episodes`` = 0 is an endless test, whose episodes are not printed individually.
+
+        Without ``has_success`` no episode can succeed, and no success rate is shown.
+        """
         self._policy = current
         self._total = episodes
+        self._has_success = has_success
         self._run = run
         self._sinks = sinks
         self._clock = clock
@@ -101,7 +106,7 @@ class Report:
         for sink in self._sinks:
             sink.close()
         self._write()
-        for line in _summary_lines(self.summary):
+        for line in self._summary_lines():
             self._print_line(line)
         if not self._cannot_write:
             log.info("Wrote %s", self._run.results_file)
@@ -115,7 +120,7 @@ class Report:
             return
         self._finished.append(self._of_checkpoint(summary))
         if len(self._finished) > 1 or self._total == 0:
-            self._print_line(f"iteration {self._policy.iteration}: {_summary_line(summary)}")
+            self._print_line(f"iteration {self._policy.iteration}: {self._summary_line(summary)}")
         self._send(self._policy.iteration, "checkpoint", summary)
 
     def _of_checkpoint(self, summary: Summary) -> dict[str, Any]:
@@ -142,8 +147,9 @@ class Report:
                 f"{prefix}/games": float(summary.episodes),
                 f"{prefix}/return": summary.mean_return,
                 f"{prefix}/length": summary.mean_length,
-                f"{prefix}/success_rate": summary.success_rate,
             }
+            if self._has_success:
+                values[f"{prefix}/success_rate"] = summary.success_rate
         for sink in self._sinks:
             sink.scalars(step, {**values, **(extra or {})})
 
@@ -166,6 +172,22 @@ class Report:
         else:
             self._cannot_write = False
 
+    def _summary_lines(self) -> list[str]:
+        summary = self.summary
+        if summary.episodes == 0:
+            return ["No episode was finished."]
+        endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.outcomes.items()))
+        return [self._summary_line(summary), f"ended by {endings}"]
+
+    def _summary_line(self, summary: Summary) -> str:
+        episodes = "1 episode" if summary.episodes == 1 else f"{summary.episodes} episodes"
+        mixed = f" ({summary.mixed} of them mixed: started by another checkpoint)" if summary.mixed else ""
+        success = f", success rate {summary.success_rate:.0%}" if self._has_success else ""
+        return (
+            f"{episodes}{mixed}: return {summary.mean_return:.2f} +- {summary.std_return:.2f}, "
+            f"length {summary.mean_length:.1f}{success}"
+        )
+
 
 def _write_json(file: BinaryIO, results: dict[str, Any]) -> None:
     """Write results with ``Episode`` objects in pieces: as one text, a long test's take eight times their memory."""
@@ -181,19 +203,3 @@ def _episode_line(episode: Episode, total: int) -> str:
         f"episode {episode.number:{width}}/{total}  environment {episode.env_id}  "
         f"return {episode.episode_return:9.2f}  length {episode.length:4d}  {episode.outcome}{mixed}"
     )
-
-
-def _summary_line(summary: Summary) -> str:
-    episodes = "1 episode" if summary.episodes == 1 else f"{summary.episodes} episodes"
-    mixed = f" ({summary.mixed} of them mixed: started by another checkpoint)" if summary.mixed else ""
-    return (
-        f"{episodes}{mixed}: return {summary.mean_return:.2f} +- {summary.std_return:.2f}, "
-        f"length {summary.mean_length:.1f}, success rate {summary.success_rate:.0%}"
-    )
-
-
-def _summary_lines(summary: Summary) -> list[str]:
-    if summary.episodes == 0:
-        return ["No episode was finished."]
-    endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.outcomes.items()))
-    return [_summary_line(summary), f"ended by {endings}"]

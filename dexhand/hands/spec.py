@@ -185,7 +185,7 @@ class HandSpec:
         if text:
             raise HandError(
                 f"{self.asset} does not match env.hand={self.name}: it {text}. "
-                f"Rename them in the MJCF, or give this hand its own {SPEC_FILE}"
+                f"Rename them in the MJCF, or correct the hand's {SPEC_FILE}; a built-in hand needs one of your own"
             )
 
 

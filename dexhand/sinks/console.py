@@ -1,7 +1,7 @@
-"""Training progress on the console: two live lines in a terminal, plain lines elsewhere."""
+"""Progress on the console: two live lines in a terminal, plain lines elsewhere."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -113,14 +113,15 @@ class EvaluationConsoleSink:
         if "test/games" in values:
             is_new = values["test/iteration"] != self._iteration
             self._iteration = values["test/iteration"]
-            self._lines.show(_columns(values, _TESTING), due=is_new or None)
+            results = [column for column in _RESULTS if column[1] in values or column[0] != "success"]
+            self._lines.show(_columns(values, _TESTING), _columns(values, results), due=is_new or None)
 
     def close(self) -> None:
         """See ``MetricSink.close``."""
         self._lines.close()
 
 
-Columns = tuple[tuple[str, str, str], ...]
+Columns = Sequence[tuple[str, str, str]]
 """Label, name of the metric and format."""
 
 _TRAINING: Columns = (
@@ -135,10 +136,12 @@ _TRAINING: Columns = (
 _TESTING: Columns = (
     ("episodes", "test/games", ",.0f"),
     ("iteration", "test/iteration", ".0f"),
+    ("steps/s", "test/frames_per_second", ",.0f"),
+)
+_RESULTS: Columns = (
     ("return", "test/return", ".2f"),
     ("length", "test/length", ".0f"),
     ("success", "test/success_rate", ".1%"),
-    ("steps/s", "test/frames_per_second", ",.0f"),
 )
 
 

@@ -18,7 +18,7 @@ from dexhand.workspace.workspace import Run
 class Told:
     """A report with everything it says and writes."""
 
-    def __init__(self, folder: Path, episodes: int) -> None:
+    def __init__(self, folder: Path, episodes: int, has_success: bool = True) -> None:
         self.run = Run(folder)
         self.sink = MemorySink()
         self.clock = FakeClock()
@@ -26,6 +26,7 @@ class Told:
         self.report = Report(
             self.loaded(100),
             episodes=episodes,
+            has_success=has_success,
             run=self.run,
             sinks=[self.sink],
             clock=self.clock,
@@ -158,6 +159,17 @@ def test_writing_takes_no_memory_for_each_game(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert most < told.run.results_file.stat().st_size / 2
+
+
+def test_where_no_episode_can_succeed_no_success_rate_is_shown(tmp_path: Path) -> None:
+    """Neither on the console nor in the sinks; the results keep their keys."""
+    told = Told(tmp_path, episodes=2, has_success=False)
+    for _ in range(2):
+        told.episode(2.0)
+    told.report.close()
+    assert told.lines[-2:] == ["2 episodes: return 2.00 +- 0.00, length 10.0", "ended by timeout 2"]
+    assert not any("success" in name for _, row in told.sink.rows for name in row)
+    assert told.results()["summary"]["success_rate"] == 0.0
 
 
 def test_without_a_finished_game_that_is_said(endless: Told) -> None:

@@ -173,7 +173,8 @@ class TestErrors:
         hand.asset.write_text(text)
         words = (
             rf"{hand.asset} does not match env.hand={hand.name}: it lacks joints ring_dip; lacks bodies index_pad; "
-            "lacks position actuators for joints turn_z; has joints that are not the hand's: ring_end"
+            "lacks position actuators for joints turn_z; has joints that are not the hand's: ring_end. "
+            r"Rename them in the MJCF, or correct the hand's spec\.yaml; a built-in hand needs one of your own"
         )
         for read in (read_hand, lambda hand: compile_scene(Scene(hand), SimConfig())):
             with pytest.raises(HandError, match=words):

@@ -68,6 +68,28 @@ def test_a_policy_that_takes_over_has_a_line_at_once() -> None:
     sink.close()
 
 
+TESTED = {"test/games": 12345, "test/iteration": 2000, "test/return": 1234.5, "test/length": 300}
+
+
+def test_a_terminal_of_80_columns_shows_all_results() -> None:
+    """The speed, and the last value of the second line, are complete."""
+    text = io.StringIO()
+    sink = EvaluationConsoleSink(Console(file=text, force_terminal=True, width=80), FakeClock())
+    sink.scalars(0, {**TESTED, "test/success_rate": 1.0, "test/frames_per_second": 123456.0})
+    sink.close()
+    assert "steps/s 123,456" in text.getvalue()
+    assert "success 100.0%" in text.getvalue()
+
+
+def test_without_a_success_rate_there_is_no_column_for_it() -> None:
+    """In an environment where no episode can succeed."""
+    text = io.StringIO()
+    sink = EvaluationConsoleSink(Console(file=text), FakeClock())
+    sink.scalars(0, TESTED)
+    sink.close()
+    assert text.getvalue() == "episodes 12,345 | iteration 2000 | steps/s - | return 1234.50 | length 300\n"
+
+
 def test_a_line_tells_frames_speed_reward_losses_rate_and_time_left() -> None:
     """What is not known yet is a dash; ten iterations, one done in 2 s: 18 s are left."""
     text, clock = io.StringIO(), FakeClock()
