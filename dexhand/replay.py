@@ -12,12 +12,13 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import EnvConfig, TrainConfig
 from dexhand.core.program import run_program
 from dexhand.workspace.checkpoint_names import find_source
+from dexhand.workspace.links import is_running
 from dexhand.workspace.listing import find, found_runs
-from dexhand.workspace.workspace import Run, Workspace
+from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
 
 _ABOUT = """\
 Opens the replay of a run, its replay.html, in the browser. A run that has none, such as a training, is played until
-there is one; so is a run for which settings are given."""
+there is one; so is a run for which settings are given, whose replay is then replaced."""
 
 _EXAMPLES = """\
 RUN is latest_test, latest_train, a run's name, a part of it that fits one run only, or a path.
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", metavar="RUN", nargs="?", default="latest_test", help="default: latest_test")
+    parser.add_argument("run", metavar="RUN", nargs="?", help="default: latest_test, if it has ended")
     parser.add_argument(
         "settings", metavar="KEY=VALUE", nargs="*", help="as for scripts/train.py: play again with these"
     )
@@ -49,14 +50,28 @@ def main(argv: Sequence[str]) -> int:
 
 def _open(arguments: argparse.Namespace) -> int:
     workspace = Workspace(Path(arguments.runs_dir))
-    run = Run(find(arguments.run, found_runs(workspace.view), workspace).path)
-    has_one = run.replay_file.is_file() and not arguments.settings
-    if not has_one and not _play(run, arguments.settings, workspace):
+    spec = "latest_test" if arguments.run is None else arguments.run
+    run = Run(find(spec, found_runs(workspace.view), workspace).path)
+    if arguments.run is None:
+        _say_which(run)
+    has_one = run.replay_file.is_file()
+    if has_one and arguments.settings:
+        print(f"With other settings a new replay will replace {run.replay_file}")
+    if (not has_one or arguments.settings) and not _play(run, arguments.settings, workspace):
         return 1
     print(run.replay_file)
     if not arguments.no_browser:
         webbrowser.open(run.replay_file.resolve().as_uri())
     return 0
+
+
+def _say_which(run: Run) -> None:
+    if is_running(run.path):
+        raise WorkspaceError(
+            f"the newest test, {run.name}, is still running and writes its replay at the end. Wait for it, name "
+            "another run, or name this one to play its checkpoint now: python -m dexhand.replay latest_test"
+        )
+    print(f"The newest test is {run.name}")
 
 
 def _play(run: Run, settings: Sequence[str], workspace: Workspace) -> bool:
@@ -68,7 +83,10 @@ def _play(run: Run, settings: Sequence[str], workspace: Workspace) -> bool:
     if not isinstance(invocation, Invocation):
         raise ConfigError("a replay is of one run: give values, without flags and lists of values")
     config = invocation.config
-    config.env.replayDuration = config.env.replayDuration or EnvConfig.replayDuration
+    if config.env.replayDuration == 0:
+        if any(word.partition("=")[0].endswith("replayDuration") for word in settings):
+            raise ConfigError("env.replayDuration=0: a replay needs a length. Give seconds above 0, or leave it out")
+        config.env.replayDuration = EnvConfig.replayDuration
     from rich.console import Console
 
     from dexhand.app.evaluate import write_replay

@@ -32,7 +32,10 @@ class Replay(Viewer):
     def __init__(
         self, env: VecEnv, drawable: Drawable, path: Path, *, title: str, duration: float, max_megabytes: float
     ) -> None:
-        """The page shows ``duration`` simulated seconds, or less if it would be larger than ``max_megabytes``."""
+        """The page shows ``duration`` simulated seconds, or less if it would be larger than ``max_megabytes``.
+
+        It holds at least the viewer and one moment, however large these are.
+        """
         self._drawable = drawable
         self._path = path
         self._title = title
@@ -81,6 +84,11 @@ class Replay(Viewer):
         while len(page) > self._max_bytes and len(frames) > 1:
             frames = frames[: max(1, int(0.9 * len(frames) * self._max_bytes / len(page)))]
             page = _page_of(self._drawable, frames, self._env_ids, self._title)
+        if len(page) > self._max_bytes:
+            log.warning(
+                "%s takes %.2f MB, more than env.replayMegabytes=%g: it cannot be smaller, the viewer is in it",
+                *(self._path, len(page) / MEGABYTE, self._max_bytes / MEGABYTE),
+            )
         return page
 
 

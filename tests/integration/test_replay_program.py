@@ -7,6 +7,7 @@ import pytest
 from commands import run
 
 from dexhand import replay
+from dexhand.workspace.workspace import Run, lock_run
 
 SMALL = ["task=BoxGrasping", "sim.backend=mock", "numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4"]
 
@@ -37,13 +38,18 @@ def test_a_test_is_played_again_until_there_is_a_replay(
     (test,) = (path for path in runs if "_test_" in path.name)
     file = test / "replay.html"
     assert replay.main([]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == str(file)
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[-1]) == (f"The newest test is {test.name}", str(file))
     first = file.read_bytes()
     assert replay.main(["latest_test"]) == 0
     assert file.read_bytes() == first
     assert opened == [file.as_uri()] * 2
     assert replay.main([test.name, "replayDuration=0.2", "--no-browser"]) == 0
+    assert f"With other settings a new replay will replace {file}" in capsys.readouterr().out
     assert len(file.read_bytes()) < len(first)
+    with lock_run(Run(test)):
+        assert replay.main([]) == 2
+    assert f"the newest test, {test.name}, is still running" in capsys.readouterr().err
     assert len(opened) == 2
     assert sorted((trained / "runs_all").iterdir()) == runs
 
@@ -59,6 +65,7 @@ def test_a_training_has_a_replay_of_its_checkpoint(trained: Path, opened: list[s
     [
         (["nothing"], "no run is named 'nothing'"),
         (["latest_train", "numEnvs=0"], "env.numEnvs=0"),
+        (["latest_train", "replayDuration=0"], "env.replayDuration=0: a replay needs a length"),
         (["latest_train", "seed=1,2", "--no-browser"], "seed=1,2"),
     ],
 )

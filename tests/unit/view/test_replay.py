@@ -100,6 +100,15 @@ def test_a_page_that_would_be_too_large_ends_earlier(tmp_path: Path) -> None:
     assert 1.0 < scene_in(tmp_path / "cut.html")[0] < scene_in(tmp_path / "whole.html")[0]
 
 
+def test_a_page_is_no_smaller_than_its_viewer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It shows one moment, and one warning tells its size."""
+    replay, _ = replayed(tmp_path / "replay.html", steps=20, max_megabytes=0.1)
+    replay.close()
+    assert scene_in(tmp_path / "replay.html")[0] == pytest.approx(0.1)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert re.search(r"takes 0\.\d\d MB, more than env\.replayMegabytes=0\.1: it cannot be smaller", warning)
+
+
 def test_a_full_disk_costs_the_page_alone(
     tmp_path: Path, disk_with_room_for: DiskWithRoomFor, caplog: pytest.LogCaptureFixture
 ) -> None:
