@@ -8,6 +8,7 @@ which messages a browser sends. It serves one file, from memory.
 import asyncio
 import gzip
 import hmac
+import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -43,7 +44,10 @@ _HEADERS = {
 
 
 class Gate:
-    """Serves ``page`` and passes WebSocket messages to and from the server at ``inner``, in a thread of its own."""
+    """Serves ``page`` and passes WebSocket messages to and from the server at ``inner``, in a thread of its own.
+
+    The libraries of this process say nothing more of requests that no browser sends, which they log with tracebacks.
+    """
 
     def __init__(
         self,
@@ -60,6 +64,8 @@ class Gate:
 
         Visitors must present ``token``; ``None`` = every process of this machine may watch.
         """
+        for library in ("aiohttp", "websockets"):
+            logging.getLogger(library).setLevel(logging.CRITICAL + 1)
         self._page = page
         self._compressed = gzip.compress(page)
         self._inner = inner
@@ -201,14 +207,36 @@ def is_harmless(data: bytes) -> bool:
     viser understands others, which would upload files, publish the page elsewhere or change its other properties.
     """
     try:
-        message = msgspec.msgpack.decode(data)
-        kind, updates = message["type"], message.get("updates")
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        _HARMLESS.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
-    return bool(
-        kind == "ViewerCameraMessage"
-        or (kind == "GuiUpdateMessage" and isinstance(updates, dict) and set(updates) == {"value"})
-    )
+    return True
+
+
+class _Camera(msgspec.Struct, tag_field="type", tag="ViewerCameraMessage", forbid_unknown_fields=True):
+    """All fields of viser's message, which it does not check."""
+
+    wxyz: tuple[float, float, float, float]
+    position: tuple[float, float, float]
+    fov: float
+    near: float
+    far: float
+    image_height: float
+    image_width: float
+    look_at: tuple[float, float, float]
+    up_direction: tuple[float, float, float]
+
+
+class _Updates(msgspec.Struct, forbid_unknown_fields=True):
+    value: Any
+
+
+class _Control(msgspec.Struct, tag_field="type", tag="GuiUpdateMessage", forbid_unknown_fields=True):
+    uuid: str
+    updates: _Updates
+
+
+_HARMLESS = msgspec.msgpack.Decoder(_Camera | _Control)
 
 
 class _Refusal(asyncio.Protocol):

@@ -7,6 +7,7 @@ thread that steps the environments answers with copies of poses and never waits.
 import contextlib
 import json
 import logging
+import subprocess
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ KEPT_EVENTS = 10_000
 """Events that wait for a page that is too slow to show them; the oldest are dropped."""
 LARGEST_REQUEST = 4096
 """Bytes."""
+PATIENCE = 1.0
+"""Seconds that the page's process, and each thread of the view, have to end."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,11 @@ class LiveView(Viewer):
         self._request = None
         self._wake.set()
         self._process.kill()  # it keeps nothing
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join()
+                thread.join(PATIENCE)
         if self.control is not None:
             self.control.resume()
 

@@ -227,6 +227,19 @@ class TestMessages:
     def test_what_is_no_message_is_not_harmless(self, content: bytes) -> None:
         assert not is_harmless(content)
 
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"type": "ViewerCameraMessage"},
+            {"type": "GuiUpdateMessage", "updates": {"value": 1}},
+            {"type": "GuiUpdateMessage", "uuid": [1], "updates": {"value": 1}},
+            {"type": "GuiUpdateMessage", "uuid": "1", "updates": {"value": 1}, "more": 1},
+        ],
+    )
+    def test_fields_that_viser_fails_on_are_not_harmless(self, message: dict[str, object]) -> None:
+        """It does not check them."""
+        assert not is_harmless(msgspec.msgpack.encode(message))
+
     def test_an_oversized_one_ends_the_connection(self, gate: Address, inner: Inner) -> None:
         """Before it is read to its end."""
 
@@ -240,6 +253,27 @@ class TestMessages:
 
 
 class TestBadVisitors:
+    @pytest.mark.parametrize("header", ["Content-Length: 3\r\nTransfer-Encoding: chunked", "Cookie: a=\x01"])
+    def test_a_request_that_no_browser_sends_is_refused_without_a_word(
+        self, gate: Address, header: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Anybody could otherwise fill the run's console with tracebacks."""
+        with socket.create_connection(("127.0.0.1", gate.port)) as visitor:
+            visitor.settimeout(20)
+            visitor.sendall(f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{gate.port}\r\n{header}\r\n\r\n".encode())
+            assert visitor.recv(12) == b"HTTP/1.0 400"
+        assert caplog.text == ""
+
+    def test_another_protocol_is_not_spoken_of(self, gate: Address, caplog: pytest.LogCaptureFixture) -> None:
+        """Its connection is of no use."""
+
+        async def connect() -> None:
+            async with aiohttp.ClientSession() as session:
+                await session.ws_connect(gate.url, origin=gate.url.rstrip("/"), protocols=["other"])
+
+        asyncio.run(connect())
+        assert caplog.text == ""
+
     def test_half_open_connections_are_closed_and_lock_nobody_out(self, inner: Inner) -> None:
         """200 that never complete a request: others still get the page, and these are cut off."""
         with opened(inner, request_timeout=0.5) as gate, contextlib.ExitStack() as stack:

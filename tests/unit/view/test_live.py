@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from dexhand.core.stop import StopRequest
 from dexhand.mock.clock import FakeClock
 from dexhand.mock.env import MockEnv
 from dexhand.mock.policy import MockPolicy
+from dexhand.view import live
 from dexhand.view.live import LiveView
 from dexhand.view.watched_env import watched
 
@@ -233,6 +235,22 @@ def test_a_page_that_stands_still_is_not_waited_for(env: CountingEnv, view: Live
             view.close()
 
     asyncio.run(freeze())
+
+
+@pytest.mark.parametrize("which", ["_threads", "_process"])
+def test_a_thread_that_hangs_does_not_keep_the_run(view: LiveView, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
+    """Nor does a page that cannot be killed."""
+    if which == "_threads":
+        view._threads += [threading.Thread(target=time.sleep, args=(60.0,), daemon=True)]
+        view._threads[-1].start()
+    else:
+        monkeypatch.setattr(view._process, "kill", lambda: None)
+    monkeypatch.setattr(live, "PATIENCE", 0.1)
+    closing = threading.Thread(target=view.close, daemon=True)
+    closing.start()
+    closing.join(20.0)
+    assert not closing.is_alive()
+    monkeypatch.undo()
 
 
 def test_closing_twice_is_fine(view: LiveView) -> None:
