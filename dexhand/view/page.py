@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
+from html import escape
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -48,7 +49,9 @@ class Page:
         self._server = viser.ViserServer(host=random_loopback(), port=0, label="dexhand", verbose=False)
         client = Path(viser.__file__).parent / "client" / "build" / "index.html"
         self._gate = Gate(
-            client.read_bytes(),
+            client.read_bytes().replace(
+                b"<title>Viser</title>", f"<title>{escape(self._settings.title)}</title>".encode()
+            ),
             f"ws://{self._server.get_host()}:{self._server.get_port()}",
             f"viser-v{viser.__version__}",
             listening,

@@ -34,6 +34,7 @@ SPEEDS = {
 _STYLE = """<style>
 .dx { font-size: 12px; line-height: 1.55; padding: 2px 10px 6px; overflow-wrap: anywhere; }
 .dx .big { font-size: 15px; font-weight: 600; } .dx .dim, .dx th { opacity: .65; } .dx tr.dim { font-size: 11px; }
+.dx.bad { color: #e03131; }
 .dx table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .dx td, .dx th { padding: 1px 0 1px 8px; text-align: right; font-weight: 400; }
 .dx td + td, .dx th { white-space: nowrap; }
@@ -83,7 +84,9 @@ class Panel:
         self._reward_names = settings.reward_names
         self._subject = f'<div class="big">{escape(settings.title)}</div>'
         self._policy = ""
-        self._largest = np.zeros(len(settings.reward_names))
+        self._is_paused = False
+        self._largest = 0.0
+        self._occurring: set[str] = set()
         self._checkpoints: deque[_Checkpoint] = deque(maxlen=KEPT_CHECKPOINTS)
         self._curves: dict[str, tuple[deque[tuple[float, float]], Any]] = {}
 
@@ -113,23 +116,30 @@ class Panel:
         with gui.add_folder("Playback"):
             actions = {"pause": "pause", "play": "resume", "step": "step_once"}
             buttons = gui.add_button_group("", tuple(actions))
-            buttons.on_click(lambda _: send({"do": actions[buttons.value]}))
+            buttons.on_click(lambda _: self._play(actions[buttons.value]))
             first = next((name for name, speed in SPEEDS.items() if speed == now), f"{now:g} x")
             speeds = {**SPEEDS, first: now}
             speed = gui.add_dropdown("speed", tuple(speeds), initial_value=first)
             speed.on_update(lambda _: send({"speed": speeds[speed.value]}))
-            seed = gui.add_text("seed", "", hint="a whole number; empty = the random sequence goes on")
             again = gui.add_button("Restart episodes", hint="episodes under way do not count")
+            seed = gui.add_text("seed", "", hint="a whole number; empty = the random sequence goes on")
+            self._note_invalid(seed, lambda text: not text.strip() or number_in(text, 2**32) is not None)
             again.on_click(lambda _: send({"restart": number_in(seed.value, 2**32)}))
             stop = gui.add_button("Stop the test", color="red", hint="after the current step, as Ctrl-C does")
             stop.on_click(lambda _: send({"do": "stop"}))
+
+    def _play(self, action: str) -> None:
+        self._is_paused = action != "resume"
+        self._send({"do": action})
 
     def _add_choices(self) -> None:
         gui, stage, several = self._gui, self._stage, self._num_envs > 1
         with gui.add_folder("View"):
             shown = gui.add_text("show", f"0-{self.shown[-1]}", hint="3 or 0-15 or 1,4,7 or all", visible=several)
             shown.on_update(lambda _: self.show_envs(shown.value))
+            self._note_invalid(shown, lambda text: bool(envs_in(text, self._num_envs)))
             follow = gui.add_text("follow", "", hint="an environment that stays in the middle; empty = none")
+            self._note_invalid(follow, lambda text: not text.strip() or number_in(text, self._num_envs) is not None)
             follow.on_update(lambda _: setattr(stage, "followed", number_in(follow.value, self._num_envs)))
             forces = gui.add_checkbox("contact forces", stage.show_forces)
             forces.on_update(lambda _: setattr(stage, "show_forces", forces.value))
@@ -138,12 +148,21 @@ class Panel:
             dark = gui.add_checkbox("dark", False)
             dark.on_update(lambda _: self._set_theme(dark=dark.value))
 
+    def _note_invalid(self, field: viser.GuiTextHandle, is_valid: Callable[[str], bool]) -> None:
+        """Say below a field that its text is not understood; putting it right would disturb who types."""
+        note = self._gui.add_html(
+            f'<div class="dx bad">{escape(field.label)} is not understood: {escape(field.hint or "")}</div>',
+            visible=False,
+        )
+        field.on_update(lambda _: setattr(note, "visible", not is_valid(field.value)))
+
     def show_envs(self, text: str) -> None:
         """Choose environments; a text that makes no sense changes nothing. See ``envs_in``."""
         self.shown = envs_in(text, self._num_envs) or self.shown
 
     def _choose(self, env_id: int) -> None:
-        self.chosen, self._largest = min(max(env_id, 0), self._num_envs - 1), np.zeros(len(self._reward_names))
+        self.chosen, self._largest = min(max(env_id, 0), self._num_envs - 1), 0.0
+        self._occurring.clear()
 
     # --- events
 
@@ -196,9 +215,10 @@ class Panel:
 
     def show(self, numbers: Numbers) -> None:
         """Update all displays."""
+        paused = "<b>paused</b> &middot; " if self._is_paused else ""
         self._head.content = self._head_html(
-            f"{numbers.steps_per_second:,.0f} steps/s &middot; {numbers.real_time_factor:,.2f} x real time &middot; "
-            f"{numbers.steps:,} steps"
+            f"{paused}{numbers.steps_per_second:,.0f} steps/s &middot; "
+            f"{numbers.real_time_factor:,.2f} x real time &middot; {numbers.steps:,} steps"
         )
         if numbers.reward_terms:
             self._rewards.content = self._rewards_html(np.asarray(numbers.reward_terms))
@@ -210,13 +230,15 @@ class Panel:
         return f'{_STYLE}<div class="dx">{self._subject}<div>{self._policy}</div><div>{numbers}</div></div>'
 
     def _rewards_html(self, terms: np.ndarray) -> str:
-        """A table of reward terms that occur, with bars relative to the largest value of each."""
-        self._largest = np.maximum(self._largest, abs(terms))
+        """A table of reward terms that occur, with bars of one scale, which fits the largest value so far."""
+        self._largest = max(self._largest, float(abs(terms).max()))
         rows = []
-        for name, term, largest in zip(self._reward_names, terms.tolist(), self._largest.tolist()):
-            if largest == 0.0:
+        for name, term in zip(self._reward_names, terms.tolist()):
+            if term:
+                self._occurring.add(name)
+            if name not in self._occurring:
                 continue
-            width = 40 * abs(term) / largest
+            width = 40 * abs(term) / self._largest
             left, colour = (44.0, "#2f9e44") if term >= 0 else (44 - width, "#e03131")
             bar = f'<i style="left:{left:.0f}px;width:{width:.0f}px;background:{colour}"></i>'
             rows.append(f'<tr><td>{escape(name)}</td><td>{term:.4f}</td><td class="bar">{bar}</td></tr>')
