@@ -26,6 +26,9 @@ CFG = Path(__file__).parent / "cfg"
 BUILT_IN = (CFG, *sorted(CFG.parents[1].glob("tasks/*/cfg")))
 """Folders of built-in files; a task's files are in the task's folder, laid out alike."""
 
+MOST_DEFAULTS = 100
+"""Entries of defaults lists, each counted as often as its file is named: Hydra takes milliseconds for each."""
+
 UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError, RecursionError)
 """Exceptions that reading a YAML file raises."""
 
@@ -107,7 +110,7 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
     folders = dict.fromkeys([primary.parent, *own, *BUILT_IN, *asked])
     _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, *BUILT_IN)])
     if primary.parent != CFG:
-        _check_named(primary, [folder for folder in folders if folder not in BUILT_IN], set())
+        _check_named(primary, [folder for folder in folders if folder not in BUILT_IN])
     return Sources(config, tuple(folders), is_of_run)
 
 
@@ -120,20 +123,34 @@ def _searchpath(file: Path, content: Mapping[Any, Any]) -> list[Any]:
     return places
 
 
-def _check_named(file: Path, folders: Sequence[Path], checked: set[Path]) -> None:
-    """Read the files of the user that the defaults list of ``file`` names, and those that they name.
+def _check_named(primary: Path, folders: Sequence[Path]) -> None:
+    """Read the files of the user that the defaults list of ``primary`` names, and those that they name.
 
-    Hydra reads them too, and would read one of any size. Raises ``ConfigError``.
+    Hydra reads them too, as often as they are named, and would read one of any size. Raises ``ConfigError``.
     """
-    checked.add(file)
-    for entry in read_yaml(file).get("defaults", []):
+    contents: dict[Path, Mapping[Any, Any]] = {}
+    waiting, entries = [primary], 0
+    while waiting:
+        file = waiting.pop()
+        contents[file] = content = contents[file] if file in contents else read_yaml(file)
+        for name in _names_in(content.get("defaults", [])):
+            entries += 1
+            if entries > MOST_DEFAULTS:
+                raise ConfigError(
+                    f"{primary}: defaults: this file and those that it names have more than {MOST_DEFAULTS} entries, "
+                    "as where one names itself. Shorten the list, or rename the file"
+                )
+            found = dict.fromkeys((_find(name, folders), _find(name, [file.parent])))
+            waiting += [path for path in found if path is not None]
+
+
+def _names_in(defaults: Iterable[Any]) -> Iterator[str]:
+    """The files that a defaults list names, without ``.yaml``."""
+    for entry in defaults:
         for group, names in entry.items() if isinstance(entry, dict) else [("", entry)]:
             group = str(group).removeprefix("optional ").removeprefix("override ").partition("@")[0]
             for name in names if isinstance(names, list) else [names]:
-                relative = Path(group.strip("/"), str(name).partition("@")[0].strip("/"))
-                for found in (_find(str(relative), folders), _find(str(relative), [file.parent])):
-                    if found is not None and found not in checked:
-                        _check_named(found, folders, checked)
+                yield str(Path(group.strip("/"), str(name).partition("@")[0].strip("/")))
 
 
 def _folder(place: str) -> Path:

@@ -8,7 +8,7 @@ import yaml
 
 LARGEST = 100_000
 """Bytes of a file."""
-MOST_VALUES = 5_000
+MOST_VALUES = 2_000
 """Values of a file, each counted as often as aliases repeat it."""
 DEEPEST = 20
 """Levels to which sections and lists nest."""
@@ -43,6 +43,9 @@ def _check_events(text: str) -> None:
     open_sections: list[tuple[str | None, int]] = [(None, 0)]  # anchor and size
     for event in yaml.parse(text, Loader=_LOADER):
         size = 1
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise _refusal(f"the tag {tag!r:.50} is not supported", event)
         if isinstance(event, yaml.CollectionStartEvent):
             open_sections.append((event.anchor, 0))
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -55,6 +58,8 @@ def _check_events(text: str) -> None:
             is_number = event.implicit[0] and _LONG_NUMBER.fullmatch(event.value)
             if len(event.value) > LONGEST or is_number:
                 raise _refusal("this value is too long", event)
+            if "\0" in event.value:
+                raise _refusal("this value has a NUL character", event)
         else:
             continue
         anchor, before = open_sections[-1]

@@ -13,7 +13,7 @@ BUILT_IN_FILES = sorted(file for folder in BUILT_IN for file in folder.rglob("*.
 SCALARS = """\
 1e3 1E-3 1_000 1_000.5 .5 -.5e+3 1. +.inf .nan 0x1F 0o17 017 0b101 1:30 1:30.5 12e03 -0 2024-01-01
 2024-01-01T10:00:00Z yes off True null ~ '' '1e3' "\\u00e9" ${a.b} é""".split()  # noqa: SIM905
-COMPOSITE = ["!!float 5", "!!binary aGk=", "[1e3, {b: 2}]", "&x {b: 1}\nc: *x", "{<<: {b: 1}, c: 2}", "|\n  text\n"]
+COMPOSITE = ["[1e3, {b: 2}]", "&x {b: 1}\nc: *x", "{<<: {b: 1}, c: 2}", "|\n  text\n"]
 
 
 @pytest.mark.parametrize("file", BUILT_IN_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
@@ -35,7 +35,10 @@ def test_values_are_read_as_omegaconf_reads_them(tmp_path: Path, scalar: str) ->
     [
         ("a: 1\nb: 2\na: 3\n", "line 3: found duplicate key a"),
         ("a: [1\nb: 2\n", "line 2: "),
-        ("a: !!python/name:os.system x\n", "line 1: could not determine a constructor"),
+        (
+            "a: !!python/name:os.system x\n",
+            "line 1: the tag 'tag:yaml.org,2002:python/name:os.system' is not supported",
+        ),
         ("a: 1\n---\nb: 2\n", "line 2: but found another document"),
         ("a: ${b\n", "cannot be read"),
         ("5\n", "cannot be read"),
