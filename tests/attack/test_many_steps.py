@@ -104,7 +104,9 @@ def test_playing(attack: Attack, tmp_path: Path) -> None:
 
     def play_beside_training() -> None:
         threading.Thread(target=save, daemon=True).start()
-        program("test=true", "checkpoint=latest", "numEnvs=256", f"testGamesNum={episodes}", "reloadInterval=1")()
+        # a short replay: to write a long one takes the last quarter of a small attack
+        words = ["numEnvs=256", f"testGamesNum={episodes}", "reloadInterval=1", "replayDuration=1"]
+        program("test=true", "checkpoint=latest", *words)()
 
     end = run(sampled(play_beside_training, tmp_path / "s"), tmp_path, patience=3000)
     attack.report("control steps of a test", episodes * 19)
