@@ -136,7 +136,6 @@ class TestErrors:
             ("gains.fingers.force_limit", 0, "gains.fingers.force_limit=0.0: give more than 0"),
             ("start_angles", {"thumb_turn": -0.1}, "start_angles.thumb_turn=-0.1: give 0 or more"),
             ("palm_quat", [0, 0, 0, float("nan")], "palm_quat=nan: give a finite number"),
-            ("asset", "hand\0.xml", "there is no file"),
             ("asset", "x" * 4000, "there is no file"),
         ],
     )
@@ -149,7 +148,9 @@ class TestErrors:
         assert words in text
         assert "\n" not in text
 
-    @pytest.mark.parametrize("text", ["fingers: [", "just text", "- a\n- list", "[" * 9999, "palm: " + "9" * 9999])
+    @pytest.mark.parametrize(
+        "text", ["fingers: [", "just text", "- a\n- list", "[" * 9999, "palm: " + "9" * 9999, 'asset: "a\\0b"']
+    )
     def test_a_file_that_is_no_mapping_is_refused(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "spec.yaml").write_text(text)
         with pytest.raises(HandError, match=r"spec\.yaml"):
