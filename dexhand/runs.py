@@ -1,5 +1,10 @@
 """``python -m dexhand.runs``: list runs, pin them, tidy up."""
 
+from dexhand.core.stop import exit_on_signals
+
+if __name__ == "__main__":
+    exit_on_signals()  # also during the imports, which take a while
+
 import argparse
 import json
 import os

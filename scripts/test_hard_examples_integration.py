@@ -5,11 +5,13 @@ import functools
 import sys
 
 from dexhand.core.program import run_program
-from dexhand.mock_training.command_line import hard_example_settings
 
 
 def main() -> int:
     """Read the command line before torch is imported."""
+    # takes a while, in which signals are already handled
+    from dexhand.mock_training.command_line import hard_example_settings
+
     settings = hard_example_settings(sys.argv[1:])
     from dexhand.mock_training.hard_example_run import run
 

@@ -2,6 +2,7 @@
 
 import logging
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -55,7 +56,8 @@ class _Job:
         self._process = subprocess.Popen(command, start_new_session=True)
         if self._signal is not None:  # it came while the process was being started
             self._process.send_signal(self._signal)
-        return self._process.wait()
+        code = self._process.wait()
+        return code if code >= 0 else 128 - code
 
     @property
     def is_stopping(self) -> bool:
@@ -64,6 +66,7 @@ class _Job:
 
     def signal(self, number: int) -> None:
         """Forward a signal and start no further job."""
-        self._signal = number
+        # for the job the same, but Python prints no traceback for it while it starts
+        self._signal = signal.SIGTERM if number == signal.SIGINT else number
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
+            self._process.send_signal(self._signal)

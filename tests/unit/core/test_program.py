@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,33 @@ def test_a_thread_that_never_ends_does_not_keep_the_process() -> None:
         "    return 3"
     )
     assert (done.returncode, done.stdout, done.stderr) == (3, "result, at exit", "")
+
+
+@pytest.mark.parametrize(
+    ("program", "late"),
+    [
+        ("dexhand.runs", "dexhand.workspace"),
+        ("dexhand.replay", "dexhand.config"),
+        ("scripts/test_training_mock.py", "dexhand.mock_training"),
+        ("scripts/test_hard_examples_integration.py", "dexhand.mock_training"),
+    ],
+)
+def test_a_signal_during_imports_ends_a_program_without_a_word(program: str, late: str) -> None:
+    """Ctrl-C shows no traceback, however early it comes."""
+    code = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {late!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        f"runpy.{'run_path' if program.endswith('.py') else 'run_module'}({program!r}, run_name='__main__')\n"
+    )
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 def test_an_error_is_a_traceback_and_exit_code_1() -> None:
