@@ -73,6 +73,7 @@ class LiveView(Viewer):
                 token=address.token,
                 num_envs=env.num_envs,
                 reward_names=tuple(env.reward_names),
+                has_success=any(name.startswith("success:") for name in env.outcome_names),
                 shapes=tuple(drawable.shapes),
                 control_dt=drawable.control_dt,
                 speed=None if control is None else control.speed,

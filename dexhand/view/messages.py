@@ -20,6 +20,8 @@ class Settings:
     """Demanded from visitors; ``None`` = every process of this machine may watch."""
     num_envs: int
     reward_names: tuple[str, ...]
+    has_success: bool
+    """Whether an episode can succeed."""
     shapes: tuple[Shape, ...]
     control_dt: float
     """Simulated seconds per step."""

@@ -82,6 +82,7 @@ class Panel:
         self._send = send
         self._num_envs = num_envs
         self._reward_names = settings.reward_names
+        self._has_success = settings.has_success
         self._subject = f'<div class="big">{escape(settings.title)}</div>'
         self._policy = ""
         self._is_paused = False
@@ -180,7 +181,9 @@ class Panel:
         statistics = self._checkpoints[0].episodes
         statistics.add(episode)
         summary = statistics.summary()
-        values = {"success rate": summary.success_rate, "return": summary.mean_return, "length": summary.mean_length}
+        values = {"return": summary.mean_return, "length": summary.mean_length}
+        if self._has_success:
+            values = {"success rate": summary.success_rate, **values}
         for name, value in values.items():
             self._add_point(name, "episodes", episode.number, value or 0.0)
 
@@ -249,20 +252,21 @@ class Panel:
         if not self._checkpoints:
             return ""
         rows = [
-            f"<tr><td>{line.policy.iteration}</td>{_results_html(line.episodes)}</tr>"
+            f"<tr><td>{line.policy.iteration}</td>{self._results_html(line.episodes)}</tr>"
             f'<tr class="dim"><td colspan="4">loaded at {line.at} in {line.policy.load_seconds:.2f} s, '
             f"{max(line.policy.age, 0.0):.0f} s after it was saved</td></tr>"
             for line in self._checkpoints
         ]
-        heads = "".join(f"<th>{name}</th>" for name in ("iteration", "episodes", "success", "return"))
+        names = ("iteration", "episodes", *(["success"] if self._has_success else []), "return")
+        heads = "".join(f"<th>{name}</th>" for name in names)
         return f'<div class="dx"><table>{"".join((f"<tr>{heads}</tr>", *rows))}</table></div>'
 
-
-def _results_html(episodes: Statistics) -> str:
-    summary = episodes.summary()
-    if summary.success_rate is None:
-        return "<td>0</td><td>-</td><td>-</td>"
-    return f"<td>{summary.episodes}</td><td>{summary.success_rate:.0%}</td><td>{summary.mean_return:.1f}</td>"
+    def _results_html(self, episodes: Statistics) -> str:
+        summary = episodes.summary()
+        success = "-" if summary.success_rate is None else f"{summary.success_rate:.0%}"
+        mean_return = "-" if summary.mean_return is None else f"{summary.mean_return:.1f}"
+        values = (str(summary.episodes), *([success] if self._has_success else []), mean_return)
+        return "".join(f"<td>{value}</td>" for value in values)
 
 
 def number_in(text: str, limit: int) -> int | None:

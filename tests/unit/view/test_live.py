@@ -198,6 +198,38 @@ def test_controls_act(env: CountingEnv, view: LiveView, control: PlayControl, st
     asyncio.run(act())
 
 
+def test_a_pause_is_shown(env: CountingEnv, view: LiveView, control: PlayControl) -> None:
+    """To everyone, from the click on."""
+
+    async def pause() -> None:
+        async with viewer_of(view) as viewer:
+            await step_until(env, view, lambda: viewer.has_seen("as fast as it goes", "'options': ['pause'"), viewer)
+            assert not viewer.has_seen("<b>paused</b>")
+            await viewer.set("", "pause")
+            await step_until(env, view, lambda: viewer.has_seen("<b>paused</b>"), viewer)
+
+    asyncio.run(pause())
+    assert control.is_paused
+
+
+def test_success_is_left_out_where_no_episode_can_succeed(env: CountingEnv) -> None:
+    """Of table and curves."""
+    env.outcome_names = ("timeout",)
+    view = LiveView(env, env, title="Reach", port=58080)
+    view.on_reload(LoadedPolicy(MockPolicy.optimal(), Path("best.pth"), 3, age=1.0, load_seconds=0.1))
+    view.on_episode(Episode(1, 0, 2.5, 7, "timeout", 3, mixed=False))
+
+    async def watch() -> None:
+        async with viewer_of(view) as viewer:
+            await step_until(env, view, lambda: viewer.has_seen("<th>return</th>", "<td>2.5</td>"), viewer)
+            assert not viewer.has_seen("success")
+
+    try:
+        asyncio.run(watch())
+    finally:
+        view.close()
+
+
 def test_a_drawable_that_fails_does_not_end_the_run(
     env: CountingEnv, view: LiveView, control: PlayControl, caplog: pytest.LogCaptureFixture
 ) -> None:
