@@ -10,17 +10,20 @@ import math
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-import dexhand
+from dexhand.app.build import build_screens, build_task_env
+from dexhand.config.compose import compose
 from dexhand.core import quaternions as quat
+from dexhand.core.clock import SystemClock
 from dexhand.core.task_env import TaskEnv
 from dexhand.sim.kinematics import HandKinematics
+from dexhand.view.watched_env import watched
 
 GRASP: dict[str, float] = {
     "ARRx": -0.016,
@@ -221,9 +224,15 @@ def main() -> int:
     )
     arguments = parser.parse_intermixed_args()
 
-    env = dexhand.make(
-        "BlindGrasping", f"sim.backend={arguments.sim}", *arguments.overrides, num_envs=arguments.num_envs
-    )
+    keys = (f"sim.backend={arguments.sim}", *arguments.overrides, f"env.numEnvs={arguments.num_envs}")
+    config = compose(["task=BlindGrasping", *keys])
+    env = build_task_env(config)
+    screens = build_screens(config, env, SystemClock())
+    if screens.page is not None:
+        print(f"Watch it in a browser: {screens.page.url}", flush=True)
+        if sys.stdin.isatty():
+            input("Press Enter to begin, once the page is open: ")
+    env = cast(TaskEnv, watched(env, screens.viewers))
     result = play(env, arguments.seed)
     total, within = env.num_envs, int(result.reachable.sum())
     print(f"{total} starts, {within} of them within reach in time ({within / total:.0%})")
@@ -234,6 +243,7 @@ def main() -> int:
             print(f"  {count:4d}  {count / len(outcomes):4.0%}  {outcome}")
     if arguments.strip:
         _save_strip(env, arguments.seed, result, arguments.strip)
+    screens.close()
     env.close()
     return 0
 
