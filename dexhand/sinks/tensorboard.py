@@ -1,6 +1,8 @@
 """Metrics as TensorBoard event files."""
 
+import functools
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +36,7 @@ class TensorBoardSink:
         clock: Clock | None = None,
         first_step: int | None = None,
     ) -> None:
+        _ignore_writer_threads()
         self._clock = clock or SystemClock()
         self._folder = folder
         self._flush_seconds = flush_seconds
@@ -95,3 +98,16 @@ class TensorBoardSink:
         if self._is_failing and self._writer is not None:
             log.info("Metrics are written to %s again", self._folder)
             self._is_failing = False
+
+
+@functools.cache
+def _ignore_writer_threads() -> None:
+    """Print no traceback of a thread of TensorBoard's that cannot write: its writer raises the same error here."""
+    report = threading.excepthook
+
+    def report_others(failure: threading.ExceptHookArgs) -> None:
+        is_writer = type(failure.thread).__module__.startswith("tensorboard.")
+        if not (is_writer and isinstance(failure.exc_value, OSError)):
+            report(failure)
+
+    threading.excepthook = report_others

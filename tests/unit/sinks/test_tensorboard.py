@@ -2,15 +2,18 @@
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import SummaryWriter
 
 from dexhand.core.interfaces import MetricSink
 from dexhand.mock.clock import FakeClock
+from dexhand.sinks import tensorboard
 from dexhand.sinks.tensorboard import TensorBoardSink
 from dexhand.testing.metric_sink import MetricSinkConformance, Series
 
@@ -76,6 +79,24 @@ def test_a_full_disk_loses_metrics_and_nothing_else(
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("losses/actor")] == [(4, 0.25)]
+
+
+def test_a_disk_that_is_full_in_the_writers_thread_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error is one line; other threads' errors are reported as ever."""
+    reported: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda failure: reported.append(failure.exc_type))
+    tensorboard._ignore_writer_threads.cache_clear()
+    monkeypatch.setattr(RecordWriter, "write", no_space)
+    TensorBoardSink(tmp_path).close()
+    assert reported == []
+    assert caplog.text.count("Metrics cannot be written") == 1
+    other = threading.Thread(target=no_space)
+    other.start()
+    other.join()
+    assert reported == [OSError]
+    tensorboard._ignore_writer_threads.cache_clear()
 
 
 def test_a_folder_whose_name_is_no_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
