@@ -7,7 +7,6 @@ thread that steps the environments answers with copies of poses and never waits.
 import contextlib
 import json
 import logging
-import subprocess
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from dexhand.core.interfaces import Drawable, StepInfo, VecEnv
 from dexhand.core.play_control import PlayControl
 from dexhand.view.address import Address
 from dexhand.view.messages import MAX_SHOWN, Moment, Policy, Scalars, Settings
-from dexhand.view.process import start_process
+from dexhand.view.process import end_process, start_process
 from dexhand.view.watched_env import Viewer
 
 log = logging.getLogger(__name__)
@@ -29,8 +28,6 @@ KEPT_EVENTS = 10_000
 """Events that wait for a page that is too slow to show them; the oldest are dropped."""
 LARGEST_REQUEST = 4096
 """Bytes."""
-PATIENCE = 1.0
-"""Seconds that the page's process, and each thread of the view, have to end."""
 
 
 @dataclass(frozen=True)
@@ -145,12 +142,7 @@ class LiveView(Viewer):
         self._is_open = False
         self._request = None
         self._wake.set()
-        self._process.kill()  # it keeps nothing
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(PATIENCE)
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(PATIENCE)
+        end_process(self._process, self._threads)
         if self.control is not None:
             self.control.resume()
 

@@ -1,11 +1,17 @@
 """Processes of views, which a run can do without."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+PATIENCE = 1.0
+"""Seconds that a process and each thread have to end."""
 
 
 def start_process(module: str, *files: int) -> tuple["subprocess.Popen[bytes]", Connection]:
@@ -27,3 +33,13 @@ def start_process(module: str, *files: int) -> tuple["subprocess.Popen[bytes]", 
     )
     theirs.close()
     return process, ours
+
+
+def end_process(process: "subprocess.Popen[bytes]", threads: Iterable[threading.Thread]) -> None:
+    """Kill a process, which keeps nothing, and wait briefly for it and for the threads that talk with it."""
+    process.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
+    for thread in threads:
+        if thread is not threading.current_thread():
+            thread.join(PATIENCE)

@@ -13,7 +13,7 @@ from typing import Any
 
 from dexhand.core.interfaces import Drawable, StepInfo, VecEnv
 from dexhand.core.play_control import PlayControl
-from dexhand.view.process import start_process
+from dexhand.view.process import end_process, start_process
 from dexhand.view.watched_env import Viewer
 
 log = logging.getLogger(__name__)
@@ -103,10 +103,7 @@ class Window(Viewer):
     def close(self) -> None:
         """Close the window. Calling it again does nothing."""
         self._end()
-        self._process.kill()  # it keeps nothing
-        self._process.wait()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        end_process(self._process, [self._thread])
 
     def _end(self) -> None:
         self._is_open = False

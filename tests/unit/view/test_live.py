@@ -26,7 +26,7 @@ from dexhand.core.stop import StopRequest
 from dexhand.mock.clock import FakeClock
 from dexhand.mock.env import MockEnv
 from dexhand.mock.policy import MockPolicy
-from dexhand.view import live
+from dexhand.view import process
 from dexhand.view.live import LiveView
 from dexhand.view.watched_env import watched
 
@@ -277,7 +277,7 @@ def test_a_thread_that_hangs_does_not_keep_the_run(view: LiveView, monkeypatch: 
         view._threads[-1].start()
     else:
         monkeypatch.setattr(view._process, "kill", lambda: None)
-    monkeypatch.setattr(live, "PATIENCE", 0.1)
+    monkeypatch.setattr(process, "PATIENCE", 0.1)
     closing = threading.Thread(target=view.close, daemon=True)
     closing.start()
     closing.join(20.0)
