@@ -22,9 +22,9 @@ SMALL = [
 ]
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage"),
-    *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--window-size=560,420"),
+    *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--window-size=900,600"),
 )
-SCENE = (0, 110, 220, 400)
+SCENE = (0, 150, 560, 440)
 """Part of the window that shows nothing but hands and ground."""
 
 
