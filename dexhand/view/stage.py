@@ -24,8 +24,8 @@ Vector = tuple[float, float, float]
 
 FIELD_OF_VIEW = 0.8
 """Of the camera from top to bottom, rad."""
-WIDEST_WITH_SHEET = 576
-"""On pages up to this wide, in pixels, viser puts the panel over the lower part of the picture."""
+WIDEST_WITH_SHEET = 480
+"""Pictures up to this wide, in pixels, are taken for those of phones, where the panel covers the lower part."""
 FREE_ABOVE_SHEET = 0.4
 """The part of the picture's height that is then free."""
 
