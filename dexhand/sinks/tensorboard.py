@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from dexhand.core.clock import SystemClock
 from dexhand.core.interfaces import Clock
+from dexhand.files.output import printable
 from dexhand.hard_examples.reports import HardExampleReport
 
 if TYPE_CHECKING:
@@ -91,12 +92,13 @@ class TensorBoardSink:
             # a writer does not recover from a failure; the next one starts another file in the folder
             self._writer = None
             if not self._is_failing:
-                log.error("Metrics cannot be written to %s: %s. They are lost until they can", self._folder, error)
+                folder = printable(str(self._folder))
+                log.error("Metrics cannot be written to %s: %s. They are lost until they can", folder, error)
             self._is_failing = True
             self._next_try = self._clock.monotonic() + RETRY_INTERVAL
             return
         if self._is_failing and self._writer is not None:
-            log.info("Metrics are written to %s again", self._folder)
+            log.info("Metrics are written to %s again", printable(str(self._folder)))
             self._is_failing = False
 
 

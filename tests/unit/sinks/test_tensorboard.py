@@ -106,6 +106,7 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path, caplog: pytest.LogCaptur
     sink.scalars(0, {"losses/actor": 0.5})
     sink.close()
     assert caplog.text.count("Metrics cannot be written") == 1
+    assert r"\udcff" in caplog.text
 
 
 def no_space(*arguments: object) -> None:
