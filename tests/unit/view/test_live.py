@@ -23,7 +23,6 @@ from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Frame
 from dexhand.core.play_control import PlayControl
 from dexhand.core.stop import StopRequest
-from dexhand.mock.clock import FakeClock
 from dexhand.mock.env import MockEnv
 from dexhand.mock.policy import MockPolicy
 from dexhand.view import process
@@ -64,16 +63,6 @@ def env() -> CountingEnv:
     env = CountingEnv(20)
     env.frames = []
     return env
-
-
-@pytest.fixture
-def stop() -> StopRequest:
-    return StopRequest()
-
-
-@pytest.fixture
-def control(stop: StopRequest) -> PlayControl:
-    return PlayControl(stop, 0.1, FakeClock())
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 
 from dexhand.core.play_control import PlayControl, Restart
 from dexhand.core.stop import StopRequest
-from dexhand.mock.clock import FakeClock
 from dexhand.mock.env import MockEnv
 from dexhand.view.watched_env import watched
 from dexhand.view.window import Window, WindowUnavailable
@@ -24,16 +23,6 @@ def tell(**message): pipe.send_bytes(json.dumps(message).encode())
 OPEN = f"{BEGIN}\ntell(problem=None)\nsettings = pipe.recv()\n"
 PATIENCE = 60.0
 Opener = Callable[[str], Window]
-
-
-@pytest.fixture
-def stop() -> StopRequest:
-    return StopRequest()
-
-
-@pytest.fixture
-def control(stop: StopRequest) -> PlayControl:
-    return PlayControl(stop, 0.1, FakeClock())
 
 
 @pytest.fixture
