@@ -28,7 +28,7 @@ from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.stop import StopRequest
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.workspace.checkpoint_names import find_source
 
 

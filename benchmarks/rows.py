@@ -13,7 +13,7 @@ from rich.table import Table
 
 from dexhand.app import build
 from dexhand.config.schema import Config
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.task_env import TaskEnv
 
 Row = Callable[[], None]
 

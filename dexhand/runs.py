@@ -1,4 +1,4 @@
-"""``python -m dexhand.runs``: list runs, pin them, tidy up."""
+"""``python -m dexhand.runs``: list runs, pin them, tidy up, choose what plays."""
 
 from dexhand.core.stop import exit_on_signals
 
@@ -14,10 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
+from rich.console import Console
+
+from dexhand.checkpoints.panel import CheckpointPanel
 from dexhand.config.schema import TrainConfig
 from dexhand.core.clock import SystemClock
 from dexhand.core.program import run_program
 from dexhand.files.output import output_code
+from dexhand.workspace.checkpoint_names import CheckpointNotFound, find_source
 from dexhand.workspace.links import LATEST, PINNED, Change, Limits
 from dexhand.workspace.listing import FoundRun, facts_of, find, found_runs
 from dexhand.workspace.table import print_table
@@ -36,6 +40,7 @@ examples:
   python scripts/train.py test=true checkpoint=best_grasp
   python -m dexhand.runs unpin best_grasp
   python -m dexhand.runs prune --dry-run              which links the next training would remove
+  python -m dexhand.runs panel latest                 choose what the tests of the newest training play
   python -m dexhand.runs list --json | jq '.[0].best_return'
 """
 
@@ -72,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
     except WorkspaceError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}")
+        _fail(f"{error.filename or 'reading or writing a file'}: {error.strerror}")
     return output_code()
 
 
@@ -117,6 +122,12 @@ def _parser() -> argparse.ArgumentParser:
         text = f"train.{limit} of your trainings (default: {shown})"
         prune.add_argument(flag, metavar="N", type=_count, default=argparse.SUPPRESS, dest=limit, help=text)
     prune.set_defaults(action=_prune)
+
+    panel = commands.add_parser(
+        "panel", parents=[common], help="choose which checkpoint of a run plays in its tests without end"
+    )
+    panel.add_argument("run", metavar="RUN", help="as above; of several matches the newest")
+    panel.set_defaults(action=_panel)
     return parser
 
 
@@ -184,6 +195,18 @@ def _prune(arguments: argparse.Namespace, workspace: Workspace) -> None:
     removed = sum(change.target is None for change in changes)
     done = "to be removed" if arguments.dry_run else "removed"
     print(f"links {done}: {removed}; no run is ever deleted")
+
+
+def _panel(arguments: argparse.Namespace, workspace: Workspace) -> None:
+    from dexhand.checkpoints.terminal import show_in_terminal  # not on Windows
+
+    try:
+        folder = find_source(arguments.run, Path(arguments.runs_dir)).folder
+    except CheckpointNotFound as error:
+        raise WorkspaceError(f"{error.spec!r}: {error.problem}") from None
+    panel = CheckpointPanel(folder, SystemClock())
+    show_in_terminal(panel, Console(highlight=False))
+    panel.close()
 
 
 def _in_words(change: Change, workspace: Workspace, dry_run: bool) -> str:

@@ -9,6 +9,7 @@ import argparse
 import math
 import sys
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from dexhand.app.build import build_screens, build_task_env
 from dexhand.config.compose import compose
 from dexhand.core import quaternions as quat
 from dexhand.core.clock import SystemClock
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.sim.kinematics import HandKinematics
 from dexhand.view.watched_env import watched
 
@@ -172,8 +173,10 @@ class Result:
     """Whether the hand can be around the box in time, from the start alone. Shape (N,) bool."""
     stages: Tensor
     """The last stage that was entered. Shape (N,)."""
-    pictures: dict[int, list[np.ndarray]]
-    """Of one environment, if asked for, by stage."""
+    stage_of_step: Tensor
+    """The stage before each step, 0 after the end. Shape (steps, N)."""
+    pictures: list[np.ndarray]
+    """Of one environment, before the steps asked for."""
 
     def success_rate(self) -> float:
         """Among the starts within reach."""
@@ -181,8 +184,8 @@ class Result:
         return sum(outcome.startswith("success") for outcome in within) / max(1, len(within))
 
 
-def play(env: TaskEnv, seed: int, drawn: int | None = None) -> Result:
-    """One episode in every environment; pictures of environment ``drawn`` five times a second."""
+def play(env: TaskEnv, seed: int, drawn: int = 0, at: Collection[int] = ()) -> Result:
+    """One episode in every environment; with pictures of environment ``drawn`` it ends after the last of them."""
     task: Any = env.task
     expert = Expert(env)
     env.reset(seed=seed)
@@ -190,19 +193,21 @@ def play(env: TaskEnv, seed: int, drawn: int | None = None) -> Result:
     reachable = expert.time_needed() <= longest
     outcome = torch.full((env.num_envs,), -1, device=env.device)
     stages = torch.ones_like(outcome)
-    pictures: dict[int, list[np.ndarray]] = {1: [], 2: [], 3: []}
+    history: list[Tensor] = []
+    pictures: list[np.ndarray] = []
     for step in range(task.config.episodeLength):
         running = outcome < 0
         stages = torch.where(running, task.buffers.stage, stages)
-        if drawn is not None and running[drawn] and step % 10 == 0:
-            stage = int(task.buffers.stage[drawn])
-            label = f"{step * env.simulator.control_dt:.1f} s, stage {stage}"
-            pictures[stage].append(_labelled(env.render(drawn, width=700, height=560), label))
+        history.append(torch.where(running, task.buffers.stage, 0))
+        if step in at:
+            label = f"{step * env.simulator.control_dt:.1f} s, stage {int(task.buffers.stage[drawn])}"
+            pictures.append(_labelled(env.render(drawn, width=700, height=560), label))
         info = env.step(expert.act())[4]
         outcome = torch.where(running, info["outcome"], outcome)
-        if bool((outcome >= 0).all()) or (drawn is not None and int(outcome[drawn]) >= 0):
+        if bool((outcome >= 0).all()) or step == max(at, default=None):
             break
-    return Result([env.outcome_names[i] for i in outcome.tolist()], reachable, stages, pictures)
+    names = [env.outcome_names[i] for i in outcome.tolist()]
+    return Result(names, reachable, stages, torch.stack(history), pictures)
 
 
 def _labelled(picture: np.ndarray, label: str) -> np.ndarray:
@@ -252,12 +257,12 @@ def _save_strip(env: TaskEnv, seed: int, result: Result, path: str) -> None:
     successes = [number for number, outcome in enumerate(result.outcome) if outcome.startswith("success")]
     if not successes:
         sys.exit("error: no episode succeeded, there is nothing to draw")
-    pictures = play(env, seed, drawn=successes[0]).pictures
-    shown = [
-        pictures[stage][round(share * (len(pictures[stage]) - 1))]
-        for stage, shares in ((1, (0.0, 0.4, 1.0)), (2, (1.0,)), (3, (0.5, 1.0)))
-        for share in shares
-    ]
+    stage_of_step = result.stage_of_step[:, successes[0]]
+    steps = []
+    for stage, shares in ((1, (0.0, 0.4, 1.0)), (2, (1.0,)), (3, (0.5, 1.0))):
+        of_stage = (stage_of_step == stage).nonzero().flatten().tolist()
+        steps += [of_stage[round(share * (len(of_stage) - 1))] for share in shares]
+    shown = play(env, seed, drawn=successes[0], at=steps).pictures
     Image.fromarray(np.concatenate(shown, axis=1)).save(path)
     print(f"Wrote {path}")
 

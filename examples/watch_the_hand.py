@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import dexhand
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.task_env import TaskEnv
 
 MOVES = (
     {"fingers": 0.6},  # close

@@ -11,13 +11,16 @@ from rich.console import Console
 from dexhand.app import build
 from dexhand.app.evaluation_report import Report
 from dexhand.app.run_folder import new_run
+from dexhand.checkpoints.choice import PanelLink
 from dexhand.checkpoints.folder_changes import FolderChanges
 from dexhand.checkpoints.reload import ReloadWatcher
 from dexhand.checkpoints.store import CheckpointError
 from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
+from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import EvalLoop, LoadedPolicy
+from dexhand.core.finite import Diverged, refuse_non_finite
 from dexhand.core.interfaces import Clock, MetricSink, StepInfo, VecEnv
 from dexhand.core.play_control import PlayControl
 from dexhand.core.process_state import process_state_restored
@@ -37,13 +40,15 @@ log = logging.getLogger(__name__)
 def evaluate(invocation: Invocation, source: CheckpointSource, console: Console) -> int:
     """Evaluate the newest checkpoint of ``source`` until all episodes are done or a signal arrives.
 
-    Returns the exit code. Raises ``ConfigError`` if the first checkpoint cannot be used and no other can be expected.
+    Returns the exit code: 0, or 1 if the environment diverged. Raises ``ConfigError`` if the first checkpoint cannot be
+    used and no other can be expected.
     """
     config, clock = invocation.config, SystemClock()
     build.check_machine(config)
     build.set_up_process(config)
     env = build.build_env(config)
-    watcher = _watcher(invocation, source, env, clock)
+    panels = _panel_link(config, source, clock)
+    watcher = _watcher(invocation, source, env, clock, panels)
     with StopRequest() as stop, contextlib.ExitStack() as stack:
         try:
             first = _first_policy(watcher, source, invocation, stop)
@@ -53,6 +58,10 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
 
             screens = build.build_screens(config, env, clock, stop)
             stack.callback(screens.close)
+            if panels is not None:
+                screens.offer_checkpoints()
+            if screens.control is not None:
+                screens.control.while_waiting.append(watcher.keep_looking)
 
             def prepare(run: Run) -> tuple[list[MetricSink], list[Viewer]]:
                 has_console = config.train.testGamesNum == 0 and log.isEnabledFor(logging.INFO)
@@ -65,6 +74,9 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
             with new_run("test", invocation, clock, prepare, played=first.path) as (run, (sinks, viewers)):
                 screens.show_run(run.name)
                 _run(invocation, first, run, sinks, watcher, env, clock, stop, viewers, screens.control)
+        except Diverged as error:
+            log.error("The test ends: %s is not finite. Correct the environment that returned it", error)
+            return 1
         finally:
             watcher.close()
             env.close()
@@ -110,11 +122,27 @@ class _StopWhenComplete(Viewer):
         self._stop.requested |= self._replay.is_complete
 
 
-def _watcher(invocation: Invocation, source: CheckpointSource, env: VecEnv, clock: Clock) -> ReloadWatcher:
+def _panel_link(config: Config, source: CheckpointSource, clock: Clock) -> PanelLink | None:
+    """Return what connects a test without end of a run or folder with checkpoint panels; ``None`` for other tests.
+
+    A number of episodes is played with what the command line names, whatever was chosen in a panel, as is a file.
+    """
+    if config.train.testGamesNum > 0 or source.is_file or not _reloads(config):
+        return None
+    return PanelLink(clock)
+
+
+def _reloads(config: Config) -> bool:
+    return config.train.reloadInterval > 0 or config.train.reloadOn == "event"
+
+
+def _watcher(
+    invocation: Invocation, source: CheckpointSource, env: VecEnv, clock: Clock, panels: PanelLink | None = None
+) -> ReloadWatcher:
     config, train = invocation.config, invocation.config.train
     changes = FolderChanges() if train.reloadOn == "event" else None
     load = build.policy_loader(config, env)
-    return ReloadWatcher(source, load, clock=clock, interval=train.reloadInterval, changes=changes)
+    return ReloadWatcher(source, load, clock=clock, interval=train.reloadInterval, changes=changes, panels=panels)
 
 
 def _first_policy(
@@ -125,16 +153,18 @@ def _first_policy(
     A checkpoint of another task is an error. While a training writes to the folder, a damaged or missing checkpoint is
     not: a good one may follow.
     """
-    train = invocation.config.train
-    reloads = train.reloadInterval > 0 or train.reloadOn == "event"
-    if reloads and source.is_experiment:
+    train, reloads = invocation.config.train, _reloads(invocation.config)
+    if reloads and source.is_experiment and (train.testGamesNum == 0 or source.is_training or source.checkpoints()):
         return watcher.wait(stop, fatal=(ConfigError,))
     try:
         first = watcher.look_once(stop, fatal=(Exception,))
     except CheckpointError as error:
         raise ConfigError(f"train.checkpoint: {error}") from None
     if first is None and not stop.requested:
-        raise ConfigError(f"train.checkpoint={source.spec}: there is no checkpoint in {source}")
+        problem = f"train.checkpoint={source.spec}: there is no checkpoint in {source}"
+        if not (reloads and source.is_experiment):
+            raise ConfigError(problem)
+        raise ConfigError(f"{problem}, and no training is running there. testGamesNum=0 waits for one")
     return first
 
 
@@ -164,7 +194,7 @@ def _run(
     for viewer in viewers:
         viewer.on_reload(first)
     loop = EvalLoop(
-        watched(env, viewers),
+        watched(refuse_non_finite(env), viewers),
         first,
         episodes=train.testGamesNum,
         listeners=[report, *viewers],

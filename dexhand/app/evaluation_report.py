@@ -24,7 +24,9 @@ KEPT_CHECKPOINTS = 1000
 SCALARS_INTERVAL = 5.0
 """Seconds between running statistics, in addition to those after a checkpoint's first episode."""
 WRITE_INTERVAL = 30.0
-"""Seconds between updates of the results file."""
+"""Seconds between updates of the results file, in addition to those after a reload."""
+WRITE_SHARE = 0.05
+"""Share of the time that updates may take: the file of a long test is written whole, with all its episodes."""
 
 
 class Report:
@@ -62,6 +64,7 @@ class Report:
         self._window: deque[Episode] = deque(maxlen=WINDOW)
         self._frames = self._last_frames = 0
         self._last_scalars = self._last_write = clock.monotonic()
+        self._write_seconds = 0.0
         self._cannot_write = False
 
     @property
@@ -75,8 +78,7 @@ class Report:
         now = self._clock.monotonic()
         if now - self._last_scalars >= SCALARS_INTERVAL:
             self._running_scalars(now)
-        if now - self._last_write >= WRITE_INTERVAL:
-            self._write()
+        self._write_if_due(now, WRITE_INTERVAL)
 
     def on_episode(self, episode: Episode) -> None:
         """See ``EvalListener.on_episode``."""
@@ -97,7 +99,7 @@ class Report:
             "Reloaded %s: iteration %d, saved %.1f s ago, loaded in %.0f ms",
             *(loaded.path, loaded.iteration, max(loaded.age, 0.0), 1e3 * loaded.load_seconds),
         )
-        self._write()
+        self._write_if_due(self._clock.monotonic(), 0.0)
 
     def close(self) -> None:
         """Print and write the final results and close the sinks."""
@@ -153,8 +155,13 @@ class Report:
         for sink in self._sinks:
             sink.scalars(step, {**values, **(extra or {})})
 
+    def _write_if_due(self, now: float, interval: float) -> None:
+        if now - self._last_write >= max(interval, self._write_seconds / WRITE_SHARE):
+            self._write()
+            self._last_write = self._clock.monotonic()
+            self._write_seconds = self._last_write - now
+
     def _write(self) -> None:
-        self._last_write = self._clock.monotonic()
         current = [self._of_checkpoint(self._current.summary())] if self._current.episodes else []
         results = {
             "checkpoint": str(self._policy.path.resolve()),
@@ -177,7 +184,10 @@ class Report:
         if summary.episodes == 0:
             return ["No episode was finished."]
         endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.outcomes.items()))
-        return [self._summary_line(summary), f"ended by {endings}"]
+        lines = [self._summary_line(summary), f"ended by {endings}"]
+        if summary.episodes > 1 and summary.std_return == 0.0:
+            lines.append("All episodes were alike: they start in the same way, and neither task nor policy is random")
+        return lines
 
     def _summary_line(self, summary: Summary) -> str:
         episodes = "1 episode" if summary.episodes == 1 else f"{summary.episodes} episodes"

@@ -19,11 +19,15 @@ _NOISY = ("OpenGL", "aiohttp", "asyncio", "filelock", "matplotlib", "PIL", "torc
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints through rich, which keeps a live display on the same console intact. Lines are not wrapped."""
+    """Prints through rich, which keeps a live display on the same console intact. Lines are not wrapped.
+
+    Leaves out messages with the attribute ``file_only``.
+    """
 
     def __init__(self, console: "Console") -> None:
         super().__init__()
         self._console = console
+        self.addFilter(lambda record: not getattr(record, "file_only", False))
 
     def emit(self, record: logging.LogRecord) -> None:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""

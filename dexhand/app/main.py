@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dexhand.app.installed import check_installed
 from dexhand.app.logs import logging_to_console
+from dexhand.checkpoints.folder import iteration_of
 from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
@@ -15,7 +16,7 @@ from dexhand.config.schema import Config
 from dexhand.distributed.place import CannotJoin, Place, place_of_process
 from dexhand.files.output import output_code, printable
 from dexhand.hands.spec import HandError
-from dexhand.workspace.checkpoint_names import find_run, find_source, resolve_checkpoint
+from dexhand.workspace.checkpoint_names import CheckpointSource, find_run, find_source, resolve_checkpoint
 from dexhand.workspace.workspace import Run, WorkspaceError, refuse_traps
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     Returns the exit code: 0; 1 if the end of a training could not be saved; 2 if the configuration is invalid, with a
     one-line explanation on standard error; 130 after Ctrl-C before anything was started.
     """
-    return exit_code_of(lambda: _run_words(argv))
+    return exit_code_of(lambda: run_words(argv))
 
 
 def exit_code_of(work: Callable[[], int]) -> int:
@@ -42,13 +43,14 @@ def exit_code_of(work: Callable[[], int]) -> int:
         return _report("; ".join(filter(None, lines)))
     except OSError as error:
         problem = error.strerror or str(error)
-        what = "reading or writing a file" if error.filename is None else error.filename
+        what = "reading or writing a file, or /dev/shm" if error.filename is None else error.filename
         return _report(f"{what}: {problem}")
     except KeyboardInterrupt:
         return 130
 
 
-def _run_words(argv: Sequence[str]) -> int:
+def run_words(argv: Sequence[str]) -> int:
+    """Run a command line like ``main``, but raise the errors of ``exit_code_of``."""
     request = parse(argv, Workspaces())
     if isinstance(request, Page):
         print(request.text, end="")  # noqa: T201
@@ -109,6 +111,10 @@ def _test(invocation: Invocation, console: "Console", place: Place) -> int:
     if config.train.checkpoint is None:
         raise ConfigError("train.test=true needs train.checkpoint: latest, a run folder or a .pth file")
     source = find_source(config.train.checkpoint, Path(config.train.runsDir))
+    if config.train.against is not None:
+        return _compare(invocation, source, config.train.against, console)
+    if config.train.testEvery:
+        return _rank(invocation, source, console)
     if invocation.dry_run:
         check_installed(config)
         found = source.checkpoints()
@@ -119,13 +125,43 @@ def _test(invocation: Invocation, console: "Console", place: Place) -> int:
     return evaluate(invocation, source, console)
 
 
+def _compare(invocation: Invocation, source: CheckpointSource, against: str, console: "Console") -> int:
+    config = invocation.config
+    checkpoint = resolve_checkpoint(source.spec, Path(config.train.runsDir))
+    try:
+        other = resolve_checkpoint(against, Path(config.train.runsDir))
+    except WorkspaceError as error:
+        raise ConfigError(str(error).replace("train.checkpoint=", "train.against=", 1)) from None
+    if invocation.dry_run:
+        check_installed(config)
+        _describe(config, "Compare", f"{checkpoint} against {other}", console)
+        return output_code()
+    from dexhand.app.compare import compare
+
+    return compare(invocation, checkpoint, other)
+
+
+def _rank(invocation: Invocation, source: CheckpointSource, console: "Console") -> int:
+    config = invocation.config
+    found = [path for path in source.checkpoints() if iteration_of(path) is not None]
+    numbered = sorted(found, key=lambda path: iteration_of(path) or 0)
+    if not numbered:
+        raise ConfigError(f"train.testEvery=true: there are no numbered checkpoints in {source}. Name another run")
+    if invocation.dry_run:
+        check_installed(config)
+        _describe(config, "Rank", f"{len(numbered)} checkpoints in {source}", console)
+        return output_code()
+    from dexhand.app.rank import rank
+
+    return rank(invocation, numbered, console)
+
+
 def _train(invocation: Invocation, console: "Console") -> int:
     config, checkpoint = invocation.config, None
     resumed: Run | None = None
     if invocation.resume is not None:
         resumed, checkpoint = _run_to_resume(invocation.resume, config.train.runsDir)
-        if not config.train.trustCheckpoint:
-            refuse_traps(resumed)
+        refuse_traps(resumed, is_trusted=config.train.trustCheckpoint)
     elif config.train.checkpoint is not None:
         checkpoint = resolve_checkpoint(config.train.checkpoint, Path(config.train.runsDir))
     if invocation.dry_run:

@@ -42,7 +42,9 @@ def new_run(
             shutil.rmtree(run.path, ignore_errors=True)
             raise
         _publish(run, kind, workspace)
-        log.info("%s run %s", kind.capitalize(), run.path)
+        link = Path(config.train.runsDir) / run.name
+        what = "Training will save to:" if kind == "train" else "Test run"
+        log.info("%s %s", what, link if link.is_dir() else run.path)
         yield run, prepared
 
 

@@ -218,7 +218,10 @@ def _read(checkpoint: Path, config: Config, exact: bool) -> dict[str, Any]:
 
 def _warn_of_other_configuration(run: Run, checkpoint: Path) -> None:
     """Warn if a run's ``config.yaml`` is not the one that its checkpoint was saved under."""
-    saved = config_digest_of(checkpoint)
+    try:
+        saved = config_digest_of(checkpoint)
+    except ValueError as error:  # it was read a moment ago
+        raise ConfigError(f"train.checkpoint: {error}") from None
     if saved not in (None, digest_of(run.config_file.read_text(encoding="utf-8"))):
         log.warning("%s was saved under another configuration than %s holds", checkpoint, run.config_file)
 
@@ -306,7 +309,7 @@ def _report_divergence(result: TrainResult, run: Run, config: Config) -> None:
 
 def _advice(cause: str, config: Config) -> tuple[str, list[str]]:
     """Return what to change about a training in which ``cause`` was the first that was not finite, and overrides."""
-    if cause.startswith(("rewards/", "an observation")):
+    if cause.startswith(("rewards/", "a reward", "an observation")):
         return "Correct the environment that returned it", []
     if "running_mean_std" in cause:
         return "Correct the environment, whose observations were not finite or too large", []

@@ -6,7 +6,7 @@ from pathlib import Path
 LATEST_NAME = "latest.pth"
 BEST_NAME = "checkpoint_best.pth"
 _NUMBERED = re.compile(r"checkpoint_(\d+)\.pth")
-_NUMBERED_BY_RL_GAMES = re.compile(r".+_ep_(\d+)(_rew_.*)?\.pth")
+_NUMBERED_BY_RL_GAMES = re.compile(r".+_ep_(\d+)(?:_rew_(.*))?\.pth")
 
 
 def numbered_name(iteration: int) -> str:
@@ -18,6 +18,16 @@ def iteration_of(path: Path) -> int | None:
     """The iteration in the name of a numbered checkpoint, rl_games's own too; ``None`` for any other file."""
     match = _NUMBERED.fullmatch(path.name) or _NUMBERED_BY_RL_GAMES.fullmatch(path.name)
     return int(match.group(1)) if match else None
+
+
+def return_of(path: Path) -> float | None:
+    """The mean return in the name of one of rl_games's checkpoints; ``None`` for any other file."""
+    match = _NUMBERED_BY_RL_GAMES.fullmatch(path.name)
+    text = match.group(2) if match else None
+    try:
+        return float(text.strip("_")) if text else None
+    except ValueError:
+        return None
 
 
 def numbered_checkpoints(folder: Path) -> list[Path]:

@@ -10,6 +10,8 @@ from typing import Any
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from dexhand.checkpoints.choice import is_shared
+
 log = logging.getLogger(__name__)
 
 _IGNORED = ("opened", "closed_no_write", "modified")
@@ -17,8 +19,9 @@ _IGNORED = ("opened", "closed_no_write", "modified")
 
 
 class FolderChanges(FileSystemEventHandler):
-    """Notices when files in folders are created, written, renamed or deleted; ignores hidden files.
+    """Notices when files in folders are created, written, renamed or deleted.
 
+    Hidden files are ignored, except those of ``dexhand.checkpoints.choice``.
     Some file systems, such as network shares, send no notifications; check at an interval as well.
     """
 
@@ -62,8 +65,16 @@ class FolderChanges(FileSystemEventHandler):
         if event.event_type in _IGNORED:
             return
         names = [os.path.basename(os.fsdecode(path)) for path in (event.src_path, getattr(event, "dest_path", ""))]
-        if any(name and not name.startswith(".") for name in names):
+        if any(name and (not name.startswith(".") or is_shared(name)) for name in names):
             self._changed.set()
+
+    def notify(self) -> None:
+        """Act as if something had changed."""
+        self._changed.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until something has changed since ``clear``, at most so long; returns whether it has."""
+        return self._changed.wait(seconds)
 
     def happened(self) -> bool:
         """Whether something has changed since ``clear``; cheap enough for every step."""

@@ -118,12 +118,14 @@ def read_plain_state(path: Path) -> dict[str, Any]:
 def config_digest_of(path: Path) -> str | None:
     """Return the digest of the configuration that a checkpoint was saved with, if recorded.
 
-    Raises ``ArchiveError`` or one of ``STATE_ERRORS`` if the file is damaged.
+    Raises ``ValueError`` if the file is damaged, ``OSError`` if it cannot be read.
     """
     try:
         digest = _read_index(path).get("config")
     except KeyError:  # written by another program
         return None
+    except (ArchiveError, *STATE_ERRORS) as error:
+        raise ValueError(f"{path}: no readable index: {error}") from error
     return digest if isinstance(digest, str) else None
 
 

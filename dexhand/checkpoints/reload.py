@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import NamedTuple, Optional, Protocol
 
 import torch
 
+from dexhand.checkpoints.choice import AUTO, PanelLink, chosen_path, in_words, is_choosable
 from dexhand.checkpoints.folder import BEST_NAME, iteration_of
 from dexhand.checkpoints.folder_changes import FolderChanges
 from dexhand.checkpoints.store import CheckpointError, read_checkpoint
@@ -24,6 +26,8 @@ WAIT_INTERVAL = 0.5
 """Seconds between checks while there is no checkpoint to play yet."""
 REMINDER_INTERVAL = 60.0
 """Seconds between two warnings about a file that keeps changing and stays bad for the same reason."""
+CHOICE_INTERVAL = 0.5
+"""Seconds between checks of what was chosen in a panel, also on file systems that report no changes."""
 CLOSE_TIMEOUT = 0.5
 """Seconds that ``close`` waits for a check in progress."""
 
@@ -68,6 +72,8 @@ class ReloadWatcher:
     new; a numbered file if its number is higher than the current policy's iteration, or if none of the files seen
     before exist any more. If a file cannot be read, does not fit, or the current policy's file is deleted, this is
     reported once, and the current policy stays.
+
+    A panel can choose one checkpoint, which is loaded once and then stays until something else is chosen.
     """
 
     def __init__(
@@ -78,18 +84,31 @@ class ReloadWatcher:
         clock: Clock,
         interval: float,
         changes: FolderChanges | None = None,
+        panels: PanelLink | None = None,
         executor: Executor | None = None,
     ) -> None:
-        """Check every ``interval`` seconds (0 = never) and whenever ``changes`` reports something."""
+        """Check every ``interval`` seconds (0 = never) and whenever ``changes`` reports something.
+
+        With ``panels``, play what was chosen in a checkpoint panel.
+        """
         self._source = source
         self._load = load
         self._clock = clock
         self._interval = interval
         self._changes = changes
+        self._panels = panels
+        self._choice = AUTO
+        self._folder: Path | None = None
+        """Where the choice was made."""
+        self._has_chosen = False
+        """Whether the chosen checkpoint has been loaded."""
+        self._missing: str | None = None
+        self._problem: str | None = None
         # more torch threads would take processor cores from the loop, for little
         self._executor = executor or ThreadPoolExecutor(1, "reload", initializer=torch.set_num_threads, initargs=(1,))
         self._looking: Future[LoadedPolicy | None] | None = None
         self._next_look = clock.monotonic() + interval
+        self._next_glance = clock.monotonic() + CHOICE_INTERVAL
         self._playing: LoadedPolicy | None = None
         self._playing_file: tuple[Path, FileId] | None = None
         self._playing_digest = b""
@@ -132,15 +151,28 @@ class ReloadWatcher:
                 return None
             looking, self._looking = self._looking, None
             return looking.result()
-        if self._is_due():
-            self._next_look = self._clock.monotonic() + self._interval
-            self._looking = self._executor.submit(self.look)
+        self._look_if_due()
         return None
+
+    def keep_looking(self) -> None:
+        """Do what ``poll`` does, while no step is made; the next ``poll`` returns what is loaded."""
+        if self._looking is not None and self._looking.done() and not self._looking.exception():
+            self._looking = None if self._looking.result() is None else self._looking
+        if self._looking is None:
+            self._look_if_due()
 
     @property
     def is_busy(self) -> bool:
         """Whether a check or load is in progress."""
         return self._looking is not None and not self._looking.done()
+
+    def _look_if_due(self) -> None:
+        if self._is_due():
+            self._next_look = self._clock.monotonic() + self._interval
+            self._looking = self._executor.submit(self.look)
+        elif self._panels is not None and self._clock.monotonic() >= self._next_glance:
+            self._next_glance = self._clock.monotonic() + CHOICE_INTERVAL
+            self._looking = self._executor.submit(self._look_if_chosen)
 
     def _is_due(self) -> bool:
         if self._changes is not None and self._changes.happened():
@@ -150,9 +182,58 @@ class ReloadWatcher:
     def look(self, fatal: tuple[type[Exception], ...] = ()) -> LoadedPolicy | None:
         """Check the source in this thread and load what is new."""
         found = self._found()
-        loaded = self._load_preferred(found, fatal)
+        self._problem = None
+        self._read_choice(found)
+        candidates = self._candidates(found)
+        loaded = self._load_preferred(candidates, fatal)
+        playing = self._playing_file
+        if playing is not None and playing in candidates.items() and playing[0].name == self._choice.checkpoint:
+            self._has_chosen = True
         self._report_missing(found)
+        self._announce()
         return loaded
+
+    def _look_if_chosen(self) -> LoadedPolicy | None:
+        """Look if something else was chosen."""
+        before = self._choice
+        self._read_choice({})
+        self._announce()
+        return self.look() if self._choice != before else None
+
+    def _read_choice(self, found: dict[Path, FileId]) -> None:
+        """Read what was chosen for the files found; a checkpoint that is held stays when ``latest`` is a newer run."""
+        if found and self._choice.mode == "auto":
+            self._folder = next(iter(found)).parent
+        if self._panels is None or self._folder is None:
+            return
+        choice = self._panels.choice(self._folder)
+        if choice != self._choice:
+            log.info("Checkpoint panel: %s", in_words(choice))
+            self._choice, self._has_chosen, self._missing, self._seen = choice, False, None, {}
+
+    def _candidates(self, found: dict[Path, FileId]) -> dict[Path, FileId]:
+        """The files that may be loaded now: those found, or the chosen one until it has been loaded.
+
+        While nothing plays yet, those found may take the place of a chosen one that cannot be loaded.
+        """
+        name = self._choice.checkpoint
+        if self._folder is None or self._choice.mode == "auto" or (name is None and self._playing is None):
+            return found
+        if name is None or self._has_chosen:
+            return {}
+        path, instead = chosen_path(self._folder, name), found if self._playing is None else {}
+        identity = FileId.of(path) if is_choosable(path) else None
+        if identity is not None:
+            return {path: identity, **instead}
+        self._problem = f"{name} is not there"
+        if name != self._missing:
+            log.warning("Checkpoint panel: %s is not in %s%s", name, self._folder, self._what_plays_on())
+        self._missing = name
+        return instead
+
+    def _announce(self) -> None:
+        if self._panels is not None and self._playing is not None and self._playing_file is not None:
+            self._panels.announce(self._playing_file[0], self._playing.iteration, self._problem)
 
     def _load_preferred(self, found: dict[Path, FileId], fatal: tuple[type[Exception], ...]) -> LoadedPolicy | None:
         """Load the first of the files that is new and may replace the current policy."""
@@ -192,7 +273,9 @@ class ReloadWatcher:
         if is_deleted and not self._is_deleted:
             log.warning("%s no longer exists. Iteration %d plays on", file[0], playing.iteration)
         self._is_deleted = is_deleted
-        is_awaiting = not found and not is_deleted
+        if is_deleted:
+            self._problem = self._problem or f"{file[0].name} is not there"
+        is_awaiting = not found and not is_deleted and self._choice.mode == "auto"
         if is_awaiting and not self._is_awaiting:
             log.info(
                 "A newer run has begun. Iteration %d plays on until that run's first checkpoint", playing.iteration
@@ -216,7 +299,7 @@ class ReloadWatcher:
 
     def _may_replace_current(self, path: Path, is_preferred: bool) -> bool:
         playing = self._playing
-        if playing is None or path == playing.path:
+        if playing is None or path == playing.path or path.name == self._choice.checkpoint:
             return True
         iteration = iteration_of(path)
         if iteration is None:
@@ -249,16 +332,20 @@ class ReloadWatcher:
 
     def _complain(self, path: Path, identity: FileId, error: Exception) -> None:
         """Warn once for each file and reason, and again while the file changes but stays bad, now and then."""
+        reason = str(error) if str(path) in str(error) else f"{path}: {type(error).__name__}: {error}"
+        self._problem = reason.replace(f"{path.parent}{os.sep}", "")  # a panel may know the folder by another path
         kind = error.problem.partition(":")[0] if isinstance(error, CheckpointError) else str(error)
         file, said_at = self._complaints.get((path, kind), (None, -math.inf))
         now = self._clock.monotonic()
         if file == identity or now - said_at < REMINDER_INTERVAL:
             return
         self._complaints[path, kind] = identity, now
-        reason = str(error) if str(path) in str(error) else f"{path}: {type(error).__name__}: {error}"
-        rest = "" if self._playing is None else f". Iteration {self._playing.iteration} plays on"
-        log.warning("Checkpoint %s: %s%s", "not loaded" if file is None else "still not loaded", reason, rest)
+        said = "not loaded" if file is None else "still not loaded"
+        log.warning("Checkpoint %s: %s%s", said, reason, self._what_plays_on())
         log.debug("Why %s was not loaded", path, exc_info=error)
+
+    def _what_plays_on(self) -> str:
+        return "" if self._playing is None else f". Iteration {self._playing.iteration} plays on"
 
     def close(self) -> None:
         """Stop checking; a load in progress is dropped, and abandoned if it hangs."""
@@ -269,5 +356,7 @@ class ReloadWatcher:
     def _release(self) -> None:
         if self._changes is not None:
             self._changes.close()
+        if self._panels is not None:
+            self._panels.close()
         if self._in_use is not None:
             self._in_use.release()

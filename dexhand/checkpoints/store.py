@@ -299,6 +299,7 @@ class CheckpointStore:
         self.folder = folder
         self.keep = keep
         self.config_digest = config_digest
+        self._has_saved = False
 
     def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:
         """Write ``latest.pth``; with ``numbered`` also ``checkpoint_<iteration>.pth``, with ``best`` the best one.
@@ -308,9 +309,15 @@ class CheckpointStore:
         """
         if iteration < 0:
             raise ValueError(f"iteration={iteration} must not be negative")
+        if self._has_saved and not self.folder.is_dir():
+            gone = (
+                "%s has been moved or deleted. A new folder of that name gets the checkpoints, not the rest of the run"
+            )
+            log.warning(gone, self.folder.parent)
         self.folder.mkdir(parents=True, exist_ok=True)
         latest = self.folder / LATEST_NAME
         save_checkpoint(latest, state, self.config_digest)
+        self._has_saved = True
         if best:
             link_atomically(latest, self.folder / BEST_NAME)
         if not numbered:

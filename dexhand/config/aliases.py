@@ -13,8 +13,17 @@ SHORT_FORMS: dict[str, str] = {
     "headless": "env.viewer",
     "streamBindAll": "env.videoStreamBindAll",
     "maxIter": "train.maxIterations",
+    "checkpoint_save_freq": "train.saveFrequency",
+    "checkpoint_reload_interval": "train.reloadInterval",
+    "sim_device": "env.device",
+    "rl_device": "env.device",
+    "graphics_device_id": "sim.isaacgym.graphicsDevice",
+    "wandb_activate": "train.wandb.enabled",
+    "wandb_entity": "train.wandb.entity",
+    "wandb_project": "train.wandb.project",
+    "wandb_name": "train.wandb.name",
 }
-"""Short spellings, which cause no warning. Beside these, keys of ``env`` and ``train`` need no section: ``numEnvs``."""
+"""Other spellings, which cause no warning. Beside these, keys of ``env`` and ``train`` need no section: ``numEnvs``."""
 
 OLD_SECTIONS: dict[str, str] = {
     "training": "train",
@@ -35,12 +44,30 @@ OLD_KEYS: dict[str, str] = {
     "env.streamBindAll": "env.videoStreamBindAll",
     "env.graphicsDeviceId": "sim.isaacgym.graphicsDevice",
     "env.box": "task.box",
-    "wandb_activate": "train.wandb.enabled",
-    "wandb_entity": "train.wandb.entity",
-    "wandb_project": "train.wandb.project",
-    "wandb_name": "train.wandb.name",
 }
 """Keys of older versions and documents; each use causes a warning with the current name."""
+
+OTHER_NAMES: dict[str, str] = {
+    "lr": "train.ppo.learning_rate",
+    "batch_size": "train.ppo.minibatch_size",
+    "clip_range": "train.ppo.e_clip",
+    "clip_coef": "train.ppo.e_clip",
+    "ent_coef": "train.ppo.entropy_coef",
+    "vf_coef": "train.ppo.critic_coef",
+    "gae_lambda": "train.ppo.tau",
+    "lam": "train.ppo.tau",
+    "n_steps": "train.ppo.horizon_length",
+    "num_steps": "train.ppo.horizon_length",
+    "n_epochs": "train.ppo.mini_epochs",
+    "update_epochs": "train.ppo.mini_epochs",
+    "target_kl": "train.ppo.kl_threshold",
+    "max_grad_norm": "train.ppo.grad_norm",
+    "n_envs": "env.numEnvs",
+    "total_timesteps": "train.maxIterations",
+    "max_epochs": "train.maxIterations",
+    "backend": "sim.backend",
+}
+"""Names of other libraries, which errors translate: they are no spellings, because units or meanings may differ."""
 
 ALIASES: dict[str, str] = {**SHORT_FORMS, **OLD_KEYS, **OLD_SECTIONS}
 """Other spelling: the key or section it means.
@@ -51,7 +78,7 @@ Camel case and snake case are the same: ``task.rewardWeights`` is ``task.reward_
 NEGATED = ("headless", "env.headless")
 """Aliases whose value is the opposite of their key's."""
 
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def canonical_key(key: str) -> str:
@@ -82,7 +109,7 @@ def spelling_warnings(keys: Mapping[str, str]) -> list[str]:
     return [
         f"{alias} is an old spelling of {key}" + (", with the opposite meaning" if alias in NEGATED else "")
         for alias, key in keys.items()
-        if alias not in (key, *SHORT_FORMS) and key != without_section().get(alias)
+        if alias not in (key, *SHORT_FORMS) and _snake(alias) != _snake(key.rpartition(".")[2])
     ]
 
 

@@ -136,6 +136,8 @@ def _read_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     flags, words = parser.parse_known_args(plain)
     for word in words:
         if word.startswith("-"):
+            if "=" in word:
+                raise ConfigError(f"{word}: keys have no dashes. Write {word.lstrip('-')}")
             known = [option for action in parser._actions for option in action.option_strings]
             raise ConfigError(f"{word} is unknown. Known: {', '.join(known)}, key=value.{did_you_mean(word, known)}")
     folder = flags.config_dir

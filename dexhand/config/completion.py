@@ -52,7 +52,7 @@ def _names(word: str) -> Iterator[str]:
 def _values(key: str) -> Iterator[str]:
     if key in GROUPS or key == "config":
         yield from names_of("" if key == "config" else key)
-    elif key in ("checkpoint", "train.checkpoint", "resume"):
+    elif key in ("checkpoint", "train.checkpoint", "against", "train.against", "resume"):
         yield from ("latest", *(path.name for path in Path("runs").glob("*") if path.is_dir()))
     elif (known := all_keys().get(canonical_key(key))) is not None:
         yield from (str(choice) for choice in known.choices or ())

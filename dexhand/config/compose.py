@@ -11,27 +11,27 @@ from typing import Any, cast
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_omega_conf_dumper  # which quotes what its loader would take for numbers
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from dexhand.config.aliases import canonical_key
 from dexhand.config.errors import ConfigError, first_line
 from dexhand.config.explain import no_such_key
-from dexhand.config.keys import Key, all_keys
+from dexhand.config.keys import Key, all_keys, is_unused
 from dexhand.config.overrides import SEARCHPATH, Overrides, read_overrides
 from dexhand.config.plugins import settled
 from dexhand.config.schema import Config
 from dexhand.config.settings import BODY_KEYS, FindConfig, Setting, Settings, read_settings, value_of
 from dexhand.config.sources import find_sources
-from dexhand.config.task_class import task_class
+from dexhand.config.task_class import task_config
 from dexhand.config.trust import check_code_exists
 from dexhand.config.validate import check_values, validate
 from dexhand.core.option import option
 from dexhand.hands.spec import known_hands
 from dexhand.tasks import BaseTaskConfig
-from dexhand.tasks.terms import config_class_of
 
-TRAIN_ENVS, TEST_ENVS = 1024, 4
-"""Values for env.numEnvs=null in trainings and tests."""
+TEST_ENVS, COMPARISON_ENVS = 4, 64
+"""Values for env.numEnvs=null in tests, and in tests that compare checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def compose_with_warnings(
     check_values(typed)
     if not imports:
         check_code_exists({key: setting.value for key, setting in settings.items()})
+    _refuse_unused(typed, overrides)
     _fill_in(typed)
     validate(typed)
     return Composed(typed, (*warnings, *unread, *_without_effect(typed), *_ignored(typed, overrides)))
@@ -90,8 +91,13 @@ def to_yaml(config: Config, section: str = "") -> str:
         raise ConfigError(f"{section} is no section. Known: sim, env, task, train and those below, such as train.ppo")
     found = attrgetter(name)(config) if section else config
     if is_dataclass(found) and not isinstance(found, type):
-        return OmegaConf.to_yaml(OmegaConf.create(asdict(found)))
+        return yaml.dump(asdict(found), Dumper=_DUMPER, allow_unicode=True, sort_keys=False)
     return yaml.safe_dump(found).removesuffix("...\n")
+
+
+_OF_OMEGACONF = get_omega_conf_dumper()
+_DUMPER = type("_Dumper", (yaml.CDumper, _OF_OMEGACONF), {}) if yaml.__with_libyaml__ else _OF_OMEGACONF
+"""Writes what ``OmegaConf.to_yaml`` does, but in C, which is several times as fast."""
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
@@ -107,7 +113,7 @@ def _refuse_unknown(settings: Settings, keys: Mapping[str, Key]) -> None:
     for key, setting in [*settings.items()]:
         if setting.value == {} and _is_section(key, keys):
             del settings[key]  # a section of a file that is left at its defaults
-        elif key not in keys:
+        elif key not in keys and not any(known.is_open and key.startswith(f"{name}.") for name, known in keys.items()):
             raise no_such_key(key, setting.shown, keys)
 
 
@@ -147,7 +153,7 @@ def _schema(task_schema: type) -> DictConfig:
 def _task_schema(settings: Settings) -> type:
     """The class of the ``task`` section."""
     name, module = value_of(settings, "task.name"), value_of(settings, "task.module")
-    return config_class_of(task_class(str(name), None if module is None else str(module)))
+    return task_config(str(name), None if module is None else str(module))
 
 
 def _schema_without_import(settings: Settings) -> tuple[type, list[str]]:
@@ -172,27 +178,48 @@ def _fill_in(config: Config) -> None:
     """Replace the values that mean "choose for me"."""
     env, train, ppo = config.env, config.train, config.train.ppo
     if env.numEnvs is None:
-        env.numEnvs = TEST_ENVS if train.test else TRAIN_ENVS
+        compares = train.against is not None or train.testEvery
+        env.numEnvs = config.task.train_envs if not train.test else COMPARISON_ENVS if compares else TEST_ENVS
     if train.seed == -1:
         train.seed = random.SystemRandom().randrange(2**31)
     if ppo.minibatch_size == 0:
         batch = ppo.horizon_length * env.numEnvs
         ppo.minibatch_size = batch // 4 if batch % 4 == 0 else batch
-    # the run may be continued from another folder
-    config.task.module = None if config.task.module is None else settled(config.task.module)
-    config.sim.backend = settled(config.sim.backend)
-    env.factory = None if env.factory is None else settled(env.factory)
-    train.algorithm, train.sinks = settled(train.algorithm), [settled(sink) for sink in train.sinks]
+    task_schema: Any = type(config.task)
+    for name, key in all_keys(task_schema).items():  # the run may be continued from another folder
+        section, _, last = name.rpartition(".")
+        if key.names in ("code", "module"):
+            setattr(attrgetter(section)(config), last, _settled(attrgetter(name)(config)))
     if env.hand and env.hand not in known_hands():
         env.hand = os.path.realpath(env.hand)
+
+
+def _settled(value: Any) -> Any:
+    if isinstance(value, list):
+        return [settled(element) for element in value]
+    return None if value is None else settled(value)
 
 
 _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *BODY_KEYS)
 """Keys and presets without effect if ``env.factory`` makes the environments."""
 
 
+def _refuse_unused(config: Config, overrides: Overrides) -> None:
+    """Raise ``ConfigError`` for a key on the command line that the kind of task does not have."""
+    for key, override in overrides.items() if config.env.factory is None else ():
+        if is_unused(key, config) and not key.startswith(_OF_ISAACGYM):
+            raise ConfigError(
+                f"{override.shown} has no effect on task={config.task.subject}, which has no hand and Gymnasium's "
+                "physics. Leave it out; --help task=NAME lists the keys of a task"
+            )
+
+
+_OF_ISAACGYM = "sim.isaacgym."
+"""Begins keys of graphics, which are accepted and ignored for every other simulator, too."""
+
+
 def _without_effect(config: Config) -> Iterator[str]:
-    if config.task.name != "BaseTask" or config.task.module is not None:
+    if not isinstance(config.task, BaseTaskConfig) or config.task.name != "BaseTask" or config.task.module is not None:
         return
     weight = config.task.reward_weights.object_height
     if weight != 0.0:
@@ -200,7 +227,9 @@ def _without_effect(config: Config) -> Iterator[str]:
 
 
 def _ignored(config: Config, overrides: Overrides) -> Iterator[str]:
-    """Warnings for keys of tasks on the command line if ``env.factory`` makes the environments."""
-    for key, override in overrides.items() if config.env.factory is not None else ():
-        if key.startswith(_OF_TASKS):
+    """Warnings for keys on the command line that have no effect on the environments, but do no harm."""
+    for key, override in overrides.items():
+        if config.env.factory is not None and key.startswith(_OF_TASKS):
             yield f"{override.shown} has no effect: env.factory={config.env.factory} makes the environments"
+        elif key.startswith(_OF_ISAACGYM) and is_unused(key, config):
+            yield f"{override.shown} has no effect on task={config.task.subject}: it is for Isaac Gym"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from hydra.errors import HydraException, MissingConfigException
 
-from dexhand.config.aliases import OLD_KEYS, SHORT_FORMS, without_section
+from dexhand.config.aliases import OLD_KEYS, OTHER_NAMES, SHORT_FORMS, without_section
 from dexhand.config.errors import ConfigError, did_you_mean, first_line, unknown
 from dexhand.config.keys import example_key, sections, tasks_with
 from dexhand.config.overrides import GROUPS, Overrides
@@ -52,5 +52,7 @@ def no_such_key(key: str, shown: str, keys: Iterable[str]) -> ConfigError:
     tasks = tasks_with(key)
     if tasks:
         return ConfigError(f"{shown}: the chosen task has no {key}. It belongs to task={' or task='.join(tasks)}")
+    if key in OTHER_NAMES:
+        return ConfigError(f"{shown}: there is no key {key}. It is called {OTHER_NAMES[key]} here")
     known = [*keys, *SHORT_FORMS, *without_section(), *OLD_KEYS, *GROUPS, "config", "resume"]
     return ConfigError(f"{shown}: there is no key {key}.{did_you_mean(key, known)} --help lists all keys")

@@ -7,11 +7,11 @@ from operator import attrgetter
 from typing import Any
 
 from dexhand.config.aliases import ALIASES, NEGATED, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS
-from dexhand.config.keys import Key, all_keys, tasks_with
-from dexhand.config.overrides import GROUPS
+from dexhand.config.keys import Key, all_keys, is_unused, tasks_with
+from dexhand.config.overrides import GROUPS, INCOMPLETE_TASKS
 from dexhand.config.schema import Config
 from dexhand.config.sources import names_of, shown
-from dexhand.tasks import TASKS
+from dexhand.tasks import TASK_CONFIGS
 
 _WIDTH, _COLUMN = 118, 40
 
@@ -62,7 +62,8 @@ def help_text(config: Config | None = None) -> str:
 def _choices() -> Iterator[str]:
     yield "choices:"
     for group in GROUPS:
-        yield f"  {group + '=':<11}{', '.join(names_of(group))}"
+        names = (f"{name}:NAME" if name in INCOMPLETE_TASKS else name for name in names_of(group))
+        yield f"  {group + '=':<11}{', '.join(names)}"
     yield f"  {'config=':<11}{', '.join(names_of(''))}"
 
 
@@ -73,13 +74,25 @@ def _keys(config: Config | None) -> Iterator[str]:
         yield "keys, with their values for this command line:"
     yield ""
     task_schema: Any = None if config is None else type(config.task)
-    for _, keys in groupby(all_keys(task_schema).values(), lambda key: key.name.rpartition(".")[0]):
+    used = [key for key in all_keys(task_schema).values() if config is None or not is_unused(key.name, config)]
+    for _, keys in groupby(used, lambda key: key.name.rpartition(".")[0]):
         for key in keys:
             value = key.default if config is None else attrgetter(key.name)(config)
-            tasks = tasks_with(key.name) if config is None and key.name.startswith("task.") else list(TASKS)
-            only = "" if len(tasks) == len(TASKS) else f" [{', '.join(tasks)} only]"
+            only = _only(key.name) if config is None and key.name.startswith("task.") else ""
             yield from _row(f"{key.name}={shown(value)}", f"{key.help} ({_allowed(key)}){only}")
         yield ""
+
+
+def _only(key: str) -> str:
+    """Say which of the built-in tasks have ``key``, if not all do."""
+    tasks = tasks_with(key)
+    if len(tasks) == len(TASK_CONFIGS):
+        return ""
+    kinds = {TASK_CONFIGS[task].kind for task in tasks}
+    (kind, *others) = kinds
+    of_kind = [name for name, config in TASK_CONFIGS.items() if config.kind == kind]
+    which = kind if not others and tasks == of_kind else ", ".join(tasks)
+    return f" [{which} only]"
 
 
 def _allowed(key: Key) -> str:

@@ -12,8 +12,7 @@ from dexhand.config.errors import ConfigError, unknown
 from dexhand.config.plugins import check_plugin_name
 from dexhand.config.schema import Config
 from dexhand.core.option import Names
-from dexhand.tasks import TASKS
-from dexhand.tasks.terms import config_class_of
+from dexhand.tasks import TASK_CONFIGS
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Key:
         if self.choices and not self.is_list:
             own = ", or package.module:Name" if self.names == "code" else ""
             return "one of " + ", ".join(str(choice) for choice in self.choices) + own
-        words = _type_name(self.type)
+        words = "keys with values" if self.is_open else _type_name(self.type)
         if self.low is not None and self.high is not None:
             words += f" from {self.low} to {self.high}"
         elif self.low is not None:
@@ -59,13 +58,18 @@ class Key:
         return self.type is bool or bool in typing.get_args(self.type)
 
     @property
+    def is_open(self) -> bool:
+        """The value holds keys of its own, which can be any."""
+        return typing.get_origin(self.type) is dict
+
+    @property
     def is_list(self) -> bool:
         """The value is a list."""
         return typing.get_origin(self.type) is list
 
     def check(self, value: Any) -> None:
         """Raise ``ConfigError`` if a value of the right type is not one of the choices or is out of range."""
-        if self.type is Any:
+        if self.type is Any or self.is_open:
             return
         for element in value if isinstance(value, list) else [value]:
             if isinstance(element, (list, dict)) or self.is_list > isinstance(value, list):
@@ -118,18 +122,28 @@ def all_keys(task_schema: Any = None) -> Mapping[str, Key]:
     """Every key by name: with the task keys of ``task_schema``, or with those of all built-in tasks merged."""
     keys: dict[str, Key] = {}
     for section, kind in typing.get_type_hints(Config).items():
-        of_tasks = [task_schema] if task_schema else map(config_class_of, TASKS.values())
+        of_tasks = [task_schema] if task_schema else TASK_CONFIGS.values()
         for schema in of_tasks if section == "task" else [kind]:
             for key in _keys_of(schema, f"{section}."):
-                known = keys.get(key.name, key).choices or ()
-                choices = key.choices and tuple(dict.fromkeys([*known, *key.choices]))
-                keys[key.name] = replace(key, choices=choices)
+                known = keys.get(key.name, key)
+                choices = key.choices and tuple(dict.fromkeys([*(known.choices or ()), *key.choices]))
+                keys[key.name] = replace(known, choices=choices)
     return MappingProxyType(keys)
 
 
 def tasks_with(key: str) -> list[str]:
     """Names of the built-in tasks that have ``key``."""
-    return [name for name, task in TASKS.items() if key in all_keys(config_class_of(task))]
+    configs: Mapping[str, Any] = TASK_CONFIGS
+    return [name for name, config in configs.items() if key in all_keys(config)]
+
+
+def is_unused(key: str, config: Config) -> bool:
+    """Whether ``key`` has no effect on the task of ``config``."""
+    return key.startswith(config.task.unused) and key != _THREADS
+
+
+_THREADS = "sim.mujoco.threads"
+"""Also steps environments of tasks that have no use for other keys of ``sim``."""
 
 
 @cache

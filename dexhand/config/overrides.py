@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,9 +14,13 @@ from dexhand.config.aliases import NEGATED, OLD_SECTIONS, canonical_key, canonic
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import example_key, sections
 from dexhand.config.sources import find_sources, names_of
+from dexhand.tasks import TASK_CONFIGS
 
 GROUPS = ("task", "physics", "actuators", "train")
 """Sections of the configuration that are chosen as a whole: ``physics=fast``."""
+
+INCOMPLETE_TASKS = [name for name, config in TASK_CONFIGS.items() if not config.is_complete]
+"""Tasks that need more than their name: ``task=gymnasium:NAME``."""
 
 SEARCHPATH = "hydra.searchpath"
 
@@ -64,8 +69,8 @@ def read_overrides(words: Iterable[str]) -> Overrides:
     ``+key=value`` and ``++key=value``, with which Hydra adds a key, mean the same as ``key=value``.
     """
     overrides: Overrides = {}
-    for word in _without_defaults(words):
-        parsed = _parse(word, OverridesParser.create())
+    for word in _without_defaults(_with_environments(words)):
+        parsed = _parse(word)
         spelling, _, text = word.partition("=")
         if parsed.is_sweep_override():
             raise ConfigError(
@@ -93,15 +98,17 @@ def choices(overrides: Overrides) -> list[str]:
 def expand(words: Sequence[str], config_dir: str | None = None) -> Iterator[list[str]]:
     """Yield for each word the words it stands for: ``seed=1,2`` gives ``seed=1`` and ``seed=2``.
 
-    ``task=glob(*)`` stands for the built-in tasks and those in ``config_dir``. Raises ``ConfigError``.
+    ``task=glob(*)`` stands for the built-in tasks that need no further key, and those in ``config_dir``. Raises
+    ``ConfigError``.
     """
     folders = find_sources("config", config_dir).folders
     for word in words:
-        parsed = _parse(word, OverridesParser.create())
+        parsed = _parse(word)
         value = parsed.value()
         try:
             if isinstance(value, Glob):
-                swept = value.filter(names_of(parsed.key_or_group, folders))
+                names = names_of(parsed.key_or_group, folders)
+                swept = value.filter([name for name in names if name not in INCOMPLETE_TASKS])
             else:
                 swept = list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else None
         except HydraException:
@@ -127,15 +134,28 @@ def _without_defaults(words: Iterable[str]) -> Iterator[str]:
             )
 
 
+def _with_environments(words: Iterable[str]) -> Iterator[str]:
+    """Replace ``task=gymnasium:PACKAGE:NAME`` by the keys that it stands for."""
+    for word in words:
+        key, _, value = word.partition("=")
+        task, colon, environment = value.strip("'\"").partition(":")
+        if key.lstrip("+") != "task" or not (colon and task.isidentifier()):
+            yield word
+            continue
+        package, colon, name = environment.rpartition(":")
+        yield from (f"task={task}", f"task.id={name}", *([f"task.package={package}"] if colon else []))
+
+
 def _quoted(word: str) -> str:
     """Quote a value with letters that Hydra's grammar lacks, as in ``runsDir=/home/jürgen``."""
     key, _, value = word.partition("=")
     return word if value.isascii() or set(value) & set("'\"[]{}(),\\") else f"{key}='{value}'"
 
 
-def _parse(word: str, parser: OverridesParser) -> ParsedOverride:
+@lru_cache(maxsize=256)  # takes a millisecond, and a sweep's jobs share most of their words
+def _parse(word: str) -> ParsedOverride:
     try:
-        (parsed,) = parser.parse_overrides([_quoted(word)])
+        (parsed,) = OverridesParser.create().parse_overrides([_quoted(word)])
     except HydraException:
         raise ConfigError(
             f"{word!r} cannot be read. Write key=value without spaces; quote values with special characters"

@@ -7,7 +7,7 @@ not declared does not exist.
 from dataclasses import dataclass
 
 from dexhand.core.option import option
-from dexhand.tasks import BaseTaskConfig
+from dexhand.tasks import BaseTaskConfig, TaskConfig
 
 BACKENDS = ("auto", "mujoco", "mujoco_warp", "isaacgym", "mock")
 ALGORITHMS = ("rl_games", "mock")
@@ -110,7 +110,12 @@ class ActuatorsConfig:
 class EnvConfig:
     """The environments, their hand and its servos."""
 
-    numEnvs: int | None = option(None, "parallel environments; null = 1024 for training, 4 for testing", low=1)
+    numEnvs: int | None = option(
+        None,
+        "parallel environments; null = the task's for training (a hand's: 1024), 4 for testing, 64 for comparing",
+        low=1,
+        high=1_000_000,
+    )
     factory: str | None = option(
         None,
         "your own environments instead of a task's: package.module:Name or file.py:Name, called with num_envs, "
@@ -248,6 +253,10 @@ class TrainConfig:
     checkpoint: str | None = option(
         None, "start from: latest, latest_train, latest_test, a run folder, a .pth file or part of a run's name"
     )
+    against: str | None = option(
+        None, "a test compares checkpoint, A, with this one, B, on the same starts; named like checkpoint"
+    )
+    testEvery: bool = option(False, "a test ranks all numbered checkpoints of a run, on the same starts")
     resume: str = option(
         "exact",
         "what a training takes over from its checkpoint: everything, or the network's weights alone (fine-tuning)",
@@ -301,10 +310,10 @@ class Config:
 
     sim: SimConfig = option(SimConfig, "the physics")
     env: EnvConfig = option(EnvConfig, "the environments")
-    task: BaseTaskConfig = option(BaseTaskConfig, "the task")
+    task: TaskConfig = option(BaseTaskConfig, "the task")
     train: TrainConfig = option(TrainConfig, "training and testing")
 
     @property
     def subject(self) -> str:
         """A name for what is trained: the task, or the class or function that makes the environments."""
-        return self.task.name if self.env.factory is None else self.env.factory.rpartition(":")[2].strip("_")
+        return self.task.subject if self.env.factory is None else self.env.factory.rpartition(":")[2].strip("_")

@@ -101,6 +101,8 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
         own = [_absolute(config).parent, *own]
     primary = _find(Path(config).name, [*own, CFG])
     if primary is None:
+        if _find("config", [Path(config)]):
+            raise ConfigError(f"config={config} is a folder. Name the file in it: config={Path(config, 'config.yaml')}")
         known = names_of("", [*own, CFG])
         raise unknown(f"config={config}", config, known, " A file of your own is named with its path and .yaml")
     is_of_run = _is_of_run(primary)
@@ -265,4 +267,9 @@ def leaves(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 def shown(value: Any) -> str:
     """Format a value as YAML on one line."""
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+    text: str = yaml.dump(value, Dumper=_DUMPER, default_flow_style=True, width=10**6)
+    return text.removesuffix("...\n").strip()
+
+
+_DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
+"""A composition shows each value of its files, for messages."""

@@ -1,21 +1,27 @@
-"""Find the task class of a configuration: a built-in one, or the user's own in the module ``task.module``."""
+"""Find the declaration of a task: a built-in one, or the user's own in the module ``task.module``."""
 
 from dexhand.config.errors import ConfigError, unknown
 from dexhand.config.plugins import callable_in, load_module
-from dexhand.tasks import TASKS, BaseTask
+from dexhand.tasks import TASK_CONFIGS, TASKS, BaseTask, TaskConfig
 from dexhand.tasks.terms import config_class_of
 
 
+def task_config(name: str, module: str | None) -> type[TaskConfig]:
+    """Return the class of the section ``task`` for the task ``name``. Raises ``ConfigError``."""
+    if module is not None:
+        chosen: type[TaskConfig] = config_class_of(task_class(name, module))
+        return chosen
+    if name not in TASK_CONFIGS:
+        raise unknown(f"task.name={name}", name, TASK_CONFIGS, " A task of your own is found with task.module")
+    return TASK_CONFIGS[name]
+
+
 def task_class(name: str, module: str | None) -> type[BaseTask]:
-    """Return the task ``name``, from ``module`` (``package.module`` or a ``.py`` file) or a built-in one.
+    """Return the class of the hand's task ``name``, from ``module`` (``package.module`` or a ``.py`` file) or built in.
 
     Raises ``ConfigError``.
     """
-    if module is not None:
-        return _in_module(name, module)
-    if name not in TASKS:
-        raise unknown(f"task.name={name}", name, TASKS, " A task of your own is found with task.module")
-    return TASKS[name]
+    return TASKS[name] if module is None else _in_module(name, module)
 
 
 def _in_module(name: str, module: str) -> type[BaseTask]:

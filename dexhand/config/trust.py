@@ -27,11 +27,36 @@ def refuse_foreign(run_file: Path, values: Mapping[str, Any], runs_dirs: Iterabl
             places = _places(key, name)
             if not places or not all(_is_own(place, not_own) for place in places):
                 what = "files" if key.names == "files" else "code"
-                raise ConfigError(
-                    f"{key.name}={name}: only {run_file} names it, and the working folder has no such {what} of your "
-                    f"own. Start where it is, or, if you trust it, give {key.name}={_given(key, values)}, "
-                    "or train.trustCheckpoint=true for all that the run names"
-                )
+                raise _refusal(key.name, name, values[key.name], run_file, what)
+    open_sections = tuple(f"{key.name}." for key in all_keys().values() if key.is_open)
+    for name, value in values.items():
+        for text in _texts(value) if name.startswith(open_sections) else ():
+            if not all(_is_own(place, not_own) for place in _meant_by(text)):
+                raise _refusal(name, text, value, run_file, "files or code")
+
+
+def _refusal(key: str, name: str, value: Any, run_file: Path, what: str) -> ConfigError:
+    given = f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
+    return ConfigError(
+        f"{key}={name}: only {run_file} names it, and the working folder has no such {what} of your own. Start where "
+        f"it is, or, if you trust it, give {key}={given}, or train.trustCheckpoint=true for all that the run names"
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value of a key that may be anything."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _meant_by(text: str) -> list[Path]:
+    """The files or code that a text means, if there are any; a word without a dot or colon is no code."""
+    if "\0" not in text and os.path.exists(text):
+        return [Path(text)]
+    return find_code(text.partition(":")[0]) if {".", ":"} & set(text) else []
 
 
 def check_code_exists(values: Mapping[str, Any]) -> None:
@@ -58,12 +83,6 @@ def _places(key: Key, name: str) -> list[Path]:
     if key.names == "files":
         return [Path(name)] if os.path.exists(name) else []
     return find_code(name.rpartition(":")[0] if key.names == "code" else name)
-
-
-def _given(key: Key, values: Mapping[str, Any]) -> str:
-    """The value as a word of the command line."""
-    value = values[key.name]
-    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
 def _not_own(run_file: Path, runs_dirs: Iterable[str]) -> list[Path]:

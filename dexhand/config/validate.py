@@ -11,6 +11,7 @@ from dexhand.config.schema import MOST_LAYERS, Config
 from dexhand.hands.spec import HandError, load_hand
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_WATCHED = "Two checkpoints can be watched in a browser: against=... videoStream=true"
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -29,6 +30,7 @@ def validate(config: Config) -> None:
     """Raise ``ConfigError`` for the first value that cannot work with the others or with the files it names."""
     _check_env(config)
     _check_train(config)
+    _check_comparison(config)
 
 
 def _check_env(config: Config) -> None:
@@ -58,9 +60,35 @@ def _check_train(config: Config) -> None:
             f"train.network.units={units!s:.100} must be sizes of 1 to {MOST_LAYERS} layers, such as [256,128]"
         )
     batch = ppo.horizon_length * (config.env.numEnvs or 0)
+    if train.algorithm == "rl_games" and not train.test and batch < 2:
+        raise ConfigError(
+            f"train.ppo.horizon_length={ppo.horizon_length}: a rollout of one sample has no deviation by which its "
+            "advantages could be normalised. Give a longer horizon or more env.numEnvs"
+        )
     if train.algorithm == "rl_games" and not train.test and batch % ppo.minibatch_size:
         raise ConfigError(
             f"train.ppo.minibatch_size={ppo.minibatch_size} does not divide the rollout of {batch} samples "
             f"(train.ppo.horizon_length={ppo.horizon_length} x env.numEnvs={config.env.numEnvs}). "
             "Choose a divisor, or 0 for a quarter of the rollout"
         )
+
+
+def _check_comparison(config: Config) -> None:
+    """Check what ``train.against`` and ``train.testEvery`` can be combined with."""
+    env, train = config.env, config.train
+    if train.against is None and not train.testEvery:
+        return
+    given = "train.testEvery=true" if train.against is None else f"train.against={train.against}"
+    if train.against is not None and train.testEvery:
+        raise ConfigError(f"{given} and train.testEvery=true exclude each other. Give one of them")
+    if not train.test:
+        raise ConfigError(f"{given} needs train.test=true")
+    if train.reloadOn == "event":
+        raise ConfigError(f"{given} plays the checkpoints that there are when it starts. Leave out reloadOn=event")
+    for key in ("viewer", "videoRecord", *(["videoStream"] if train.testEvery else [])):
+        if getattr(env, key):
+            raise ConfigError(f"{given} cannot be combined with env.{key}=true: set env.{key}=false. {_WATCHED}")
+    if train.testEvery and train.testGamesNum == 0:
+        raise ConfigError("train.testEvery=true needs a number of episodes: train.testGamesNum=200")
+    if train.against is not None and (env.numEnvs or 0) % 2:
+        raise ConfigError(f"env.numEnvs={env.numEnvs}: each of the two checkpoints plays half. Give an even number")

@@ -1,1 +1,1 @@
-"""The contracts, the training and evaluation loops, and ``TaskEnv``."""
+"""The contracts of environments, learners and policies, and the training and evaluation loops."""

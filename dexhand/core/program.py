@@ -20,11 +20,17 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     """Run ``main`` and end the process with the exit code that it returns.
 
     Until ``main`` handles signals, they end the process at once. Import what is slow inside ``main``. A thread that
-    never ends, for example in a call to a file system that does not answer, does not keep the process.
+    never ends, for example in a call to a file system that does not answer, does not keep the process. If the working
+    folder has been deleted, ``main`` is not run: libraries would end the process in ways of their own.
     """
     exit_on_signals()
     write_patiently()
     logging.raiseExceptions = False  # nor does a message that cannot be formatted print a traceback
+    try:
+        os.getcwd()
+    except OSError as error:
+        sys.stderr.write(f"error: the working folder cannot be used: {error.strerror}. Change to one that exists\n")
+        _end(2)
     try:
         code = main()
     except Exception:

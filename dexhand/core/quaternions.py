@@ -17,7 +17,8 @@ def multiply(left: Tensor, right: Tensor) -> Tensor:
     """Return the rotation ``right`` followed by the rotation ``left``."""
     u, s = left[..., :3], left[..., 3:]
     v, t = right[..., :3], right[..., 3:]
-    return torch.cat((s * v + t * u + cross(u, v), s * t - (u * v).sum(-1, keepdim=True)), dim=-1)
+    vector = torch.addcmul(torch.addcmul(cross(u, v), s, v), t, u)
+    return torch.cat((vector, s * t - (u * v).sum(-1, keepdim=True)), dim=-1)
 
 
 def conjugate(quat: Tensor) -> Tensor:
@@ -27,9 +28,9 @@ def conjugate(quat: Tensor) -> Tensor:
 
 def rotate(quat: Tensor, vector: Tensor) -> Tensor:
     """Rotate ``vector`` (..., 3) by ``quat``."""
-    axis = quat[..., :3]
-    across = 2 * cross(axis, vector)
-    return vector + quat[..., 3:] * across + cross(axis, across)
+    axis, scalar = quat[..., :3], quat[..., 3:]
+    across = cross(axis, vector)
+    return torch.add(vector, torch.addcmul(cross(axis, across), scalar, across), alpha=2)
 
 
 def cross(left: Tensor, right: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from dexhand.core.interfaces import VecEnv
+
 LARGEST_COUNT = 2**53
 """Of iterations or frames; a float holds each number up to here."""
 
@@ -24,6 +26,21 @@ def check_state(state: Mapping[str, Any]) -> None:
             items = value if type(value) is list else [value]
             is_plain = all(item is None or type(item) in (str, bool) for item in items)
             _require(is_plain, f"train_loop.contract[{key!r:.100}]", value, "text, true, false, None or a list of them")
+
+
+def state_of(env: VecEnv) -> dict[str, Any] | None:
+    """Copy the state of environments; ``None`` if they have no ``state_dict``."""
+    return env.state_dict() if getattr(env, "state_dict", None) is not None else None
+
+
+def load_state(env: VecEnv, state: Mapping[str, Any] | None) -> None:
+    """Restore what ``state_of`` returned. Raises ``ValueError`` if that is nothing, or if ``env`` cannot restore it."""
+    if state is None or getattr(env, "load_state_dict", None) is None:
+        raise ValueError(
+            "these environments cannot save their episodes, so their training cannot continue exactly. Start another "
+            "one with its weights: checkpoint=... train.resume=weights"
+        )
+    env.load_state_dict(state)
 
 
 def best_return_of(state: Mapping[str, Any]) -> float | None:

@@ -64,7 +64,8 @@ class TrainLoop:
     A checkpoint is written every ``save_frequency`` iterations (numbered), at a new best mean return, when
     ``save_interval`` seconds have passed since the last one, and at the end. If saving fails (disk full, folder missing
     or not writable, state too large), training continues and saving is retried. A checkpoint is the learner's state
-    plus the key ``train_loop``, which holds ``best_return`` and ``contract``, the meaning of observations and actions.
+    plus the key ``train_loop``, which holds the ``mean_return`` of the last iteration, ``best_return``, and
+    ``contract``, the meaning of observations and actions.
 
     Training ends as ``diverged``, and nothing more is saved, when a metric named in ``ALWAYS_FINITE`` or a tensor of
     the learner's state is not finite, or if the learner says so.
@@ -96,6 +97,7 @@ class TrainLoop:
         self.best_return = best_return
         self.contract = dict(contract)
         self._last_try = clock.monotonic()
+        self._mean_return: float | None = None
         self._unsaved: str | None = None
 
     def run(self, stop: StopRequest) -> TrainResult:
@@ -105,6 +107,7 @@ class TrainLoop:
         try:
             while not reason:
                 iteration = self.algorithm.iterate()
+                self._mean_return = iteration.mean_return
                 self._report(iteration)
                 _check_metrics(iteration)
                 reason = self._reason_to_stop(iteration.mean_return, stop)
@@ -161,7 +164,8 @@ class TrainLoop:
     def _save(self, state: dict[str, Any], iterations_done: int, *, numbered: bool, best: bool) -> Path | None:
         """Save a checkpoint; returns the file, or ``None`` if it could not be written."""
         self._last_try = self.clock.monotonic()
-        state = {**state, "train_loop": {"best_return": self.best_return, "contract": self.contract}}
+        loop = {"mean_return": self._mean_return, "best_return": self.best_return, "contract": self.contract}
+        state = {**state, "train_loop": loop}
         try:
             path = self.store.save(state, iteration=iterations_done, numbered=numbered, best=best)
         except (OSError, TypeError) as error:

@@ -3,19 +3,24 @@
 torch's own functions for this wait without a word, do not notice signals, and print several lines where they fail.
 """
 
+import contextlib
 import json
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TypeVar
 
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from dexhand.distributed.place import CannotJoin, Place
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SILENCE = 5.0
 """Seconds before it is said who is being waited for."""
@@ -92,14 +97,26 @@ def _connect(place: Place, wait: "_Wait") -> Store:
     """Open the store of process 0, or of ``torchrun``."""
     is_host = place.is_leader and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     address = f"{place.host}:{place.port}"
-    if not is_host:
-        wait(f"process 0 at {address}", lambda: _answers(place))
-        return TCPStore(place.host, place.port, is_master=False, wait_for_workers=False)
-    with _listen(place.port) as listening:
-        # torch connects to the address too: where it leads elsewhere, that takes minutes in which no signal is handled
-        wait(f"its own address, MASTER_ADDR:MASTER_PORT={address}, to answer", lambda: _answers(place))
+
+    def probe() -> bool:
+        socket.create_connection((place.host, place.port), timeout=1.0).close()
+        return True
+
+    def join() -> Store:
+        probe()  # torch says more than a line where nothing listens
+        limit = timedelta(seconds=SILENCE)
+        return TCPStore(place.host, place.port, is_master=False, wait_for_workers=False, timeout=limit)
+
+    def host() -> Store:  # torch connects to the address too, which may lead elsewhere
         own = listening.detach()
-    return TCPStore(place.host, place.port, is_master=True, wait_for_workers=False, master_listen_fd=own)
+        return TCPStore(place.host, place.port, is_master=True, wait_for_workers=False, master_listen_fd=own)
+
+    if not is_host:
+        return wait.until_done(f"process 0 at {address}", join)
+    own_address = f"its own address, MASTER_ADDR:MASTER_PORT={address}, to answer"
+    with _listen(place.port) as listening:
+        wait.until_done(own_address, probe)
+        return wait.until_done(own_address, host)
 
 
 def _listen(port: int) -> socket.socket:
@@ -113,14 +130,6 @@ def _listen(port: int) -> socket.socket:
         raise CannotJoin(
             f"process 0 cannot listen at MASTER_PORT={port}: {error.strerror}. Is there another process with RANK=0?"
         ) from None
-
-
-def _answers(place: Place) -> bool:
-    try:
-        socket.create_connection((place.host, place.port), timeout=1.0).close()
-    except (OSError, UnicodeError):  # UnicodeError: a text that cannot be a host's name
-        return False
-    return True
 
 
 class _Wait:
@@ -144,3 +153,27 @@ class _Wait:
                 level = logging.WARNING if self._place.is_leader else logging.ERROR
                 log.log(level, "Process %d of %d waits for %s", self._place.rank, self._place.size, whom)
             time.sleep(_POLL)
+
+    def until_done(self, whom: str, connect: Callable[[], T]) -> T:
+        """Call ``connect`` until it succeeds, in threads, so that a server that is silent blocks no signal.
+
+        Raises ``NobodyCame``.
+        """
+        results: list[T] = []
+        attempt = threading.Thread()
+
+        def try_once() -> None:
+            # UnicodeError: a text that cannot be a host's name; RuntimeError: of torch
+            with contextlib.suppress(OSError, UnicodeError, RuntimeError):
+                results.append(connect())
+
+        def has_come() -> bool:
+            nonlocal attempt
+            if not results and not attempt.is_alive():
+                attempt = threading.Thread(target=try_once, daemon=True)
+                attempt.start()
+            attempt.join(_POLL)
+            return bool(results)
+
+        self(whom, has_come)
+        return results[0]

@@ -1,1 +1,1 @@
-"""Atomic writes, locks, digests, and output that never raises."""
+"""Atomic writes, locks, digests, folders, and output that never raises."""

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import ResetPose, Space, StepInfo, VecEnv
+from dexhand.core.interfaces import Space, StepInfo, VecEnv
+from dexhand.core.saved_state import load_state, state_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class FinishedEpisodes:
     """Sum over the episode of each weighted reward term, float64; their sum is the return. Shape (E, T)."""
     sample_loss: Tensor
     """Mean of the episode's sample losses as passed to ``take``, float64. Shape (E,)."""
-    final_pose: ResetPose | None
-    """Final poses of hand and objects, E rows; ``None`` without a ``final_pose`` function."""
+    final_pose: Mapping[str, Tensor]
+    """Final poses as the environment names them, E rows each; empty without a ``final_pose`` function."""
 
 
 class EpisodeRecorder:
@@ -40,8 +41,10 @@ class EpisodeRecorder:
     (after resuming a training that had none) are omitted.
     """
 
-    def __init__(self, env: VecEnv, final_pose: Callable[[], ResetPose] | None = None) -> None:
-        """``final_pose`` returns the poses that all environments had at the end of the last step, before resets."""
+    def __init__(self, env: VecEnv, final_pose: Callable[[], Mapping[str, Tensor]] | None = None) -> None:
+        """``final_pose`` returns what describes the poses of all environments at the end of the last step,
+        before resets: tensors with a row for each.
+        """
         self.env = env
         self.num_envs = env.num_envs
         self.device = env.device
@@ -52,7 +55,7 @@ class EpisodeRecorder:
 
     def _begin(self, *, seen: bool) -> None:
         self._rollout: list[StepInfo] = []
-        self._poses: list[ResetPose] = []
+        self._poses: list[Mapping[str, Tensor]] = []
         # sums over the running episodes: reward terms, sample loss, steps
         self._sums = torch.zeros(self.num_envs, len(self.reward_names) + 2, dtype=torch.float64, device=self.device)
         self._seen = torch.full((self.num_envs,), seen, dtype=torch.bool, device=self.device)
@@ -128,13 +131,9 @@ class EpisodeRecorder:
             self._seen = self._seen | ended
         return torch.stack(finished), torch.stack(sums)
 
-    def _poses_at(self, step: Tensor, env: Tensor) -> ResetPose | None:
-        if not self._poses:
-            return None
-        return ResetPose(
-            dof_pos=torch.stack([pose.dof_pos for pose in self._poses])[step, env].cpu(),
-            object_pose=torch.stack([pose.object_pose for pose in self._poses])[step, env].cpu(),
-        )
+    def _poses_at(self, step: Tensor, env: Tensor) -> Mapping[str, Tensor]:
+        names = self._poses[0] if self._poses else ()
+        return {name: torch.stack([pose[name] for pose in self._poses])[step, env].cpu() for name in names}
 
     def render(self, env_id: int = 0, camera: str = "default", width: int = 640, height: int = 480) -> np.ndarray:
         """See ``VecEnv.render``."""
@@ -142,11 +141,11 @@ class EpisodeRecorder:
 
     def state_dict(self) -> dict[str, Any]:
         """See ``VecEnv.state_dict``; call it after ``take``. The environment alone can load it, too."""
-        return {**self.env.state_dict(), "recorder": {"sums": self._sums.clone(), "seen": self._seen.clone()}}
+        return {**(state_of(self.env) or {}), "recorder": {"sums": self._sums.clone(), "seen": self._seen.clone()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``VecEnv.load_state_dict``; also loads a state of the environment alone."""
-        self.env.load_state_dict(state)
+        load_state(self.env, state)
         self._begin(seen=False)
         recorded = state.get("recorder")
         if recorded is not None and recorded["sums"].shape == self._sums.shape:

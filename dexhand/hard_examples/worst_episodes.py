@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Algorithm, Iteration, Policy, ResetPose
+from dexhand.core.interfaces import Algorithm, Iteration, Policy
 from dexhand.hard_examples.episode_recorder import EpisodeRecorder, FinishedEpisodes
-from dexhand.hard_examples.pictures import PosePictures
 from dexhand.hard_examples.reports import HardExample, HardExampleReport, HardExampleSink, Key, Plain
 from dexhand.hard_examples.tracker import HardExampleTracker
 
+if TYPE_CHECKING:
+    import numpy as np
+
+Pose = Mapping[str, Tensor]
+"""Tensors that describe the pose of one environment; which, only the environment and its pictures know."""
 RANKINGS = ("return", "sample_loss")
 """Rankings of episodes: by the lowest return, and by the highest mean loss of their samples."""
 
@@ -25,6 +29,16 @@ class AlgorithmWithSampleLosses(Algorithm, Protocol):
     @property
     def sample_losses(self) -> Tensor:
         """Losses of the last iteration's rollout: H steps of N environments. Shape (H, N)."""
+
+
+class Pictures(Protocol):
+    """Draws poses."""
+
+    def draw(self, pose: Pose) -> np.ndarray | None:
+        """Return a picture, uint8 (height, width, 3), or ``None`` if this machine cannot draw."""
+
+    def close(self) -> None:
+        """Release all resources. Calling it again does nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ class WorstEpisodesTracker:
         recorder: EpisodeRecorder,
         settings: WorstEpisodeSettings,
         sinks: Sequence[HardExampleSink],
-        pictures: PosePictures | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         """``algorithm`` must train on ``recorder``. ``sinks`` may be filled until the first iteration."""
         self._algorithm = algorithm
@@ -65,7 +79,7 @@ class WorstEpisodesTracker:
         self._trackers = [
             HardExampleTracker(settings.keep, report_size=settings.keep, ranking=ranking) for ranking in RANKINGS
         ]
-        self._poses: dict[Key, ResetPose] = {}  # each of one environment, without axis N
+        self._poses: dict[Key, Pose] = {}  # each of one environment, without axis N
         self._images: dict[Key, Tensor] = {}
 
     @property
@@ -111,16 +125,15 @@ class WorstEpisodesTracker:
             **{f"rewards/{name}": value for name, value in terms.items()},
         }
 
-    def _keep_poses(self, keys: list[str], poses: ResetPose | None) -> None:
+    def _keep_poses(self, keys: list[str], poses: Pose) -> None:
         """Add final poses; drop poses and pictures of episodes that left the buffers."""
         kept = frozenset().union(*(tracker.keys for tracker in self._trackers))
         self._poses = {key: pose for key, pose in self._poses.items() if key in kept}
         self._images = {key: image for key, image in self._images.items() if key in kept}
-        if poses is not None:
+        if poses:
             for place, key in enumerate(keys):
                 if key in kept:
-                    # copies, as a row would keep the whole tensor in memory
-                    self._poses[key] = ResetPose(poses.dof_pos[place].clone(), poses.object_pose[place].clone())
+                    self._poses[key] = _row(poses, place)
 
     def _report(self) -> None:
         """Report every ranking with new episodes to the sinks."""
@@ -139,7 +152,7 @@ class WorstEpisodesTracker:
         """Return the picture of an episode, which is drawn once."""
         pose = self._poses.get(entry.key)
         if entry.key not in self._images and pose is not None and self._pictures is not None:
-            picture = self._pictures.draw(pose.dof_pos, pose.object_pose)
+            picture = self._pictures.draw(pose)
             if picture is not None:
                 self._images[entry.key] = torch.from_numpy(picture)
         return self._images.get(entry.key)
@@ -177,19 +190,23 @@ class WorstEpisodesTracker:
         self._algorithm.close()
 
 
-def _poses_to_state(poses: Mapping[Key, ResetPose]) -> dict[str, Any]:
+def _poses_to_state(poses: Mapping[Key, Pose]) -> dict[str, Any]:
     if not poses:
         return {}
-    return {
-        "keys": list(poses),
-        "dof_pos": torch.stack([pose.dof_pos for pose in poses.values()]),
-        "object_pose": torch.stack([pose.object_pose for pose in poses.values()]),
-    }
+    names = next(iter(poses.values()))
+    return {"keys": list(poses), **{name: torch.stack([pose[name] for pose in poses.values()]) for name in names}}
 
 
-def _poses_from(state: Mapping[Any, Any]) -> dict[Key, ResetPose]:
+def _poses_from(state: Mapping[Any, Any]) -> dict[Key, Pose]:
     """Poses of ``_poses_to_state``; checkpoints of earlier versions have them one by one."""
     if "keys" not in state:
-        return {key: ResetPose(**pose) for key, pose in state.items()}
-    rows = zip(state["keys"], state["dof_pos"], state["object_pose"], strict=True)
-    return {key: ResetPose(dof_pos.clone(), object_pose.clone()) for key, dof_pos, object_pose in rows}
+        return dict(state)
+    rows = {name: values for name, values in state.items() if name != "keys"}
+    if any(len(values) != len(state["keys"]) for values in rows.values()):
+        raise ValueError("the worst episodes have not one pose each")
+    return {key: _row(rows, place) for place, key in enumerate(state["keys"])}
+
+
+def _row(poses: Pose, place: int) -> Pose:
+    """Copy one row, which as a view would keep the whole tensor in memory."""
+    return {name: values[place].clone() for name, values in poses.items()}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dexhand.core import quaternions as quat
-from dexhand.core.interfaces import Box
+from dexhand.hand_env.interfaces import Box
 from dexhand.sim.kinematics import BodyPoses
 
 CONTACT_STIFFNESS = 1000.0

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from dexhand.core.interfaces import Camera
+from dexhand.hand_env.interfaces import Camera
 
 SKY = (214, 226, 238)
 GROUND = ((232, 232, 228), (205, 206, 204))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Scene, SimState
+from dexhand.hand_env.interfaces import Scene, SimState
 from dexhand.mock.boxes import Boxes
 from dexhand.mock.picture import Picture
 from dexhand.sim.kinematics import BodyPoses, HandKinematics

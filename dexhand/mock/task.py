@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Generator, Tensor
 
-from dexhand.core.interfaces import Observations, ResetPose, SimState, Simulator, StepResult
+from dexhand.hand_env.interfaces import Observations, ResetPose, SimState, Simulator, StepResult
 
 WITHIN = 0.02
 """Success: every controlled joint is within this distance of 0, m or rad."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from dexhand.config.schema import NetworkConfig, PpoConfig
 from dexhand.core.finite import Diverged
 from dexhand.core.interfaces import Iteration, Metrics, VecEnv
-from dexhand.core.saved_state import LARGEST_COUNT
+from dexhand.core.saved_state import LARGEST_COUNT, load_state, state_of
 from dexhand.core.weights import check_weights
 from dexhand.distributed.process_group import ProcessGroup
 from dexhand.rl.network import NetworkSpec, quiet
@@ -121,6 +121,7 @@ class RlGamesPpo:
             "features": {"observer": AlgoObserver()},
             "max_epochs": max_iterations,
             "horizon_length": ppo.horizon_length,
+            "seq_length": 1,  # of recurrent networks, but every rollout must be divisible by it
             "minibatch_size": ppo.minibatch_size,
             "mini_epochs": ppo.mini_epochs,
             "learning_rate": ppo.learning_rate,
@@ -206,9 +207,10 @@ class RlGamesPpo:
         running = {name: getattr(agent, name) for name in _RUNNING}
         running |= {name: agent.obs[theirs] for name, theirs in _OBSERVATIONS.items() if theirs in agent.obs}
         own = {
-            "env": self.env.state_dict(),
+            "env": state_of(self.env),
             "running": {name: tensor.clone() for name, tensor in running.items()},
             "random": _random_state(),
+            "meters": {name: _meter_state(getattr(agent, name)) for name in _METERS},
         }
         others = self._group.gather(own)[1:]
         return {
@@ -217,7 +219,6 @@ class RlGamesPpo:
                 "network": self.spec.to_dict(),
                 "learning_rate": float(agent.last_lr),
                 "schedule": self._schedule,
-                "meters": {name: _meter_state(getattr(agent, name)) for name in _METERS},
                 **({"central_value": {name: getattr(central, name) for name in ("lr", *_CENTRAL)}} if central else {}),
                 "env_kind": self.env_kind,
                 **own,
@@ -233,6 +234,8 @@ class RlGamesPpo:
         agent, central, ours = self._agent, self._central, state["dexhand"]
         self._check_networks(state)
         _check_numbers(state)
+        if ours["env"] is None:
+            load_state(self.env, None)  # raises, before anything is changed
         same_critic = self._has_value_of(state)
         if central is not None:
             fresh = {_CENTRAL_WEIGHTS: central.state_dict(), _CENTRAL_OPTIMIZER: central.optimizer.state_dict()}
@@ -243,12 +246,14 @@ class RlGamesPpo:
         optimizers = {name: copy.deepcopy(state[name]) for name in ("optimizer", _CENTRAL_OPTIMIZER) if name in state}
         agent.set_full_state_weights({**state, **optimizers})
         self._load_learning_rate(ours)
-        for name in _METERS:
-            _load_meter(getattr(agent, name), ours["meters"][name])
         all_processes = [ours, *ours.get("others", [])]
+        own = all_processes[self._group.rank] if self._group.rank < len(all_processes) else ours
+        meters = own.get("meters", ours["meters"])  # files of earlier versions have those of process 0 alone
+        for name in _METERS:
+            _load_meter(getattr(agent, name), meters[name])
         trained, here = (ours["env_kind"], len(all_processes)), (self.env_kind, self._group.size)
         if trained == here and same_critic:
-            self._load_episodes(all_processes[self._group.rank])
+            self._load_episodes(own)
         else:
             if trained == here:
                 log.warning("Episodes start over: the checkpoint's have other critic observations")
@@ -278,7 +283,7 @@ class RlGamesPpo:
     def _load_episodes(self, own: Mapping[str, Any]) -> None:
         """Restore the episodes and random state of one process."""
         agent = self._agent
-        self.env.load_state_dict(own["env"])
+        load_state(self.env, own["env"])
         running = own["running"]
         for name in _RUNNING:
             getattr(agent, name).copy_(running[name])

@@ -1,4 +1,4 @@
-"""Implementations of ``dexhand.core.interfaces.Simulator`` and what they share."""
+"""Implementations of ``dexhand.hand_env.interfaces.Simulator`` and what they share."""
 
 from dexhand.sim.gl import choose_gl_backend
 

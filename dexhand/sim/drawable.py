@@ -1,24 +1,49 @@
 """What a simulator's scene looks like, for views that draw it themselves."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import mujoco
 import numpy as np
+import torch
+from torch import Tensor
 
 from dexhand.config.schema import SimConfig
-from dexhand.core.interfaces import Frame, Shape, Simulator, Vec3
+from dexhand.core.interfaces import Frame, Shape, Vec3
+from dexhand.hand_env.interfaces import Simulator
 from dexhand.sim.mujoco_scene import HAND_PREFIX, compile_scene
 
 _SHOWN_GROUPS = 3
 """MuJoCo's viewer shows the geom groups 0, 1 and 2; by custom, collision shapes beside visual ones are in group 3."""
 
+_TARGET_SIZE, _TARGET_RGBA = 0.03, (0.18, 0.62, 0.27, 0.45)
+"""Diameter, metres, and colour of the ball that marks a target."""
+
+_NO_TURN = (0.0, 0.0, 0.0, 1.0)
 _WXYZ = [3, 0, 1, 2]
 _XYZW = [1, 2, 3, 0]
 
 
-def no_captions(env_ids: Sequence[int]) -> Sequence[str]:
-    """Say nothing about any environment."""
-    return [""] * len(env_ids)
+class Annotations(Protocol):
+    """What is shown besides the scene, as by ``dexhand.tasks.BaseTask``."""
+
+    def captions(self, env_ids: Sequence[int]) -> Sequence[str]:
+        """Return ``Frame.caption``."""
+
+    def targets(self, env_ids: Sequence[int]) -> Tensor:
+        """Return points to be reached, metres, always as many. Shape (E, any, 3)."""
+
+
+class NoAnnotations:
+    """Says nothing about any environment."""
+
+    def captions(self, env_ids: Sequence[int]) -> Sequence[str]:
+        """See ``Annotations.captions``."""
+        return [""] * len(env_ids)
+
+    def targets(self, env_ids: Sequence[int]) -> Tensor:
+        """See ``Annotations.targets``."""
+        return torch.zeros(len(env_ids), 0, 3)
 
 
 class DrawableScene:
@@ -28,13 +53,13 @@ class DrawableScene:
         self,
         simulator: Simulator,
         sim: SimConfig,
-        captions: Callable[[Sequence[int]], Sequence[str]] = no_captions,
+        annotations: Annotations,
     ) -> None:
-        """``captions`` returns ``Frame.caption``. Raises ``ValueError`` if the hand's MJCF is invalid."""
+        """Raises ``ValueError`` if the hand's MJCF is invalid."""
         scene = simulator.scene
         self.control_dt = simulator.control_dt
         self._simulator = simulator
-        self._captions = captions
+        self._annotations = annotations
         self._model = compile_scene(scene, sim)
         self._data = mujoco.MjData(self._model)
         joints = [self._model.joint(HAND_PREFIX + name) for name in simulator.dof_names]
@@ -43,7 +68,8 @@ class DrawableScene:
         self._object_columns = [column for start in starts for column in range(start, start + 7)]
         names = [*(HAND_PREFIX + name for name in scene.contact_bodies), *(box.name for box in scene.objects)]
         self._pushed = [self._model.body(name).id for name in names]
-        self.shapes = _shapes_of(self._model)
+        num_targets = annotations.targets([0]).shape[1]
+        self.shapes = (*shapes_of(self._model), *(_target(self._model.nbody + index) for index in range(num_targets)))
 
     def frame(self, env_ids: Sequence[int]) -> Frame:
         """See ``Drawable.frame``."""
@@ -63,7 +89,13 @@ class DrawableScene:
             body_pose[row, :, 3:] = self._data.xquat[:, _XYZW]
         force = np.concatenate((copied("contact_force"), copied("object_contact_force")), axis=1)
         points = body_pose[:, self._pushed, :3]
-        return Frame(body_pose, np.concatenate((points, force), axis=2), tuple(self._captions(rows)))
+        targets = self._annotations.targets(rows).cpu().numpy()
+        target_pose = np.concatenate((targets, np.broadcast_to(_NO_TURN, (*targets.shape[:2], 4))), axis=2)
+        return Frame(
+            np.concatenate((body_pose, target_pose), axis=1, dtype=np.float32),
+            np.concatenate((points, force), axis=2),
+            tuple(self._annotations.captions(rows)),
+        )
 
 
 _GEOMS = mujoco.mjtGeom
@@ -78,10 +110,15 @@ _KINDS: dict[int, tuple[str, Callable[[float, float, float], Vec3]]] = {
 """Our name of MuJoCo's shapes and the extents that belong to their sizes. Planes and height fields are ground."""
 
 
-def _shapes_of(model: mujoco.MjModel) -> tuple[Shape, ...]:
+def shapes_of(model: mujoco.MjModel) -> tuple[Shape, ...]:
+    """Return the visible shapes of a model; planes and height fields are ground."""
     drawn = (model.geom_group < _SHOWN_GROUPS) & np.isin(model.geom_type, list(_KINDS))
     shapes = (_shape(model, int(geom)) for geom in drawn.nonzero()[0])
     return tuple(shape for shape in shapes if shape.rgba[3] > 0)
+
+
+def _target(body: int) -> Shape:
+    return Shape("ellipsoid", body, (_TARGET_SIZE,) * 3, rgba=_TARGET_RGBA)
 
 
 def _shape(model: mujoco.MjModel, geom: int) -> Shape:

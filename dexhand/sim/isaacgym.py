@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from dexhand.config.schema import PhysxConfig, SimConfig
-from dexhand.core.interfaces import RenderingUnavailable, Scene, SimState
+from dexhand.core.interfaces import RenderingUnavailable
+from dexhand.hand_env.interfaces import Scene, SimState
 from dexhand.hands.spec import Gains
 from dexhand.isaacgym_worker.adapter import CannotDraw, IsaacGymAdapter
 from dexhand.isaacgym_worker.scene import Joint as JointDescription

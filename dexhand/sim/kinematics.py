@@ -51,8 +51,13 @@ class HandKinematics:
         of_bodies = [*(body.joint for body in tree), None]
         axes = torch.tensor([joint.axis if joint else (0.0, 0.0, 0.0) for joint in of_bodies], device=device)
         slides = torch.tensor([bool(joint and joint.is_slide) for joint in of_bodies], device=device)[:, None]
-        self._hinge_axes = torch.where(slides, torch.zeros_like(axes), axes)
-        self._slide_axes = torch.where(slides, axes, torch.zeros_like(axes))
+        hinge_axes = torch.where(slides, torch.zeros_like(axes), axes)
+        slide_axes = torch.where(slides, axes, torch.zeros_like(axes))
+        self._axes = torch.stack((hinge_axes, slide_axes))
+        self._half_turns = hinge_axes.norm(dim=-1, keepdim=True) / 2  # per radian: 1/2, or 0 where nothing turns
+        half_turn = torch.nn.functional.pad(torch.nn.functional.normalize(hinge_axes, dim=-1), (0, 1))
+        self._turned = quat.multiply(self._quat, half_turn)
+        self._slides = quat.rotate(self._quat, slide_axes)
         dofs = [hand.dof_names.index(joint.name) if joint else 0 for joint in of_bodies]
         self._dofs = torch.tensor(dofs, device=device)
         self._lineage = _lineage(self._parents).to(device)
@@ -78,15 +83,15 @@ class HandKinematics:
         """Compute poses and velocities of all bodies, in the order of ``names``, for joints (N, D)."""
         position = dof_pos[:, self._dofs, None]
         velocity = dof_vel[:, self._dofs, None]
-        rotation = quat.multiply(self._quat, quat.from_rotation_vector(self._hinge_axes * position))
-        pos = self._pos + quat.rotate(self._quat, self._slide_axes * position)
+        half = self._half_turns * position
+        rotation = torch.addcmul(self._quat * torch.cos(half), self._turned, torch.sin(half))
+        pos = torch.addcmul(self._pos, self._slides, position)
         for ancestors in self._ancestors:
             above = rotation.index_select(1, ancestors)
             pos = pos.index_select(1, ancestors) + quat.rotate(above, pos)
             rotation = quat.multiply(above, rotation)
         # a body has at most one joint, so its orientation maps that joint's axis to the world frame
-        turning = quat.rotate(rotation, self._hinge_axes * velocity)
-        sliding = quat.rotate(rotation, self._slide_axes * velocity)
+        turning, sliding = quat.rotate(rotation[:, None], self._axes * velocity[:, None]).unbind(1)
         # each ancestor hinge, at its origin q, moves the body's origin p: sum of w x (p - q)
         angvel = self._lineage @ turning
         linvel = self._lineage @ (sliding - quat.cross(turning, pos)) + quat.cross(angvel, pos)

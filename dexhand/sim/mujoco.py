@@ -15,7 +15,7 @@ from mujoco.batch import Batch
 from torch import Tensor
 
 from dexhand.config.schema import SimConfig
-from dexhand.core.interfaces import Scene
+from dexhand.hand_env.interfaces import Scene
 from dexhand.sim.mujoco_physics import CHANGES_INERTIA, MujocoPhysics
 from dexhand.sim.mujoco_pictures import MujocoPictures
 from dexhand.sim.mujoco_scene import compile_scene, mujoco_substeps

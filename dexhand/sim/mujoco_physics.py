@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Scene
+from dexhand.hand_env.interfaces import Scene
 from dexhand.sim.mujoco_scene import HAND_PREFIX
 from dexhand.sim.mujoco_state import MujocoState
 from dexhand.sim.physics import Physics

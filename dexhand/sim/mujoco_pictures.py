@@ -6,7 +6,8 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from dexhand.core.interfaces import RenderingUnavailable, Scene
+from dexhand.core.interfaces import RenderingUnavailable
+from dexhand.hand_env.interfaces import Scene
 from dexhand.sim.gl import INSTALL_HINT
 
 

@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 
 from dexhand.config.schema import SimConfig
-from dexhand.core.interfaces import Box, Camera, Scene
+from dexhand.hand_env.interfaces import Box, Camera, Scene
 from dexhand.hands.spec import Gains, HandSpec
 from dexhand.sim.mujoco_warnings import log_mujoco_warnings
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Scene, SimState
+from dexhand.hand_env.interfaces import Scene, SimState
 from dexhand.sim.mujoco_scene import BODY_SENSORS, HAND_PREFIX
 
 

@@ -14,7 +14,7 @@ import warp as wp
 from torch import Tensor
 
 from dexhand.config.schema import SimConfig
-from dexhand.core.interfaces import Scene
+from dexhand.hand_env.interfaces import Scene
 from dexhand.sim.mujoco_physics import CHANGES_INERTIA, MujocoPhysics
 from dexhand.sim.mujoco_pictures import MujocoPictures
 from dexhand.sim.mujoco_scene import compile_scene, mujoco_substeps
@@ -84,8 +84,7 @@ class MujocoWarpSimulator:
         self._compiled: dict[str, Tensor] = {}
         self._has_warned = False
         log.info("Loading the kernels of MuJoCo Warp; compiling them the first time takes about a minute")
-        with self._on_torch_stream():  # compiles the kernels
-            self._compute_step()
+        self._compile(self._compute_step)
         self._record()
         self._qpos.copy_(self._initial_qpos)
         self._clear(torch.ones(num_envs, dtype=torch.bool, device=device))
@@ -103,6 +102,12 @@ class MujocoWarpSimulator:
             return
         with wp.ScopedDevice(device), wp.ScopedStream(wp.stream_from_torch(self.device), sync_enter=False):
             yield
+
+    def _compile(self, compute: Callable[[], None]) -> None:
+        """Load the kernels of ``compute``, which CUDA cannot do while it records."""
+        if self.device.type == "cuda":
+            with self._on_torch_stream():
+                compute()
 
     def _record(self) -> None:
         """Record the graphs without executing them."""
@@ -167,8 +172,7 @@ class MujocoWarpSimulator:
     def _expand_constants(self) -> None:
         self._derived = {name: self._expand(name) for name in _DERIVED}
         self._compiled = {name: tensor.clone() for name, tensor in self._derived.items()}
-        with self._on_torch_stream():  # compiles the kernels
-            self._compute_constants()
+        self._compile(self._compute_constants)
         for name, tensor in self._derived.items():
             tensor.copy_(self._compiled[name])
 

@@ -10,7 +10,7 @@ _SAVED_AS = "physics."
 
 
 class Physics:
-    """Current values of the ``dexhand.core.interfaces.PHYSICS`` parameters that a simulator supports."""
+    """Current values of the ``dexhand.hand_env.interfaces.PHYSICS`` parameters that a simulator supports."""
 
     def __init__(self, nominal: Mapping[str, Tensor], num_envs: int, device: torch.device) -> None:
         """``nominal`` holds the scene's values in double precision, without axis N."""

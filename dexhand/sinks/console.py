@@ -1,6 +1,7 @@
 """Progress on the console: two live lines in a terminal, plain lines elsewhere."""
 
 import datetime
+import logging
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group
@@ -9,6 +10,10 @@ from rich.text import Text
 
 from dexhand.core.interfaces import Clock
 
+log = logging.getLogger(__name__)
+
+_LOG_INTERVAL = 60.0
+"""Seconds between lines of progress in ``train.log``."""
 _PLAIN_INTERVAL = 5.0
 """Seconds between plain lines, to keep log files of long runs readable."""
 
@@ -20,8 +25,8 @@ class _LatestLines:
         """``plain``: print lines even in a terminal."""
         self._console = console
         self._clock = clock
-        self._pending = ""
-        self._last_line = float("-inf")
+        self._pending = self._unlogged = ""
+        self._last_line = self._last_logged = float("-inf")
         self._is_live = console.is_terminal and not plain
         self._live = Live(console=console, refresh_per_second=4)
         if self._is_live:
@@ -29,12 +34,17 @@ class _LatestLines:
 
     def show(self, *lines: str, due: bool | None = None) -> None:
         """``due``: whether to print a plain line now; ``None`` = if the last one is old enough."""
+        now = self._clock.monotonic()
+        self._unlogged = " | ".join(lines)
+        if now - self._last_logged >= _LOG_INTERVAL:
+            self._last_logged = now
+            self._log()
         if self._is_live:
             self._live.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines)))
             return
         self._pending = " | ".join(lines)
         if due is None:
-            due = self._clock.monotonic() - self._last_line >= _PLAIN_INTERVAL
+            due = now - self._last_line >= _PLAIN_INTERVAL
         if due:
             self._print_pending()
 
@@ -44,9 +54,16 @@ class _LatestLines:
             self._pending = ""
             self._last_line = self._clock.monotonic()
 
+    def _log(self) -> None:
+        """Write the latest lines to the run's log, but not to the console, which shows them anyway."""
+        if self._unlogged:
+            log.info("%s", self._unlogged, extra={"file_only": True})
+            self._unlogged = ""
+
     def close(self) -> None:
         self._live.stop()
         self._print_pending()
+        self._log()
 
 
 class ConsoleSink:

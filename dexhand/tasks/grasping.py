@@ -8,15 +8,17 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dexhand.core import quaternions
-from dexhand.core.interfaces import Box, ResetPose, SimState
 from dexhand.core.lazy import lazy_module
 from dexhand.core.option import option
+from dexhand.hand_env.interfaces import Box, ResetPose, SimState
 from dexhand.hands.spec import HandSpec
 from dexhand.tasks.base_task.task import POLICY_SEES, BaseTask, BaseTaskConfig
 from dexhand.tasks.hand_state import HandState, TaskState, buffer
 from dexhand.tasks.terms import failure, observation, success
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from torch import Generator, Tensor
 else:
@@ -263,6 +265,12 @@ class GraspingTask(BaseTask):
     def hold_progress(self, state: GraspState) -> Tensor:
         """Return the holding time as a fraction of ``contact_duration_threshold``. Shape (N,)."""
         return (state.holding_time / self.config.contact_duration_threshold).clamp(0.0, 1.0)
+
+    def targets(self, env_ids: Sequence[int]) -> Tensor:
+        """See ``BaseTask.targets``: the height to which the box is to be lifted, above its start."""
+        target = self.buffers.box_start[list(env_ids)]
+        target[:, 2] = self.config.success_height_threshold
+        return target[:, None]
 
     # --- episodes
 

@@ -9,8 +9,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from dexhand.core import quaternions
-from dexhand.core.interfaces import SimState
 from dexhand.core.lazy import lazy_module
+from dexhand.hand_env.interfaces import SimState
 from dexhand.hands.spec import HandSpec
 
 if TYPE_CHECKING:

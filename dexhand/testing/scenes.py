@@ -8,7 +8,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Box, Camera, Scene, Simulator
+from dexhand.hand_env.interfaces import Box, Camera, Scene, Simulator
 from dexhand.hands.spec import Gains, HandSpec, load_hand
 from dexhand.sim.kinematics import HandKinematics
 

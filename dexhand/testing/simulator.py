@@ -14,7 +14,8 @@ from unittest import SkipTest
 import numpy as np
 from torch import Tensor
 
-from dexhand.core.interfaces import RenderingUnavailable, Simulator
+from dexhand.core.interfaces import RenderingUnavailable
+from dexhand.hand_env.interfaces import Simulator
 from dexhand.testing.scenes import boxes_at, dof_rows, random_targets
 from dexhand.testing.simulator_harness import (
     SimulatorHarness,

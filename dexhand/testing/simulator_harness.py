@@ -9,7 +9,7 @@ from unittest import SkipTest
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Scene, SimState, Simulator
+from dexhand.hand_env.interfaces import Scene, SimState, Simulator
 from dexhand.hands.spec import HandSpec
 from dexhand.testing.scenes import (
     NUM_ENVS,

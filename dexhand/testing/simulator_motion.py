@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dexhand.core import quaternions as quat
-from dexhand.core.interfaces import Simulator
+from dexhand.hand_env.interfaces import Simulator
 from dexhand.testing.scenes import (
     GRAVITY,
     SMALL_BOX,

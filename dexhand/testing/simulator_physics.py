@@ -7,7 +7,7 @@ from unittest import SkipTest
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import PHYSICS, Simulator
+from dexhand.hand_env.interfaces import PHYSICS, Simulator
 from dexhand.testing.scenes import (
     GRAVITY,
     NUM_ENVS,
@@ -40,7 +40,7 @@ class PhysicsClauses(SimulatorHarness):
         """Physics holds parameters of PHYSICS: finite, float32, of the shapes that are stated there."""
         with self.simulator() as sim:
             unknown = [name for name in sim.physics if name not in PHYSICS]
-            assert not unknown, f"physics has {unknown}, which are not in PHYSICS of dexhand/core/interfaces.py."
+            assert not unknown, f"physics has {unknown}, which are not in PHYSICS of dexhand/hand_env/interfaces.py."
             for name, value in sim.physics.items():
                 found, expected = tuple(value.shape), _stated_shape(sim, name)
                 assert found == expected, f"physics[{name!r}] has shape {found} instead of {expected}."

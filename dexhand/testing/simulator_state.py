@@ -6,7 +6,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import Scene, SimState
+from dexhand.hand_env.interfaces import Scene, SimState
 from dexhand.testing.scenes import (
     NUM_ENVS,
     boxes_at,

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from dexhand.core.interfaces import Observations, Simulator, StepResult, Task
+from dexhand.hand_env.interfaces import Observations, Simulator, StepResult, Task
 from dexhand.testing.random_states import random_states, random_states_put_back, reseed
 from dexhand.testing.tree import copied, places_that_differ, same
 

@@ -6,6 +6,7 @@ which messages a browser sends. It serves one file, from memory.
 """
 
 import asyncio
+import contextlib
 import gzip
 import hmac
 import logging
@@ -29,6 +30,8 @@ REQUEST_TIMEOUT = 10.0
 """A connection that has sent no complete request after this time is closed, seconds."""
 LARGEST_MESSAGE = 64 * 1024
 """Bytes of a message from a browser; a larger one ends its connection."""
+LEAVE_TIME = 0.3
+"""Seconds in which browsers are told that it is over."""
 HEARTBEAT = 20.0
 """Seconds after which a browser that does not answer is forgotten."""
 
@@ -66,8 +69,7 @@ class Gate:
         """
         for library in ("aiohttp", "websockets"):
             logging.getLogger(library).setLevel(logging.CRITICAL + 1)
-        self._page = page
-        self._compressed = gzip.compress(page)
+        self.serve(page)
         self._inner = inner
         self._protocol = protocol
         self._socket = listening
@@ -75,7 +77,7 @@ class Gate:
         self._cookie = f"dexhand-{listening.getsockname()[1]}"
         self._heartbeat = heartbeat
         self._request_timeout = request_timeout
-        self._clients = 0
+        self._clients: set[web.WebSocketResponse] = set()
         self._arriving: set[asyncio.BaseProtocol] = set()
         self._silent: set[asyncio.BaseProtocol] = set()
         self._loop = asyncio.new_event_loop()
@@ -85,8 +87,13 @@ class Gate:
         self._thread.start()
         self._ready.wait()
 
-    def close(self) -> None:
-        """Close all connections."""
+    def serve(self, page: bytes) -> None:
+        """Serve another page from now on."""
+        self._page, self._compressed = page, gzip.compress(page)
+
+    def close(self, reason: str = "") -> None:
+        """Close all connections, and tell browsers why."""
+        self._reason = reason
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
@@ -108,8 +115,15 @@ class Gate:
             self._ready.set()
             await self._stop.wait()
             server.close()
+            await self._take_leave()
             await runner.shutdown()
             await runner.cleanup()
+
+    async def _take_leave(self) -> None:
+        code, reason = aiohttp.WSCloseCode.GOING_AWAY, self._reason.encode()
+        goodbyes = (client.close(code=code, message=reason) for client in self._clients if client.prepared)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*goodbyes, return_exceptions=True), LEAVE_TIME)
 
     def _accept(self, server: web.Server) -> asyncio.BaseProtocol:
         if len(server.connections) + len(self._arriving) >= MAX_CONNECTIONS:
@@ -167,13 +181,13 @@ class Gate:
         )
 
     async def _tunnel(self, request: web.Request) -> web.StreamResponse:
-        if self._clients >= MAX_CLIENTS:
+        if len(self._clients) >= MAX_CLIENTS:
             return web.Response(status=503, text=f"{MAX_CLIENTS} others are watching\n", headers=_HEADERS)
-        self._clients += 1
+        outer = web.WebSocketResponse(
+            protocols=[self._protocol], heartbeat=self._heartbeat, max_msg_size=LARGEST_MESSAGE, compress=False
+        )
+        self._clients.add(outer)
         try:
-            outer = web.WebSocketResponse(
-                protocols=[self._protocol], heartbeat=self._heartbeat, max_msg_size=LARGEST_MESSAGE, compress=False
-            )
             await outer.prepare(request)
             async with self._session.ws_connect(self._inner, protocols=[self._protocol], max_msg_size=0) as inner:
                 tasks = [asyncio.create_task(_pass_on(outer, inner)), asyncio.create_task(_pass_back(inner, outer))]
@@ -185,7 +199,7 @@ class Gate:
                     request.transport.abort()  # a browser that does not read would delay an orderly end
             return outer
         finally:
-            self._clients -= 1
+            self._clients.discard(outer)
 
 
 async def _pass_on(outer: web.WebSocketResponse, inner: aiohttp.ClientWebSocketResponse) -> None:
@@ -202,7 +216,7 @@ async def _pass_back(inner: aiohttp.ClientWebSocketResponse, outer: web.WebSocke
 
 
 def is_harmless(data: bytes) -> bool:
-    """Tell whether a message moves a viewer's own camera or gives a control of the page another value.
+    """Tell whether a message moves a viewer's own camera, or uses a control or command of the page.
 
     viser understands others, which would upload files, publish the page elsewhere or change its other properties.
     """
@@ -236,7 +250,11 @@ class _Control(msgspec.Struct, tag_field="type", tag="GuiUpdateMessage", forbid_
     updates: _Updates
 
 
-_HARMLESS = msgspec.msgpack.Decoder(_Camera | _Control)
+class _Command(msgspec.Struct, tag_field="type", tag="CommandTriggerMessage", forbid_unknown_fields=True):
+    uuid: str
+
+
+_HARMLESS = msgspec.msgpack.Decoder(_Camera | _Control | _Command)
 
 
 class _Refusal(asyncio.Protocol):

@@ -8,17 +8,21 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from dexhand.core.episodes import Episode
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Drawable, StepInfo, VecEnv
 from dexhand.core.play_control import PlayControl
+from dexhand.files.output import printable
 from dexhand.view.address import Address
-from dexhand.view.messages import MAX_SHOWN, Moment, Policy, Scalars, Settings
+from dexhand.view.messages import MAX_SHOWN, Comparison, Ended, Moment, Policy, Scalars, Settings
 from dexhand.view.process import end_process, start_process
 from dexhand.view.watched_env import Viewer
 
@@ -28,6 +32,8 @@ KEPT_EVENTS = 10_000
 """Events that wait for a page that is too slow to show them; the oldest are dropped."""
 LARGEST_REQUEST = 4096
 """Bytes."""
+SHARE = 0.01
+"""Largest part of the time that is spent on copying poses while steps do not wait for anything else."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +59,28 @@ class LiveView(Viewer):
     ) -> None:
         """``control`` is ``None`` for a training. Raises ``OSError`` if no port is free."""
         self.control = control
+        self.offers_checkpoints = False
+        """Whether viewers may choose which checkpoint plays, in the page's checkpoint panel."""
         self._drawable = drawable
         self._num_envs = env.num_envs
+        self._device = env.device
         self._steps = 0
+        self._info: StepInfo | None = None
         self._request: _Request | None = None
-        self._last_shown: tuple[int, ...] = ()
+        self._answered: _Request | None = None
+        """What the newest step was shown to; ``None`` = it was not."""
+        self._rests_until = 0.0
         self._outbox: deque[Any] = deque(maxlen=KEPT_EVENTS)
         self._wake = threading.Event()
         self._is_open = True
+        self._is_ready = False
+        """Whether the page has asked for anything yet."""
         address = Address(port, bind_all=bind_all)
         self.url = address.url
         """The address of the page."""
         self._outbox.append(
             Settings(
-                title=title,
+                title=printable(title),
                 token=address.token,
                 num_envs=env.num_envs,
                 reward_names=tuple(env.reward_names),
@@ -97,28 +111,33 @@ class LiveView(Viewer):
 
     def on_env_step(self, info: StepInfo | None) -> None:
         """See ``StepListener``."""
+        self._info, self._answered = info, None
         if info is not None:
             self._steps += self._num_envs
-        if self._request is not None:
-            self._answer(info)
+        if self._request is not None and time.monotonic() >= self._rests_until:
+            self._answer()
 
     def _on_waiting(self) -> None:
-        """Show another choice of environments while no step is made."""
-        if self._request is not None and self._request.env_ids != self._last_shown:
-            self._answer(None)
+        """Show the newest step, or another choice of environments, while no step is made."""
+        if self._request not in (None, self._answered):
+            self._answer()
 
-    def _answer(self, info: StepInfo | None) -> None:
+    def _answer(self) -> None:
         request, self._request = self._request, None
         if request is None:  # the page has just ended
             return
         try:
-            terms = [] if info is None else info["reward_terms"][request.chosen].tolist()
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)  # the rest of the step, which takes no longer for being shown
+            begin = time.thread_time()
+            terms = [] if self._info is None else self._info["reward_terms"][request.chosen].tolist()
             frame = self._drawable.frame(request.env_ids)
+            self._rests_until = time.monotonic() + (time.thread_time() - begin) / SHARE
         except Exception:
             log.exception("The live view has failed; the run goes on without it")
-            self.close()
+            self._end("live view")
             return
-        self._last_shown = request.env_ids
+        self._answered = request
         self._tell(Moment(request.env_ids, frame, terms, self._steps))
 
     def on_episode(self, episode: Episode) -> None:
@@ -127,22 +146,32 @@ class LiveView(Viewer):
 
     def on_reload(self, loaded: LoadedPolicy) -> None:
         """See ``Viewer.on_reload``."""
-        self._tell(Policy(loaded.path.name, loaded.iteration, loaded.age, loaded.load_seconds))
+        folder = str(loaded.path.parent) if self.offers_checkpoints else None
+        name = printable(loaded.path.name)
+        self._tell(Policy(name, loaded.iteration, loaded.age, loaded.load_seconds, folder))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See ``Viewer.scalars``."""
         self._tell(Scalars(dict(values)))
 
+    def show_comparison(self, comparison: Comparison) -> None:
+        """Show how two policies compare."""
+        self._tell(comparison)
+
     def show_run(self, name: str) -> None:
         """Show the name of the run."""
-        self._tell(name)
+        self._tell(printable(name))
 
     def close(self) -> None:
-        """Close the page. Calling it again does nothing."""
+        """Close the page, which says that the run has ended. Calling it again does nothing."""
+        self._end("training" if self.control is None else "test")
+
+    def _end(self, what: str) -> None:
+        self._tell(Ended(what))
         self._is_open = False
         self._request = None
         self._wake.set()
-        end_process(self._process, self._threads)
+        end_process(self._process, self._threads, is_told=self._is_ready)
         if self.control is not None:
             self.control.resume()
 
@@ -155,9 +184,11 @@ class LiveView(Viewer):
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):  # _read says that the page has ended
-            while self._is_open:
+            is_open = True
+            while is_open:
                 self._wake.wait()
                 self._wake.clear()
+                is_open = self._is_open
                 while self._outbox:
                     self._pipe.send(self._outbox.popleft())
 
@@ -166,12 +197,13 @@ class LiveView(Viewer):
             while True:
                 self._obey(json.loads(self._pipe.recv_bytes(LARGEST_REQUEST)))
         if self._is_open:
-            self.close()
+            self._end("live view")
             log.error("The page in the browser has ended; the run goes on without it")
         self._pipe.close()
 
     def _obey(self, message: Mapping[str, Any]) -> None:
         """Do what the page asks for."""
+        self._is_ready = True
         match message:
             case {"next": list(env_ids), "chosen": int(chosen)} if self._can_show([*env_ids, chosen]):
                 self._request = _Request(tuple(env_ids), chosen)

@@ -3,9 +3,11 @@
 In the other direction go small JSON objects, since that process talks to browsers: see ``LiveView``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dexhand.core.interfaces import Frame, Shape
+from dexhand.core.statistics import Estimate
 
 MAX_SHOWN = 64
 """Environments that are shown at the same time."""
@@ -49,6 +51,8 @@ class Policy:
     iteration: int
     age: float
     load_seconds: float
+    folder: str | None
+    """Its folder, from which viewers may choose another one; ``None`` = they may not."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,26 @@ class Scalars:
     """Metrics of a training."""
 
     values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last message."""
+
+    what: str
+    """``test`` or ``training``."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the policies A and B compare that play side by side."""
+
+    pairs: int
+    """Pairs of episodes so far."""
+    names: tuple[str, str]
+    """What A and B are."""
+    rows: Mapping[str, tuple[str, str]]
+    """Results of A and B in words, by what was measured."""
+    verdicts: tuple[str, ...]
+    curves: Mapping[str, tuple[Estimate, Estimate]]
+    """The same results in numbers, by the names of curves."""

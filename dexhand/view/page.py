@@ -12,29 +12,28 @@ import sys
 import threading
 import time
 from collections import deque
-from html import escape
 from multiprocessing.connection import Connection
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import viser
-
 from dexhand.core.episodes import Episode
-from dexhand.view.address import random_loopback
-from dexhand.view.gate import Gate
-from dexhand.view.messages import Moment, Policy, Scalars, Settings
+from dexhand.view.client import client_page
+from dexhand.view.messages import Comparison, Ended, Moment, Policy, Scalars, Settings
 from dexhand.view.panel import Numbers, Panel
+from dexhand.view.process import PATIENCE, Patience
+from dexhand.view.server import start_server
 from dexhand.view.stage import Stage
 
 FRAME_INTERVAL = 1 / 30
 """Shortest time between two frames, seconds."""
 PANEL_INTERVAL = 0.25
 """Seconds between updates of the panel."""
+FLUSH_TIME = 0.5
+"""Seconds in which viewers get what is shown last."""
+NICENESS = 15
+"""Of the page when it does not leave the processors to others altogether; see ``Patience``."""
 SPEED_UPDATES = 16
 """Updates over which speeds are averaged: a training steps in bursts, between which it learns."""
-NICENESS = 15
-"""The page leaves the processors to the run where these are busy."""
 
 
 class Page:
@@ -46,20 +45,12 @@ class Page:
         self._settings: Settings = pipe.recv()
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
-        self._server = viser.ViserServer(host=random_loopback(), port=0, label="dexhand", verbose=False)
-        client = Path(viser.__file__).parent / "client" / "build" / "index.html"
-        self._gate = Gate(
-            client.read_bytes().replace(
-                b"<title>Viser</title>", f"<title>{escape(self._settings.title)}</title>".encode()
-            ),
-            f"ws://{self._server.get_host()}:{self._server.get_port()}",
-            f"viser-v{viser.__version__}",
-            listening,
-            self._settings.token,
-        )
+        self._server, self._gate = start_server(self._settings.title, listening, self._settings.token)
         self._stage = Stage(self._server, self._settings.shapes)
         self._server.on_client_connect(self._stage.frame_for)
         self._panel = Panel(self._server, self._stage, self._settings, self._send)
+        self._patience = Patience()
+        self._end: Ended | None = None
         self._moment: Moment | None = None
         """The newest one."""
         self._asked: tuple[tuple[int, ...], int] | None = None
@@ -70,14 +61,25 @@ class Page:
         """Times and steps of the last updates."""
 
     def run(self) -> None:
-        """Show what comes until the run ends."""
-        while True:
+        """Show what comes until the run ends, and say that it has."""
+        while self._end is None:
             is_watched = bool(self._server.get_clients())
             self._ask(is_watched)
             if is_watched and time.monotonic() - self._updated_at >= PANEL_INTERVAL:
                 self._update_panel()
-            with contextlib.suppress(Empty):
-                self._show(self._inbox.get(timeout=FRAME_INTERVAL if is_watched else PANEL_INTERVAL))
+            self._wait_for_message(FRAME_INTERVAL if is_watched else PANEL_INTERVAL)
+        if self._server.get_clients():
+            self._update_panel()
+            self._server.flush()
+            time.sleep(FLUSH_TIME)
+            self._gate.close(f"The {self._end.what} has ended")
+
+    def _wait_for_message(self, longest: float) -> None:
+        begin, message = time.monotonic(), None
+        with contextlib.suppress(Empty):
+            message = self._inbox.get(timeout=longest)
+        self._patience.waited(time.monotonic() - begin - longest)
+        self._show(message)
 
     def _ask(self, is_watched: bool) -> None:
         """Ask for a frame if it is time for one; for the first one before somebody watches."""
@@ -98,8 +100,13 @@ class Page:
                 self._panel.add_policy(message)
             case Scalars():
                 self._panel.add_scalars(message.values)
+            case Ended():
+                self._end = message
+            case Comparison():
+                self._panel.show_comparison(message)
             case str():
                 self._panel.set_run(message)
+                self._gate.serve(client_page(f"{self._settings.title} · {message}"))
 
     def _update_panel(self) -> None:
         if self._moment is None:
@@ -121,23 +128,18 @@ class Page:
             while True:
                 self._inbox.put(self._pipe.recv())
         except (EOFError, OSError):
+            self._inbox.put(Ended("run"))  # which was killed, if it has not said so
+            time.sleep(PATIENCE)
             os._exit(0)
-
-
-def _yield_processors() -> None:
-    for thread in os.listdir("/proc/self/task"):  # on Linux each thread has a niceness of its own
-        with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, int(thread), NICENESS)
-    with contextlib.suppress(OSError):  # where Linux shares processors among sessions, whose niceness is a separate one
-        Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="utf-8")
 
 
 def main(arguments: list[str]) -> None:
     """Run the page."""
     pipe, listening = (int(argument) for argument in arguments)
-    page = Page(Connection(pipe), socket.socket(fileno=listening))
-    _yield_processors()  # not before: a page that opens slowly is no use
-    page.run()
+    if sys.platform == "linux":
+        os.nice(NICENESS)  # where it takes part, and its threads
+    Page(Connection(pipe), socket.socket(fileno=listening)).run()
+    os._exit(0)  # viser's threads may be busy
 
 
 if __name__ == "__main__":

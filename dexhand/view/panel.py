@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import viser
 from viser import uplot
 
 from dexhand.core.episodes import Episode, Statistics
-from dexhand.view.messages import MAX_SHOWN, Policy, Settings
+from dexhand.view.checkpoints import STYLE, CheckpointControls
+from dexhand.view.comparison_panel import ComparisonPanel
+from dexhand.view.messages import MAX_SHOWN, Comparison, Policy, Settings
 from dexhand.view.stage import Stage
 
 FIRST_SHOWN = 16
@@ -30,18 +33,6 @@ SPEEDS = {
     "as fast as it goes": 0.0,
 }
 """Choices of ``PlayControl.speed``."""
-
-_STYLE = """<style>
-.dx { font-size: 12px; line-height: 1.55; padding: 2px 10px 6px; overflow-wrap: anywhere; }
-.dx .big { font-size: 15px; font-weight: 600; } .dx .dim, .dx th { opacity: .65; } .dx tr.dim { font-size: 11px; }
-.dx.bad { color: #e03131; }
-.dx table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.dx td, .dx th { padding: 1px 0 1px 8px; text-align: right; font-weight: 400; }
-.dx td + td, .dx th { white-space: nowrap; }
-.dx td:first-child, .dx th:first-child { text-align: left; padding-left: 0; }
-.dx .bar { position: relative; min-width: 84px; width: 84px; }
-.dx .bar i { position: absolute; top: 6px; height: 8px; border-radius: 2px; }
-</style>"""
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,11 @@ class Panel:
         self._is_paused = False
         self._largest = 0.0
         self._occurring: set[str] = set()
+        self._controls: CheckpointControls | None = None
+        self._dialogs: dict[int, Any] = {}
+        """Open ones, by the viewer's number."""
         self._checkpoints: deque[_Checkpoint] = deque(maxlen=KEPT_CHECKPOINTS)
+        self._comparison: ComparisonPanel | None = None
         self._curves: dict[str, tuple[deque[tuple[float, float]], Any]] = {}
 
         self._set_theme(dark=False)
@@ -97,6 +92,7 @@ class Panel:
         self._head = self._gui.add_html(self._head_html(""))
         if settings.speed is not None:
             self._add_playback(settings.speed)
+        self._checkpoints_order = self._gui.add_html("", visible=False).order
         self._results = self._gui.add_folder("Results")
         with self._results:
             self._log = self._gui.add_html("")
@@ -126,8 +122,25 @@ class Panel:
             seed = gui.add_text("seed", "", hint="a whole number; empty = the random sequence goes on")
             self._note_invalid(seed, lambda text: not text.strip() or number_in(text, 2**32) is not None)
             again.on_click(lambda _: send({"restart": number_in(seed.value, 2**32)}))
-            stop = gui.add_button("Stop the test", color="red", hint="after the current step, as Ctrl-C does")
-            stop.on_click(lambda _: send({"do": "stop"}))
+            stop = gui.add_button("Stop the test", color="red", hint="Esc; after the current step, as Ctrl-C does")
+            stop.on_click(lambda event: self._ask_whether_to_stop(event.client))
+            escape_key = gui.add_command("Stop the test", hotkey="escape")
+            escape_key.on_trigger(lambda event: self._ask_whether_to_stop(event.client))
+
+    def _ask_whether_to_stop(self, client: viser.ClientHandle | None) -> None:
+        """Open a dialog in one browser; if it is open, close it."""
+        if client is None:
+            return
+        dialog = self._dialogs.pop(client.client_id, None)
+        if dialog is not None:
+            dialog.close()
+            return
+        dialog = self._dialogs[client.client_id] = client.gui.add_modal("Stop the test?")
+        with dialog:
+            client.gui.add_html('<div class="dx">It ends for everyone who watches, with the results so far.</div>')
+            stop = client.gui.add_button("Stop", color="red")
+            stop.on_click(lambda _: self._send({"do": "stop"}))
+            client.gui.add_button("Go on", hint="Esc").on_click(lambda _: self._ask_whether_to_stop(client))
 
     def _play(self, action: str) -> None:
         self._is_paused = action != "resume"
@@ -150,12 +163,20 @@ class Panel:
             dark.on_update(lambda _: self._set_theme(dark=dark.value))
 
     def _note_invalid(self, field: viser.GuiTextHandle, is_valid: Callable[[str], bool]) -> None:
-        """Say below a field that its text is not understood; putting it right would disturb who types."""
-        note = self._gui.add_html(
-            f'<div class="dx bad">{escape(field.label)} is not understood: {escape(field.hint or "")}</div>',
-            visible=False,
-        )
-        field.on_update(lambda _: setattr(note, "visible", not is_valid(field.value)))
+        """Say below a field that its text is not understood, and what holds instead; who types is not disturbed."""
+        note, valid = self._gui.add_html("", visible=False), field.value
+
+        def check(_: object) -> None:
+            nonlocal valid
+            note.visible = not is_valid(field.value)
+            if not note.visible:
+                valid = field.value
+            note.content = (
+                f'<div class="dx bad">{escape(field.label)} is not understood: {escape(field.hint or "")}. '
+                f"{escape(valid or 'none')} still holds</div>"
+            )
+
+        field.on_update(check)
 
     def show_envs(self, text: str) -> None:
         """Choose environments; a text that makes no sense changes nothing. See ``envs_in``."""
@@ -175,6 +196,12 @@ class Panel:
         """Add a checkpoint that takes over to the log."""
         self._policy = f"checkpoint {escape(policy.name)}, iteration {policy.iteration}"
         self._checkpoints.appendleft(_Checkpoint(policy))
+        if policy.folder is not None and (self._controls is None or self._controls.folder != Path(policy.folder)):
+            if self._controls is not None:
+                self._controls.close()
+            self._controls = CheckpointControls(
+                self._gui, Path(policy.folder), order=self._checkpoints_order, shows_list=False
+            )
 
     def add_episode(self, episode: Episode) -> None:
         """Count an episode for the current checkpoint."""
@@ -197,6 +224,12 @@ class Panel:
         for name in ("return", "length"):
             if f"episodes/{name}" in values:
                 self._add_point(name, "iterations", iteration, values[f"episodes/{name}"])
+
+    def show_comparison(self, comparison: Comparison) -> None:
+        """Show how two policies compare."""
+        if self._comparison is None:
+            self._comparison = ComparisonPanel(self._gui, self._results)
+        self._comparison.show(comparison)
 
     def _add_point(self, name: str, x_name: str, x: float, y: float) -> None:
         if name not in self._curves:
@@ -230,7 +263,7 @@ class Panel:
         self._log.content = self._log_html()
 
     def _head_html(self, numbers: str) -> str:
-        return f'{_STYLE}<div class="dx">{self._subject}<div>{self._policy}</div><div>{numbers}</div></div>'
+        return f'{STYLE}<div class="dx">{self._subject}<div>{self._policy}</div><div>{numbers}</div></div>'
 
     def _rewards_html(self, terms: np.ndarray) -> str:
         """A table of reward terms that occur, with bars of one scale, which fits the largest value so far."""

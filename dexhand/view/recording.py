@@ -2,28 +2,20 @@
 
 import contextlib
 import logging
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from itertools import chain, islice
-from math import ceil, sqrt
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Protocol
-
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Drawable, Frame, StepInfo, VecEnv
 from dexhand.view.episode_counts import Counts, EpisodeCounts
-from dexhand.view.video import VideoFile
+from dexhand.view.film import Film, Shot
 from dexhand.view.watched_env import VideoSink, Viewer
 
 log = logging.getLogger(__name__)
@@ -36,26 +28,8 @@ MAX_WAITING = 256
 """Pictures that wait to be drawn. When there are as many, new ones are dropped until half of them are drawn."""
 CLIP_DURATION = 60.0
 """Seconds at the end of the best and the worst episode that are kept."""
-TILE_SIZES = {1: (960, 720), 2: (480, 360), 3: (320, 240), 4: (240, 180)}
-"""Width and height of a tile, pixels, by the number of tiles side by side."""
-
 PROGRESS_INTERVAL = 10.0
 """Seconds between two lines about what is left to draw at the end."""
-
-_HEADER = 36
-_NICENESS = 10
-"""The simulation goes first."""
-_INK, _PAPER = (25, 30, 40), (248, 249, 251)
-
-
-class Pictures(Protocol):
-    """Draws environments, as ``dexhand.sim.drawable_pictures`` does. All calls come from one thread."""
-
-    def draw(self, frame: Frame, row: int, width: int, height: int) -> np.ndarray:
-        """Draw the environment in a row of ``frame``: uint8 (height, width, 3), RGB."""
-
-    def close(self) -> None:
-        """Release all resources."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +56,7 @@ class _Clip:
 class Recording(Viewer):
     """Makes videos of what it is told.
 
-    Steps only copy poses; a thread of its own draws and encodes them. Where that is too slow, pictures are dropped, and
+    Steps only copy poses; a thread has them drawn and encoded. Where that is too slow, pictures are dropped, and
     the video has a cut. A failure, such as a full disk, ends the recording and nothing else.
     """
 
@@ -90,7 +64,7 @@ class Recording(Viewer):
         self,
         env: VecEnv,
         drawable: Drawable,
-        make_pictures: Callable[[], Pictures],
+        open_film: Callable[[], Film],
         folder: Path,
         *,
         title: str,
@@ -99,7 +73,7 @@ class Recording(Viewer):
     ) -> None:
         """A file is at most ``max_duration`` seconds long; then the next one begins. ``sinks`` get the finished ones.
 
-        ``make_pictures`` is called in the recording's thread. Raises what it raises, and ``OSError`` for the folder.
+        ``open_film`` is called in the recording's thread. Raises what it raises, and ``OSError`` for the folder.
         """
         self._drawable = drawable
         self._env_ids = range(min(env.num_envs, MAX_TILES))
@@ -119,7 +93,7 @@ class Recording(Viewer):
         self._is_dropping = self._is_over = False
         folder.mkdir(exist_ok=True)
         opened: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, args=(make_pictures, opened), name="recording", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(open_film, opened), name="recording", daemon=True)
         self._thread.start()
         opened.result()
 
@@ -196,18 +170,16 @@ class Recording(Viewer):
 
     # --- in the recording's own thread
 
-    def _run(self, make_pictures: Callable[[], Pictures], opened: "Future[None]") -> None:
-        if sys.platform == "linux":  # where threads have priorities, which OpenGL's own threads inherit
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    def _run(self, open_film: Callable[[], Film], opened: "Future[None]") -> None:
         try:
-            pictures = make_pictures()
+            film = open_film()
         except Exception as error:
             opened.set_exception(error)
             return
         opened.set_result(None)
         try:
-            with contextlib.closing(pictures):
-                self._write(pictures)
+            with contextlib.closing(film):
+                self._write(film)
         except OSError as error:
             log.error("The recording ends: %s: %s. The run continues", self._folder, error.strerror or error)
         except Exception:
@@ -215,44 +187,33 @@ class Recording(Viewer):
         finally:
             self._is_over = True
 
-    def _write(self, pictures: Pictures) -> None:
+    def _write(self, film: Film) -> None:
         moments = iter(self._queue.get, None)
         last = max((int(path.stem) for path in self._folder.glob("[0-9]*.mp4")), default=0)  # of an earlier process
         for number, first in enumerate(moments, start=last + 1):
             rest = islice(moments, self._pictures_per_file - 1)
-            self._film(f"{number:04}.mp4", chain([first], rest), self._env_ids, pictures)
+            self._shoot(f"{number:04}.mp4", chain([first], rest), self._env_ids, film)
         for name, clip in self._clips.items():
-            self._film(f"{name}.mp4", clip.moments, [clip.row], pictures)
+            self._shoot(f"{name}.mp4", clip.moments, [clip.row], film)
 
-    def _film(self, name: str, moments: Iterable[_Moment], rows: Sequence[int], pictures: Pictures) -> None:
+    def _shoot(self, name: str, moments: Iterable[_Moment], rows: Sequence[int], film: Film) -> None:
         path = self._folder / name
-        with contextlib.closing(VideoFile(path, self._rate)) as video:
-            for moment in moments:
-                video.add(self._sheet(moment, rows, pictures))
-                self._drawn += 1
+        film.begin(path, self._rate)
+        for moment in moments:
+            if self._is_over:
+                film.hurry()
+            film.add(self._shot(moment, rows))
+            self._drawn += 1
+        film.finish()
         for sink in self._sinks:
             sink.video(path)
 
-    def _sheet(self, moment: _Moment, rows: Sequence[int], pictures: Pictures) -> np.ndarray:
-        """Draw the environments in ``rows`` side by side, with captions, below a header."""
-        columns = ceil(sqrt(len(rows)))
-        width, height = TILE_SIZES[columns]
-        sheet = Image.new("RGB", (columns * width, _HEADER + ceil(len(rows) / columns) * height), _PAPER)
-        pen = ImageDraw.Draw(sheet)
-        pen.text((12, 8), _header(self._title, moment), fill=_INK, font=_font(18))
-        for place, row in enumerate(rows):
-            x, y = place % columns * width, _HEADER + place // columns * height
-            sheet.paste(Image.fromarray(pictures.draw(moment.frame, row, width, height)), (x, y))
-            caption = f"{row}: {moment.counts.caption(row)}\n{moment.frame.caption[row]}"
-            pen.text((x + 10, y + 8), caption, fill=_INK, font=_font(14), spacing=5)
-        return np.asarray(sheet)
+    def _shot(self, moment: _Moment, rows: Sequence[int]) -> Shot:
+        counts, stages = moment.counts, moment.frame.caption
+        captions = tuple(f"{row}: {counts.caption(row)}\n{stages[row]}" for row in rows)
+        return Shot(moment.frame, tuple(rows), _header(self._title, moment), captions)
 
 
 def _header(title: str, moment: _Moment) -> str:
     iteration = "" if moment.iteration is None else f"    iteration {moment.iteration}"
     return f"{title}{iteration}    {moment.time:.2f} s"
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

@@ -5,7 +5,6 @@ import io
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 
 from dexhand.core.interfaces import Drawable, Frame, StepInfo, VecEnv
@@ -96,6 +95,7 @@ def _page_of(drawable: Drawable, frames: Sequence[Frame], env_ids: tuple[int, ..
     """Make a page that plays ``frames``, one per control step: viser's, with the scene in it."""
     import viser  # takes half a second, which only the end of a test has to wait
 
+    from dexhand.view.client import customised
     from dexhand.view.stage import Stage
 
     with _silence():
@@ -110,7 +110,7 @@ def _page_of(drawable: Drawable, frames: Sequence[Frame], env_ids: tuple[int, ..
     finally:
         with _silence():
             server.stop()
-    return page.replace("<title>Viser</title>", f"<title>{escape(title)}</title>", 1).encode()
+    return customised(page, title)
 
 
 def _silence() -> contextlib.AbstractContextManager[object]:

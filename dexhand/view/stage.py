@@ -143,8 +143,11 @@ class Stage:
         if not self._shown:  # they are framed for everyone when they come
             return
         free = FREE_ABOVE_SHEET if camera.image_width <= WIDEST_WITH_SHEET else 1.0
+        position, look_at = view_of(self._side, camera.aspect, free)
+        if np.allclose(camera.position, position, atol=1e-3):  # or the beginning of a drag would be taken back
+            return
         with camera.client.atomic():
-            camera.position, camera.look_at = view_of(self._side, camera.aspect, free)
+            camera.position, camera.look_at = position, look_at
 
     def set_dark(self, dark: bool) -> None:
         """Choose a dark ground or a light one."""
@@ -214,7 +217,7 @@ def _grouped(shapes: Sequence[Shape]) -> list[tuple[Any, list[int]]]:
     groups: dict[Any, list[int]] = defaultdict(list)
     for index, shape in enumerate(shapes):
         own = {"capsule": shape.size, "mesh": index}.get(shape.kind)
-        groups[shape.kind, own].append(index)
+        groups[shape.kind, own, shape.rgba[3] < 1].append(index)  # what is solid hides what is behind it
     return [(_mesh(shapes[members[0]]), members) for members in groups.values()]
 
 

@@ -2,16 +2,19 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dexhand.checkpoints.folder import LATEST_NAME, checkpoints_in
-from dexhand.workspace.links import LATEST, began
+from dexhand.workspace.links import LATEST, began, is_running
 from dexhand.workspace.run_name import RunName
 from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
 
 _LATEST = {"latest": "train", **LATEST}
+_DASHED = re.compile(r"(.+)_(\d{4})-(\d\d)-(\d\d)_(\d\d)-(\d\d)-(\d\d)")
+"""``Ant_2025-01-14_10-30-45``, which means ``Ant_train_20250114_103045``."""
 _ACCEPTED = "Give latest, a run's name or a part of it, a run folder or a .pth file"
 
 
@@ -20,6 +23,8 @@ class CheckpointNotFound(WorkspaceError):
 
     def __init__(self, spec: str, problem: str) -> None:
         super().__init__(f"train.checkpoint={spec!r}: {problem}")
+        self.spec = spec
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,35 @@ class CheckpointSource:
     @property
     def is_experiment(self) -> bool:
         """Whether a training may still write a missing or damaged checkpoint: for folders, and files in a run."""
+        if self.place in (self.workspace.links, self.workspace.archive):
+            return False  # they hold runs, not checkpoints
         return self.place is None or self.place.is_dir() or self.place.parent.name == "nn"
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a training is running on this machine that may save the next checkpoint."""
+        folder = self._folder()
+        return folder is not None and any(is_running(run) for run in (folder, *folder.parents[:2]))
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is one file, which need not exist yet."""
+        return self.place is not None and self.place.suffix == ".pth" and not self.place.is_dir()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its checkpoints, which need not exist yet. Raises ``OSError``."""
+        place = self._folder() or self.workspace.links
+        if self.is_file:
+            return place.parent
+        return place if place.name == "nn" or checkpoints_in(place) else place / "nn"
 
     def checkpoints(self) -> list[Path]:
         """Playable files, the preferred one first; empty while there are none. Raises ``OSError``."""
         folder = self._folder()
         if folder is None:
             return []
-        if folder.suffix == ".pth" and not folder.is_dir():
+        if self.is_file:
             return [folder] if folder.is_file() else []
         return checkpoints_in(folder / "nn") or checkpoints_in(folder)
 
@@ -61,13 +87,14 @@ class CheckpointSource:
         return self.workspace.latest("train") if self.place is None else self.place
 
 
-def find_source(spec: str, runs_dir: Path) -> CheckpointSource:
+def find_source(spec: str, runs_dir: Path, *, waits: bool = True) -> CheckpointSource:
     """Find what ``spec`` names in the workspace ``runs_dir``; it need not hold checkpoints yet.
 
     ``spec`` is, in this order: ``latest``, ``latest_train`` or ``latest_test``; a file; a run folder or its ``nn/``;
-    the name of a run or pin; ``RUN/checkpoint.pth`` or ``RUN.pth``, older spellings of ``RUN``; a part of a name,
-    which selects the newest matching run that has checkpoints. A test run stands for the checkpoint it played. Raises
-    ``CheckpointNotFound``.
+    the name of a run or pin; ``RUN/checkpoint.pth`` or ``RUN.pth``, older spellings of ``RUN``; a training's name as
+    other programs spell it, ``Ant_2025-01-14_10-30-45``; a part of a name, which selects the newest matching run that
+    has checkpoints or, if the caller ``waits`` for them, is being trained. A test run stands for the checkpoint it
+    played. Raises ``CheckpointNotFound``.
     """
     workspace = Workspace(runs_dir)
     name = _name_in(workspace, spec)
@@ -78,7 +105,7 @@ def find_source(spec: str, runs_dir: Path) -> CheckpointSource:
         place = next((found for place in places for found in [_place_at(spec, place)] if found), None)
         if place is None:
             _explain_dead_links(spec, places, workspace)
-            place = _by_part(spec, name, places, workspace)
+            place = _by_part(spec, _DASHED.sub(r"\1_train_\2\3\4_\5\6\7", name), places, workspace, waits)
     except OSError as error:
         raise CheckpointNotFound(spec, f"cannot be looked for: {error.strerror}. {_ACCEPTED}") from error
     return CheckpointSource(spec, workspace, Path(os.path.abspath(place)))
@@ -86,7 +113,7 @@ def find_source(spec: str, runs_dir: Path) -> CheckpointSource:
 
 def resolve_checkpoint(spec: str, runs_dir: Path) -> Path:
     """Return the checkpoint that ``spec`` names now. Raises ``CheckpointNotFound``, also if there is none yet."""
-    source = find_source(spec, runs_dir)
+    source = find_source(spec, runs_dir, waits=False)
     found = source.checkpoints()
     if found:
         return Path(os.path.realpath(found[0])) if source.place is None else found[0]
@@ -174,12 +201,12 @@ def _latest(spec: str, kind: str, workspace: Workspace) -> Path | None:
     return played
 
 
-def _by_part(spec: str, name: str, places: list[Path], workspace: Workspace) -> Path:
-    """The newest run with ``name`` in its name: one with checkpoints, else a test run that played one."""
+def _by_part(spec: str, name: str, places: list[Path], workspace: Workspace, waits: bool) -> Path:
+    """The newest run with ``name`` in its name: one with checkpoints to come or there, else a test that played one."""
     runs = _runs(workspace)
     matches = [path for called, path in runs.items() if name and name in called]
     for match in matches:
-        if checkpoints_in(match / "nn") or checkpoints_in(match):
+        if checkpoints_in(match / "nn") or checkpoints_in(match) or (waits and _is_being_trained(match)):
             return match
     for match in matches:
         played = _played(spec, match)
@@ -197,6 +224,11 @@ def _by_part(spec: str, name: str, places: list[Path], workspace: Workspace) -> 
         f"{where} hold no runs" if not runs else f"Nearest in {where}: {', '.join(_nearest(name, [*runs, *_LATEST]))}"
     )
     raise CheckpointNotFound(spec, f"no file, folder or run has this name. {exists}. {_ACCEPTED}")
+
+
+def _is_being_trained(folder: Path) -> bool:
+    name = RunName.parse(folder.name)
+    return name is not None and name.kind == "train" and is_running(folder)
 
 
 def _explain_dead_links(spec: str, places: list[Path], workspace: Workspace) -> None:

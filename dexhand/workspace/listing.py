@@ -5,23 +5,30 @@ import json
 import math
 import os
 import re
+import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dexhand.checkpoints.folder import preferred_checkpoint
 from dexhand.checkpoints.format import read_plain_state
+from dexhand.files.folders import entries_below
 from dexhand.workspace.links import LATEST, RunsView, began, is_running
 from dexhand.workspace.run_name import RunName
 from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
 
 _SUBJECTS = (
-    re.compile(r"^env:\n(?:  .*\n)*?  factory: \S+:_*(\w+)$", re.MULTILINE),
+    re.compile(r"^env:\n(?:  .*\n)*?  factory: \S+:_*+(\w++)$", re.MULTILINE),
+    re.compile(r"^task:\n  name: gymnasium\n(?:  .*\n)*?  id: (?:\S+/)?(\S+)$", re.MULTILINE),
     re.compile(r"^task:\n(?:  .*\n)*?  name: (\S+)$", re.MULTILINE),
 )
-"""Find in a configuration the name of the user's environment, else the task."""
+"""Find in a configuration the name of the user's environment, of Gymnasium's, else the task."""
+_SUMMARY = '"summary": '
+"""In results, what precedes the summary; no text in JSON contains it."""
+MOST_READ = 100_000
+"""Characters that are read of a configuration and of results, whose summary comes before the list of episodes."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +135,18 @@ def facts_of(run: FoundRun, now: float) -> Facts:
 
 def _task(path: Path) -> str | None:
     """What the configuration names as trained; the run may have been renamed."""
-    file = Run(path).config_file
     # parsing the YAML would take milliseconds per run; dexhand always writes it in this form
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    text = _beginning(Run(path).config_file)
     found = (subject.search(text) for subject in _SUBJECTS)
     return next((match.group(1) for match in found if match), None)
+
+
+def _beginning(file: Path) -> str:
+    """The beginning of a file, empty if there is no such file."""
+    if not file.is_file():
+        return ""
+    with open(file, encoding="utf-8") as opened:
+        return opened.read(MOST_READ)
 
 
 def _training_state(path: Path) -> dict[str, Any]:
@@ -149,8 +163,8 @@ def _test_results(path: Path) -> dict[str, Any]:
     file = Run(path).results_file
     if not file.is_file():
         return {}
-    results = json.loads(file.read_text(encoding="utf-8"))
-    summary = results.get("summary") if isinstance(results, dict) else None
+    _, found, text = _beginning(file).partition(_SUMMARY)
+    summary, _ = json.JSONDecoder().raw_decode(text) if found else (None, 0)
     if not isinstance(summary, dict):
         raise ValueError(f"{file} has no summary")
     return {"games": _number(summary.get("games"), int), "mean_return": _number(summary.get("mean_return"), float)}
@@ -169,15 +183,8 @@ def _age(name: RunName, now: float) -> float | None:
 
 def _size(folder: Path) -> int | None:
     try:
-        return sum({(status.st_dev, status.st_ino): status.st_size for status in _files(folder)}.values())
+        found = [entry.stat(follow_symlinks=False) for entry in entries_below(folder)]
     except OSError:
         return None
-
-
-def _files(folder: Path) -> Iterator[os.stat_result]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(Path(entry.path))
-            else:
-                yield entry.stat(follow_symlinks=False)
+    files = {(status.st_dev, status.st_ino): status.st_size for status in found if not stat.S_ISDIR(status.st_mode)}
+    return sum(files.values())

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from dexhand.files.atomic import symlink_atomically, write_atomically
+from dexhand.files.folders import entries_below
 from dexhand.workspace.links import LATEST, LOCK_FILE, Change, Limits, RunsView
 from dexhand.workspace.run_name import KINDS, RunKind, RunName
 
@@ -106,6 +107,21 @@ class Run:
     def results_file(self) -> Path:
         """In a test run: its episodes and their summary."""
         return self.path / "results.json"
+
+    @property
+    def comparison_file(self) -> Path:
+        """In a test run with ``train.against``: the comparison."""
+        return self.path / "comparison.json"
+
+    @property
+    def ranking_file(self) -> Path:
+        """In a test run with ``train.testEvery``: the ranking."""
+        return self.path / "ranking.json"
+
+    @property
+    def ranking_chart(self) -> Path:
+        """In a test run with ``train.testEvery``: success and return over iterations."""
+        return self.path / "ranking.svg"
 
     @property
     def played_file(self) -> Path:
@@ -292,22 +308,22 @@ def lock_run(run: Run) -> Iterator[None]:
         lock.release()
 
 
-def refuse_traps(run: Run) -> None:
-    """Raise ``WorkspaceError`` if something in a run's folder leads out of it, where a training would write then.
+def refuse_traps(run: Run, *, is_trusted: bool) -> None:
+    """Raise ``WorkspaceError`` if something in a run's folder is neither a file nor a folder: a pipe blocks its reader.
 
-    Also for what is neither a file nor a folder: opening a pipe waits for ever.
+    Unless the run is trusted, also for a link that leads out of the folder, where a training would write then.
     """
     home = os.path.realpath(run.path)
-    for folder, names, files in os.walk(home):
-        for path in (os.path.join(folder, name) for name in (*names, *files)):
-            target = os.path.realpath(path)
-            if os.path.islink(path) and os.path.commonpath([home, target]) != home:
+    with explained(run.path):
+        for entry in entries_below(home):
+            target = os.path.realpath(entry.path) if entry.is_symlink() and not is_trusted else home
+            if os.path.commonpath([home, target]) != home:
                 raise WorkspaceError(
-                    f"{path} is a link to {target}: resuming would write there. Put what it leads to in its place, or, "
-                    "if you trust the run, give train.trustCheckpoint=true"
+                    f"{entry.path} is a link to {target}: resuming would write there. Put what it leads to in its "
+                    "place, or, if you trust the run, give train.trustCheckpoint=true"
                 )
-            if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-                raise WorkspaceError(f"{path} is neither a file nor a folder. Remove it to resume the run")
+            if not (entry.is_file() or entry.is_dir()) and os.path.exists(entry.path):
+                raise WorkspaceError(f"{entry.path} is neither a file nor a folder. Remove it to resume the run")
 
 
 @contextmanager

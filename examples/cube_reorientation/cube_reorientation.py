@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from dexhand.core import quaternions
-from dexhand.core.interfaces import Box, ResetPose
+from dexhand.hand_env.interfaces import Box, ResetPose
 from dexhand.tasks import BaseTask, BaseTaskConfig, TaskState, buffer, failure, observation, option, reward
 
 

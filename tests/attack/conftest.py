@@ -5,6 +5,7 @@ forked, and ended by signals.
 """
 
 import secrets
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -21,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.attack_seed is None:  # the processes of pytest-xdist share it
         config.option.attack_seed = secrets.randbelow(10**6)
+    # nohup and background jobs of a shell ignore these, and so would the processes that are attacked
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

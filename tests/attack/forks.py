@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import gc
+import importlib
 import io
 import os
 import resource
@@ -17,7 +18,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from failing_calls import FailingCalls
 
@@ -85,6 +86,7 @@ class End:
 
 def warm_up(folder: Path) -> None:
     """Import here what a training and a test import."""
+    importlib.import_module("dexhand.app.__main__")
     with contextlib.chdir(folder):
         for learner in ("mock", "rl_games"):
             assert main([*TINY, f"train.algorithm={learner}", "maxIter=1"]) == 0
@@ -103,35 +105,51 @@ def program(*argv: str) -> Callable[[], None]:
     return work
 
 
-def run(
-    work: Callable[[], None], folder: Path, signals: Sequence[tuple[float, int]] = (), patience: float = PATIENCE
-) -> End:
-    """Run ``work`` in a fork, in ``folder``; ``signals`` are sent to it after so many seconds each.
+class Fork:
+    """A fork that runs ``work`` in ``folder``."""
 
-    One that takes longer than ``patience`` is killed, with exit code -9.
-    """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        start = time.monotonic()
-        child = os.fork()
-        if child == 0:
-            _live(work, folder, out.fileno(), err.fileno())
-        descriptor = os.pidfd_open(child)
+    def __init__(self, work: Callable[[], None], folder: Path) -> None:
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - until the end
+        self._start = time.monotonic()
+        # not only in _live: a signal between the fork and there would be lost
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        self._process = os.fork()
+        if self._process == 0:
+            _live(work, folder, self._out.fileno(), self._err.fileno())
+        signal.signal(signal.SIGINT, before)
+
+    def end(self, signals: Sequence[tuple[float, int]] = (), patience: float = PATIENCE) -> End:
+        """Wait for its end; ``signals`` are sent to it after so many seconds each.
+
+        One that takes longer than ``patience`` is killed, with exit code -9.
+        """
+        descriptor = os.pidfd_open(self._process)
         try:
             for seconds, number in [*signals, (patience, signal.SIGKILL)]:
-                rest = start + seconds - time.monotonic()
+                rest = self._start + seconds - time.monotonic()
                 if select.select([descriptor], [], [], max(rest, 0.0))[0]:
                     break
                 signal.pidfd_send_signal(descriptor, number)
         finally:
             os.close(descriptor)
-            _, status, usage = os.wait4(child, 0)
-        seconds = time.monotonic() - start
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode(errors="replace"))
+            _, status, usage = os.wait4(self._process, 0)
+        seconds = time.monotonic() - self._start
         cpu = usage.ru_utime + usage.ru_stime
+        texts = _text(self._out), _text(self._err)
         return End(os.waitstatus_to_exitcode(status), *texts, seconds, cpu, usage.ru_maxrss * 1024)
+
+
+def run(
+    work: Callable[[], None], folder: Path, signals: Sequence[tuple[float, int]] = (), patience: float = PATIENCE
+) -> End:
+    """Run ``work`` in a fork, in ``folder``; see ``Fork.end``."""
+    return Fork(work, folder).end(signals, patience)
+
+
+def _text(file: IO[bytes]) -> str:
+    with file:
+        file.seek(0)
+        return file.read().decode(errors="replace")
 
 
 def run_failing(work: Callable[[], None], number: int, mode: str, folder: Path) -> tuple[End, str]:
@@ -159,7 +177,6 @@ def _live(work: Callable[[], None], folder: Path, out: int, err: int) -> NoRetur
         os.dup2(err, 2)
         sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(number, "w", closefd=False)) for number in (1, 2))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.chdir(folder)
         atexit._clear()
         try:

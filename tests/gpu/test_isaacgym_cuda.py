@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dexhand.config.schema import SimConfig
-from dexhand.core.interfaces import Scene, Simulator
+from dexhand.hand_env.interfaces import Scene, Simulator
 from dexhand.sim.isaacgym import IsaacGymSimulator
 from dexhand.testing.simulator import SimulatorConformance
 

@@ -5,7 +5,8 @@ import torch
 
 from dexhand.app.build import build_algorithm, build_env
 from dexhand.config.compose import compose
-from dexhand.core.interfaces import Scene, Simulator, VecEnv
+from dexhand.core.interfaces import VecEnv
+from dexhand.hand_env.interfaces import Scene, Simulator
 from dexhand.mock.simulator import MockSimulator
 from dexhand.rl.policy import RlGamesPolicy
 from dexhand.testing.simulator import SimulatorConformance

@@ -12,7 +12,8 @@ pytest.importorskip(
 from dexhand.app.build import build_env
 from dexhand.config.compose import compose
 from dexhand.config.schema import MujocoWarpConfig, SimConfig
-from dexhand.core.interfaces import Scene, Simulator, VecEnv
+from dexhand.core.interfaces import VecEnv
+from dexhand.hand_env.interfaces import Scene, Simulator
 from dexhand.sim.mujoco_warp import MujocoWarpSimulator
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance

@@ -24,8 +24,11 @@ from dexhand.core.program import run_program
 
 TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
 BACKEND = "mujoco"
-SMALL = [f"sim.backend={BACKEND}", "numEnvs=4", "train.network.units=[16]", "train.ppo.horizon_length=8"]
+PPO = ["train.ppo.horizon_length=8", "train.ppo.mini_epochs=1"]
+"""Few steps and few updates of the network in an iteration."""
+SMALL = [f"sim.backend={BACKEND}", "numEnvs=4", "train.network.units=[16]", *PPO]
 T = TypeVar("T")
+Main = Callable[[Sequence[str]], int]
 PATIENCE = 60.0
 """Seconds until something that is waited for has failed."""
 
@@ -104,6 +107,25 @@ class Forked(Running):
         self._process.join()
 
 
+class ForkedJob:
+    """What ``subprocess.Popen`` gives for a sweep's ``python -P -m dexhand.app ...``, as a fork of this process."""
+
+    def __init__(self, command: Sequence[str], start_new_session: bool) -> None:
+        self._process = Forked(command[command.index("dexhand.app") + 1 :], Path.cwd())
+
+    def wait(self) -> int:
+        """Return the exit code."""
+        return self._process.end().returncode
+
+    def poll(self) -> int | None:
+        """Tell whether it has ended."""
+        return 0 if self._process.wait_for_end(0.0) else None
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.signal(number)
+
+
 def _content(file: Any) -> str:
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
 
@@ -116,9 +138,9 @@ def without_replay(arguments: Sequence[str]) -> list[str]:
 
 
 def run(
-    arguments: Sequence[str], folder: Path, meanwhile: Callable[[Running], None] | None = None
+    arguments: Sequence[str], folder: Path, meanwhile: Callable[[Running], None] | None = None, main: Main = main
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the training program in ``folder`` to its end, in this process, with ``meanwhile`` in a thread beside it.
+    """Run a program in ``folder`` to its end, in this process, with ``meanwhile`` in a thread beside it.
 
     Where ``meanwhile`` fails, the program is interrupted, and what was wrong is raised here.
     """

@@ -169,7 +169,7 @@ class TestMistakes:
     MISTAKES = (
         (["env.numEnv=3"], "Did you mean 'env.numEnvs'?"),
         (["env.numEnvs=three"], "whole number"),
-        (["task=Juggling"], "Known: BaseTask"),
+        (["task=Juggling"], "Known: Ant, BaseTask"),
         (["checkpoint=nowhere.pth"], "nowhere.pth"),
         (["test=true"], "needs train.checkpoint"),
     )

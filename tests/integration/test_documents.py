@@ -12,12 +12,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from commands import Running
+from commands import ForkedJob, Main, Running
 from commands import run as run_here
+from tensorboard.backend.event_processing import event_file_inspector
 
 from dexhand import replay, runs
+from dexhand.app import main as app
+from dexhand.app import sweep, train_play
 from dexhand.core import program
 from dexhand.core.interfaces import RenderingUnavailable
 from dexhand.mock import isaacgym
@@ -27,16 +31,19 @@ DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/getting-started.md",
+    "docs/gymnasium.md",
     "docs/configuration.md",
     "docs/new-task.md",
     "docs/hands.md",
     "docs/hot-reload.md",
+    "docs/comparing.md",
     "docs/mock-training.md",
     "docs/plugins.md",
     "docs/workspace.md",
     "docs/architecture.md",
     "docs/gpu.md",
     "docs/testing.md",
+    "docs/train-play.md",
     "docs/watching.md",
 ]
 
@@ -82,8 +89,11 @@ def made_small(arguments: list[str]) -> list[str]:
         small.append("train.hardExamples.keep=2")
     if "--multirun" in keys:  # test_sweeps.py trains
         small.append("--dry-run")
-    defaults = {"numEnvs": "4", "train.network.units": "[16]", "maxIter": "2", "train.ppo.horizon_length": "8"}
-    defaults["task.episodeLength"] = "20"  # tests play what was trained
+    defaults = {"numEnvs": "4", "train.network.units": "[16]", "maxIter": "2"}
+    defaults |= {"train.ppo.horizon_length": "8", "train.ppo.mini_epochs": "1"}
+    is_hand = not any(re.match("task=(Ant|Humanoid|gymnasium)", argument) for argument in arguments)
+    length = "task.episodeLength" if is_hand else "task.max_episode_steps"
+    defaults[length] = "20"  # tests play what was trained
     if {"test", "resume", "--dry-run", "--help", "--cfg"} & set(keys) or "config=test" in " ".join(arguments):
         defaults = {}
     if "test" in keys or "config=test" in " ".join(arguments):
@@ -105,14 +115,14 @@ def a_tenth(iterations: "re.Match[str]") -> str:
     return f"maxIter={max(1, int(iterations.group(1)) // 10)}"
 
 
-def play_and_interrupt(arguments: list[str]) -> None:
+def play_and_interrupt(arguments: list[str], main: Main = app.main) -> None:
     """A test without end, ended by Ctrl-C once it plays."""
 
     def meanwhile(player: Running) -> None:
         player.wait_for("^Playing")
         player.signal()
 
-    done = run_here(arguments, Path.cwd(), meanwhile)
+    done = run_here(arguments, Path.cwd(), meanwhile, main)
     assert done.returncode == 0, done.stderr
 
 
@@ -120,11 +130,13 @@ def run(command: str) -> None:
     """Run one documented command; fails where it does not exit with 0."""
     words = shlex.split(command)
     if words[0] == "tensorboard":
-        subprocess.run([sys.executable, "-m", "tensorboard.main", "--inspect", *words[1:]], check=True)
+        event_file_inspector.inspect(words[words.index("--logdir") + 1])  # what tensorboard --inspect does
     elif words[0] == "eval":
         subprocess.run(["bash", "-c", command], check=True)
     elif "testGamesNum=0" in words:
         play_and_interrupt(words[2:])
+    elif "mode=play" in words:
+        play_and_interrupt([*words[2:], "numEnvs=2", "replayDuration=0"], train_play.main)
     elif words[:3] == ["python", "-m", "dexhand.runs"]:
         assert runs.main(words[3:]) == 0
     elif words[:3] == ["python", "-m", "dexhand.replay"]:
@@ -135,11 +147,11 @@ def run(command: str) -> None:
         isaacgym.install()
         run(shlex.join(["python", *words[3:]]))
     elif words[0] == "python":
-        arguments = made_small(words[2:]) if words[1] == "scripts/train.py" else words[2:]
+        arguments = made_small(words[2:]) if words[1].startswith("scripts/train") else words[2:]
         if words[1].startswith("examples/scripted"):
             overrides = [argument for argument in arguments if "=" in argument]
             arguments = [argument for argument in arguments if "=" not in argument]
-            arguments += ["--num-envs", "4", "--sim", "mock", "physics=fast", *overrides]
+            arguments += ["--num-envs", "4", "--sim", "mock", "physics=fast", "env.controlDecimation=4", *overrides]
         if words[1].startswith("scripts/test_"):
             arguments = fewer_steps(words[1], arguments)
         if words[1] == "benchmarks/mock.py":
@@ -166,6 +178,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")  # a link would not be the user's own code
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(sweep, "subprocess", SimpleNamespace(Popen=ForkedJob))
     monkeypatch.setattr(program, "run_program", lambda main: sys.exit(main()))  # which would end this process
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path

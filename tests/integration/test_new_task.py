@@ -11,8 +11,8 @@ from test_resume import differences, state_of
 
 from dexhand.app.build import build_task_env
 from dexhand.config.compose import compose
-from dexhand.core.interfaces import Simulator, Task
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.interfaces import Simulator, Task
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.testing.task import TaskConformance
 
 ROOT = Path(__file__).parents[2]

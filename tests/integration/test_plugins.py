@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Running, run
+from commands import PPO, Running, run
 
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 from dexhand.config.compose import compose
@@ -16,7 +16,7 @@ from dexhand.testing.vec_env import VecEnvConformance
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "plugins.md"
 FILES = dict(re.findall(r"`(\w+\.py)`:\n\n```python\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL))
-SMALL = ["numEnvs=4", "train.network.units=[8]", "train.ppo.horizon_length=8"]
+SMALL = ["numEnvs=4", "train.network.units=[8]", *PPO]
 LINE, CLIMBER = "env.factory=my_env.py:Line", "train.algorithm=my_learner.py:HillClimber"
 
 
@@ -184,6 +184,50 @@ def test_mistakes_are_explained_in_one_line(words: list[str], parts: list[str], 
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert [part for part in parts if part not in line] == [], line
     assert not (mine / "runs_all").exists()
+
+
+@pytest.mark.parametrize("algorithm", [[], [CLIMBER]])
+def test_an_observation_that_is_not_finite_ends_a_training(algorithm: list[str], mine: Path) -> None:
+    """With the learner of the project and one of the user's: the environment is blamed, the last checkpoint is kept."""
+    (mine / "my_broken.py").write_text(
+        "from my_env import Line\n\n\n"
+        "class Broken(Line):\n"
+        "    count = 0\n\n"
+        "    def step(self, actions):\n"
+        "        self.count += 1\n"
+        "        observations, *rest = super().step(actions)\n"
+        "        return observations / (self.count < 20), *rest\n"
+    )
+    done = run(["env.factory=my_broken.py:Broken", *algorithm, *SMALL, "maxIter=20"], mine)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert "an observation is not finite. " in line
+    assert "Correct the environment that returned it" in line
+    assert (latest(mine) / "nn" / "latest.pth").exists()
+
+
+@pytest.mark.parametrize("what", ["observation", "reward"])
+def test_an_environment_that_is_not_finite_ends_a_test(what: str, mine: Path) -> None:
+    """Which keeps the results of the episodes before."""
+    assert run([LINE, *SMALL, "maxIter=1"], mine).returncode == 0
+    place = 0 if what == "observation" else 1
+    (mine / "my_env.py").write_text(
+        FILES["my_env.py"] + "\n\n"
+        "class Line(Line):\n"
+        "    count = 0\n\n"
+        "    def step(self, actions):\n"
+        "        self.count += 1\n"
+        "        result = list(super().step(actions))\n"
+        f"        result[{place}] = result[{place}] / (self.count < 80)\n"
+        "        return tuple(result)\n"
+    )
+    sys.modules.pop("my_env")
+    done = run(["test=true", "checkpoint=latest", "numEnvs=2", "testGamesNum=100", "train.seed=1"], mine)
+    assert done.returncode == 1
+    assert f"error: The test ends: an {what}".replace("an r", "a r") in done.stdout
+    assert "Traceback" not in done.stderr
+    results = json.loads((mine / "runs" / "latest_test" / "results.json").read_text())
+    assert results["summary"]["games"] > 0
 
 
 def test_a_policy_is_not_played_in_another_environment(mine: Path) -> None:

@@ -6,7 +6,7 @@ import av
 import pytest
 from commands import BACKEND, run
 
-SMALL = ["numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4"]
+SMALL = ["numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4", "train.ppo.mini_epochs=1"]
 
 
 @pytest.fixture(scope="module")

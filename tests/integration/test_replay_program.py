@@ -4,12 +4,12 @@ import webbrowser
 from pathlib import Path
 
 import pytest
-from commands import run
+from commands import PPO, run
 
 from dexhand import replay
 from dexhand.workspace.workspace import Run, lock_run
 
-SMALL = ["task=BoxGrasping", "sim.backend=mock", "numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4"]
+SMALL = ["task=BoxGrasping", "sim.backend=mock", "numEnvs=2", "train.network.units=[8]", *PPO]
 
 
 @pytest.fixture

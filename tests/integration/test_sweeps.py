@@ -1,17 +1,22 @@
-"""``--multirun``: a process for each job, here forks of this one; documents' sweeps start real ones."""
+"""``--multirun``: a process for each job, here forks of this one where the process itself does not matter."""
 
 import re
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from commands import Forked, Running, run
+from commands import ForkedJob, Running, run
 
 from dexhand.app import sweep
 
-JOB = ["sim.backend=mock", "numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4"]
+JOB = [
+    "sim.backend=mock",
+    "numEnvs=2",
+    "train.network.units=[8]",
+    "train.ppo.horizon_length=4",
+    "train.ppo.mini_epochs=1",
+]
 
 
 def runs_of(folder: Path) -> int:
@@ -19,30 +24,12 @@ def runs_of(folder: Path) -> int:
     return len(list((folder / "runs_all").glob("*_train_*")))
 
 
-class Job:
-    """What ``subprocess.Popen`` gives for ``python -P -m dexhand.app ...``."""
-
-    def __init__(self, command: Sequence[str], start_new_session: bool) -> None:
-        self._process = Forked(command[command.index("dexhand.app") + 1 :], Path.cwd())
-
-    def wait(self) -> int:
-        """Return the exit code."""
-        return self._process.end().returncode
-
-    def poll(self) -> int | None:
-        """Tell whether it has ended."""
-        return 0 if self._process.wait_for_end(0.0) else None
-
-    def send_signal(self, number: int) -> None:
-        """Send it a signal."""
-        self._process.signal(number)
+@pytest.fixture
+def jobs_are_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "subprocess", SimpleNamespace(Popen=ForkedJob))
 
 
-@pytest.fixture(autouse=True)
-def _jobs_are_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "subprocess", SimpleNamespace(Popen=Job))
-
-
+@pytest.mark.usefixtures("jobs_are_forks")
 def test_each_job_has_a_run_folder_of_its_own(tmp_path: Path) -> None:
     """With its own value; Hydra's own folders are not made, and one that fails does not stop the others."""
     values = "train.checkpoint=null,/nowhere.pth,null"
@@ -54,6 +41,7 @@ def test_each_job_has_a_run_folder_of_its_own(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "runs_all"}
 
 
+@pytest.mark.usefixtures("jobs_are_forks")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_job_in_good_order_and_starts_no_other(number: signal.Signals, tmp_path: Path) -> None:
     """The job saves; the exit code is that of a training that was asked to stop."""
@@ -69,3 +57,9 @@ def test_a_signal_ends_the_job_in_good_order_and_starts_no_other(number: signal.
     assert "stop requested" in (run_folder / "train.log").read_text()
     assert "SIGTERM: stopping" in (run_folder / "train.log").read_text()  # a starting Python prints nothing for it
     assert "1 of 3 jobs run, 0 of them failed" in done.stdout
+
+
+def test_a_job_is_a_python_of_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With the words of the sweep."""
+    assert run(["-m", *JOB, "seed=7", "--dry-run"], tmp_path).returncode == 0
+    assert "seed: 7" in capfd.readouterr().out

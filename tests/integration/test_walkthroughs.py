@@ -8,7 +8,7 @@ from commands import BACKEND, TRAIN, run
 
 from dexhand.workspace.workspace import Workspace
 
-SMALL = ["numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4"]
+SMALL = ["numEnvs=2", "train.network.units=[8]", "train.ppo.horizon_length=4", "train.ppo.mini_epochs=1"]
 BEGINNING = [*SMALL, "maxIter=2"]
 PLAYING = ["testGamesNum=2", "task.episodeLength=5"]
 

@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 from commands import PATIENCE, SMALL, Forked, run
 
+DRAG_OF = {
+    button: f"mousemove 100 120 mousedown {button} mousemove 140 130 mousemove 160 140 mouseup {button}".split()
+    for button in "123"
+}
+"""What xdotool does to drag with a button: 1 left, 2 middle, 3 right."""
 NEEDED = ("Xvfb", "xdotool", "xwd")
 
 
@@ -47,13 +52,18 @@ def picture(display: str) -> bytes:
     return subprocess.run(["xwd", "-root", "-silent", "-display", display], check=True, capture_output=True).stdout
 
 
+def xdotool(display: str, *words: str) -> None:
+    """Use mouse or keys."""
+    subprocess.run(["xdotool", *words], check=True, env={**os.environ, "DISPLAY": display})
+
+
 def press(display: str, key: str) -> None:
     """Press a key."""
-    subprocess.run(["xdotool", "key", key], check=True, env={**os.environ, "DISPLAY": display})
+    xdotool(display, "key", key)
 
 
 def test_keys_control_a_test_until_esc(display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pause stops the picture, a single step changes it, and after Esc there are results."""
+    """A pause stops the picture, a single step changes it, keys and mouse move the camera, Esc leaves results."""
     monkeypatch.setenv("DISPLAY", display)
     assert run(["task=BlindGrasping", *SMALL, "maxIter=1"], tmp_path).returncode == 0
     empty = picture(display)
@@ -73,6 +83,11 @@ def test_keys_control_a_test_until_esc(display: str, tmp_path: Path, monkeypatch
         press(display, "Right")
         wait(lambda: picture(display) != paused, "the single step")
         wait(stands_still, "the pause after it")
+        for act in (*(["key", letter] for letter in "wsadqe"), ["click", "4"], *(DRAG_OF[button] for button in "123")):
+            before = picture(display)
+            xdotool(display, *act)
+            wait(lambda: picture(display) != before, f"a movement of the camera by {act}")  # noqa: B023
+            wait(stands_still, "its end")
         press(display, "space")
         wait(lambda: not stands_still(), "the end of the pause")
         press(display, "Escape")

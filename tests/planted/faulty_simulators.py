@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dexhand.config.schema import MujocoConfig, SimConfig
 from dexhand.core import quaternions as quat
-from dexhand.core.interfaces import Scene, SimState
+from dexhand.hand_env.interfaces import Scene, SimState
 from dexhand.mock.simulator import MockSimulator
 from dexhand.sim.kinematics import BodyPoses
 from dexhand.sim.mujoco import MujocoSimulator

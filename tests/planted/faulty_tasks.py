@@ -7,7 +7,7 @@ import torch
 from planted import Faults
 from torch import Generator, Tensor
 
-from dexhand.core.interfaces import Observations, ResetPose, SimState, Simulator, StepResult
+from dexhand.hand_env.interfaces import Observations, ResetPose, SimState, Simulator, StepResult
 from dexhand.mock.task import MockTask
 
 FAULTS = Faults()

@@ -10,7 +10,8 @@ from isaacgym._records import IsaacGymMisuse
 
 import dexhand.isaacgym_worker.adapter as real
 from dexhand.config.schema import SimConfig
-from dexhand.core.interfaces import RenderingUnavailable, Scene, Simulator
+from dexhand.core.interfaces import RenderingUnavailable
+from dexhand.hand_env.interfaces import Scene, Simulator
 from dexhand.sim import isaacgym as client
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
 from dexhand.testing.simulator import SimulatorConformance

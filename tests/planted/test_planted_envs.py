@@ -15,6 +15,7 @@ def suite_for(made: type[MockEnv]) -> VecEnvConformance:
     """The suite on one kind of environment."""
 
     class Suite(VecEnvConformance):
+        max_steps = 200
         optional = ("state_dict", "load_state_dict") if made.state_dict is None else ()
 
         def make_env(self, num_envs: int) -> VecEnv:

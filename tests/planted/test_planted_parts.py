@@ -15,7 +15,8 @@ import pytest
 import torch
 from planted import Faults, checks_of, reject
 
-from dexhand.core.interfaces import Algorithm, Box, Drawable, MetricSink, Policy, Scene, Simulator, Task, VecEnv
+from dexhand.core.interfaces import Algorithm, Drawable, MetricSink, Policy, VecEnv
+from dexhand.hand_env.interfaces import Box, Scene, Simulator, Task
 from dexhand.mock.env import MockEnv
 from dexhand.mock.policy import MockPolicy
 from dexhand.mock.simulator import MockSimulator

@@ -4,7 +4,7 @@ import pytest
 from faulty_simulators import FAULTS
 from planted import checks_of, reject
 
-from dexhand.core.interfaces import Scene
+from dexhand.hand_env.interfaces import Scene
 from dexhand.mock.simulator import MockSimulator
 from dexhand.testing.simulator import SimulatorConformance
 

@@ -8,7 +8,7 @@ import pytest
 from composed import composed
 
 from dexhand.app.build import build_env
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.task_env import TaskEnv
 
 
 @pytest.fixture

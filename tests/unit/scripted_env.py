@@ -8,7 +8,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
-from dexhand.core.interfaces import ResetPose, StepInfo
+from dexhand.core.interfaces import StepInfo
 
 
 class ScriptedEnv:
@@ -39,10 +39,10 @@ class ScriptedEnv:
         info: StepInfo = {"final_observation": nothing, "outcome": outcome, "reward_terms": terms}
         return nothing, terms.sum(dim=1), outcome == 0, outcome == 1, info
 
-    def final_pose(self) -> ResetPose:
+    def final_pose(self) -> dict[str, Tensor]:
         """One joint at the number of the step that has just ended, one object at the number of the environment."""
         places = torch.arange(self.num_envs)[:, None, None].expand(-1, 1, 7).float()
-        return ResetPose(torch.full((self.num_envs, 1), self.time - 1.0), places)
+        return {"dof_pos": torch.full((self.num_envs, 1), self.time - 1.0), "object_pose": places}
 
     def play(self, steps: int) -> None:
         """Steps without anybody's actions."""

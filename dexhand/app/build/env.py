@@ -2,7 +2,8 @@
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,19 +11,39 @@ from dexhand.app.build.env_check import check_env
 from dexhand.app.build.machine import backend_of, device_of
 from dexhand.app.build.plugins import build_plugin
 from dexhand.config.errors import ConfigError
+from dexhand.config.plugins import load_module
 from dexhand.config.schema import Config, GainsConfig
 from dexhand.config.task_class import task_class
-from dexhand.core.interfaces import Scene, Simulator, VecEnv
-from dexhand.core.task_env import TaskEnv
+from dexhand.core.interfaces import VecEnv
+from dexhand.hand_env.interfaces import Scene, Simulator
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.hands.spec import Gains, HandSpec, load_hand
-from dexhand.tasks import BaseTask
+from dexhand.tasks import BaseTask, BaseTaskConfig
+from dexhand.tasks.gymnasium_tasks import GymnasiumConfig
 
 
 def build_env(config: Config) -> VecEnv:
     """Build the seeded environments. Raises ``ConfigError`` if that is impossible on this machine."""
-    spec, num_envs = config.env.factory, _num_envs(config)
-    if spec is None:
-        return build_task_env(config)
+    with _enough_memory(config):
+        factory = config.env.factory
+        return BUILDERS[config.task.kind](config) if factory is None else _factory_env(config, factory)
+
+
+@contextmanager
+def _enough_memory(config: Config) -> Iterator[None]:
+    """Explain what MuJoCo, torch and CUDA raise where memory does not suffice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, ValueError) as error:
+        if any(words in str(error) for words in ("bad_alloc", "allocate memory", "out of memory")):
+            raise ConfigError(
+                f"env.numEnvs={_num_envs(config)}: the memory does not suffice for so many environments. Give fewer"
+            ) from None
+        raise
+
+
+def _factory_env(config: Config, spec: str) -> VecEnv:
+    num_envs = _num_envs(config)
     device, seed = device_of(config), config.train.seed
     env: VecEnv = build_plugin(
         "env.factory", spec, VecEnv, optional=["render"], num_envs=num_envs, device=device, seed=seed
@@ -34,10 +55,12 @@ def build_env(config: Config) -> VecEnv:
 
 
 def build_task_env(config: Config) -> TaskEnv:
-    """Build the seeded environments of a task. Raises ``ConfigError``."""
+    """Build the seeded environments of a hand's task. Raises ``ConfigError``."""
+    if not isinstance(config.task, BaseTaskConfig):
+        raise ConfigError(f"task={config.task.subject} has no hand. Choose a task with one, such as task=BaseTask")
     chosen = task_class(config.task.name, config.task.module)
     try:
-        simulator = build_simulator(config, _scene(config, build_hand(config), chosen))
+        simulator = build_simulator(config, _scene(config, config.task, build_hand(config), chosen))
         task = chosen(
             config.task,
             hand=simulator.scene.hand,
@@ -52,6 +75,25 @@ def build_task_env(config: Config) -> TaskEnv:
     hard = config.train.hardExamples
     keep_final_pose = hard.enabled and hard.pictures and not config.train.test
     return TaskEnv(simulator, task, seed=config.train.seed, keep_final_pose=keep_final_pose)
+
+
+def _gymnasium(config: Config) -> VecEnv:
+    from dexhand.gymnasium_env import CannotMake, make_gymnasium_env
+
+    assert isinstance(config.task, GymnasiumConfig)
+    device_of(config)  # raises for a device that these environments do not support
+    if config.task.package is not None:
+        load_module(config.task.package, f"task.package={config.task.package}")
+    try:
+        return make_gymnasium_env(
+            config.task, _num_envs(config), threads=config.sim.mujoco.threads, seed=config.train.seed
+        )
+    except CannotMake as error:
+        raise ConfigError(str(error)) from None
+
+
+BUILDERS: dict[str, Callable[[Config], VecEnv]] = {"hand": build_task_env, "gymnasium": _gymnasium}
+"""Builders of environments by ``TaskConfig.kind``."""
 
 
 def build_simulator(config: Config, scene: Scene) -> Simulator:
@@ -89,14 +131,14 @@ def _gains(config: GainsConfig, hand: Gains) -> Gains:
     )
 
 
-def _scene(config: Config, hand: HandSpec, task_class: type[BaseTask]) -> Scene:
+def _scene(config: Config, task: BaseTaskConfig, hand: HandSpec, task_class: type[BaseTask]) -> Scene:
     x, y, z = config.env.initialHandPos
     return Scene(
         hand=hand,
         hand_position=(x, y, z),
         bodies=hand.bodies,
         contact_bodies=hand.contact_bodies,
-        objects=task_class.objects(config.task),
+        objects=task_class.objects(task),
     )
 
 

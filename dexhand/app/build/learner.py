@@ -1,7 +1,9 @@
 """Builders of the learner and of the tracker of its worst episodes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from torch import Tensor
 
 from dexhand.app.build.env import build_drawing_simulator
 from dexhand.app.build.machine import backend_of
@@ -9,11 +11,12 @@ from dexhand.app.build.plugins import build_plugin
 from dexhand.config.errors import ConfigError
 from dexhand.config.plugins import load_plugin
 from dexhand.config.schema import Config
-from dexhand.core.interfaces import Algorithm, Policy, ResetPose, VecEnv
-from dexhand.core.task_env import TaskEnv
+from dexhand.core.finite import refuse_non_finite
+from dexhand.core.interfaces import Algorithm, Policy, VecEnv
 from dexhand.distributed.process_group import ProcessGroup
+from dexhand.hand_env.pose_pictures import PosePictures
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.hard_examples.episode_recorder import EpisodeRecorder
-from dexhand.hard_examples.pictures import PosePictures
 from dexhand.hard_examples.reports import HardExampleSink
 from dexhand.hard_examples.worst_episodes import WorstEpisodeSettings, WorstEpisodesTracker
 from dexhand.view.watched_env import StepListener, watched
@@ -85,8 +88,11 @@ def _learner(config: Config, env: VecEnv, group: ProcessGroup | None) -> Algorit
             group=group,
         )
     policy_builder(config)  # raises if policies could not be built from its checkpoints
-    distributed: dict[str, Any] = {} if group is None or group.size == 1 else {"group": group}
-    algorithm: Algorithm = build_plugin("train.algorithm", name, Algorithm, env, config, **distributed)
+    if group is None or group.size == 1:
+        alone: Algorithm = build_plugin("train.algorithm", name, Algorithm, refuse_non_finite(env), config)
+        return alone
+    # all processes must end alike, for which only the learner can provide
+    algorithm: Algorithm = build_plugin("train.algorithm", name, Algorithm, env, config, group=group)
     return algorithm
 
 
@@ -96,13 +102,13 @@ def _env_kind(config: Config, env: VecEnv) -> str:
     return f"{simulator}:{config.subject}:{env.num_envs}"
 
 
-def _final_pose(env: VecEnv) -> Callable[[], ResetPose] | None:
+def _final_pose(env: VecEnv) -> Callable[[], Mapping[str, Tensor]] | None:
     if not (isinstance(env, TaskEnv) and env.keep_final_pose):
         return None
 
-    def final_pose() -> ResetPose:
+    def final_pose() -> Mapping[str, Tensor]:
         assert env.final_pose is not None  # only called after a step
-        return env.final_pose
+        return vars(env.final_pose)
 
     return final_pose
 

@@ -16,8 +16,13 @@ log = logging.getLogger(__name__)
 
 
 def backend_of(config: Config) -> str:
-    """Return the simulator to use. Raises ``ConfigError``, with the install command, if it is not installed."""
+    """Return the simulator to use, or the kind of a task that needs none.
+
+    Raises ``ConfigError``, with the install command, if it is not installed.
+    """
     check_installed(config)
+    if config.task.kind != "hand":
+        return config.task.kind
     backend = config.sim.backend
     if backend == "auto":
         on_gpu = config.env.device != "cpu" and _has_gpu()
@@ -44,11 +49,16 @@ def device_of(config: Config) -> torch.device:
         raise ConfigError(
             f"env.device={wanted}: torch finds {count} NVIDIA GPUs here. Use env.device=auto or env.device=cpu"
         )
-    if backend == "mujoco":
-        raise ConfigError(
-            f"env.device={wanted}: sim.backend=mujoco works on the CPU. Use env.device=cpu, or sim.backend=mujoco_warp"
-        )
+    if backend in _ON_CPU:
+        raise ConfigError(f"env.device={wanted}: {_ON_CPU[backend]}")
     return torch.device("cuda", index)
+
+
+_ON_CPU = {
+    "mujoco": "sim.backend=mujoco works on the CPU. Use env.device=cpu, or sim.backend=mujoco_warp",
+    "gymnasium": "Gymnasium's environments work on the CPU. Use env.device=cpu",
+}
+"""What to do about a GPU that a simulator does not support."""
 
 
 def check_machine(config: Config) -> None:
@@ -61,8 +71,9 @@ def check_machine(config: Config) -> None:
     if config.env.viewer and not has_own_window(config) and not has_display():
         raise no_window("there is no display here (DISPLAY and WAYLAND_DISPLAY are not set)")
     device = device_of(config)
-    maker = f"sim.backend={backend_of(config)}" if config.env.factory is None else f"env.factory={config.env.factory}"
     is_own = config.env.factory is not None or config.sim.backend not in BACKENDS
+    maker = f"task={config.task.subject}" if config.task.kind != "hand" else f"sim.backend={backend_of(config)}"
+    maker = maker if config.env.factory is None else f"env.factory={config.env.factory}"
     choice = "; for code of your own, env.device=auto is the CPU" if is_own and config.env.device == "auto" else ""
     log.info("%s on %s%s", maker, device, choice)
 

@@ -41,7 +41,7 @@ def build_plugin(key: str, spec: str, contract: type, *args: Any, optional: Sequ
     if missing:
         raise ConfigError(
             f"{key}={spec}: the {type(made).__name__} it returns lacks {', '.join(missing)}. "
-            f"{contract.__name__} in dexhand/core/interfaces.py describes them"
+            f"{contract.__name__} in {contract.__module__.replace('.', '/')}.py describes them"
         )
     return made
 

@@ -1,6 +1,7 @@
 """From a checkpoint to a policy that is safe to run."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,18 +125,18 @@ def contract_of(config: Config) -> dict[str, Any]:
     """Describe the meaning of observations and actions; a learner's state is only valid under that of its training."""
     if config.env.factory is not None:
         return {"env.factory": Path(config.env.factory).name}
-    task, hand = config.task, load_hand(config.env.hand)
-    return {
-        "env.hand": hand.name,
-        _LAYOUT: hand.layout,
-        "env.factory": None,
-        "task.name": task.name,
-        "task.policy_observation_keys": list(task.policy_observation_keys),
-        _CRITIC_KEYS: list(task.critic_observation_keys),
-        "task.controlMode": task.controlMode,
-        "task.policy_controls_hand_base": task.policy_controls_hand_base,
-        "task.policy_controls_fingers": task.policy_controls_fingers,
-    }
+    task = config.task
+    values = {f"task.{key}": getattr(task, key) for key in ("name", *task.policy_keys)}
+    return {**_HANDS[task.kind](config), "env.factory": None, **copy.deepcopy(values)}
+
+
+def _hand(config: Config) -> dict[str, Any]:
+    hand = load_hand(config.env.hand)
+    return {"env.hand": hand.name, _LAYOUT: hand.layout}
+
+
+_HANDS: dict[str, Callable[[Config], dict[str, Any]]] = {"hand": _hand, "gymnasium": lambda config: {}}
+"""What the hand adds to the contract, by ``TaskConfig.kind``."""
 
 
 def _formatted(value: Any) -> str:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from dexhand.app.build.machine import has_display, has_own_window, no_window
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
+from dexhand.core.comparison import SideBySide
 from dexhand.core.interfaces import Clock, Drawable, MetricSink, RenderingUnavailable, VecEnv
 from dexhand.core.play_control import PlayControl
 from dexhand.core.stop import StopRequest
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.tasks import BaseTask
+from dexhand.view.side_by_side import SideBySideDrawable
 from dexhand.view.watched_env import VideoSink, Viewer
 
 if TYPE_CHECKING:
@@ -29,10 +31,13 @@ log = logging.getLogger(__name__)
 def build_drawable(config: Config, env: VecEnv) -> Drawable | None:
     """Build what draws ``env``: its scene, or the environment itself. ``None`` if it cannot be drawn."""
     if isinstance(env, TaskEnv):
-        from dexhand.sim.drawable import DrawableScene, no_captions
+        from dexhand.sim.drawable import DrawableScene, NoAnnotations
 
-        captions = env.task.captions if isinstance(env.task, BaseTask) else no_captions
-        return DrawableScene(env.simulator, config.sim, captions)
+        annotations = env.task if isinstance(env.task, BaseTask) else NoAnnotations()
+        return DrawableScene(env.simulator, config.sim, annotations)
+    if isinstance(env, SideBySide):
+        left, right = (build_drawable(config, half) for half in env.halves)
+        return None if left is None or right is None else SideBySideDrawable(left, right)
     has_all = all(hasattr(env, name) for name in ("shapes", "frame", "control_dt"))
     return env if has_all else None  # type: ignore[return-value]
 
@@ -41,9 +46,9 @@ def build_drawable(config: Config, env: VecEnv) -> Drawable | None:
 class Screens:
     """What shows a run while it runs."""
 
-    window: "Window | None"
-    page: "LiveView | None"
-    control: PlayControl | None
+    window: "Window | None" = None
+    page: "LiveView | None" = None
+    control: PlayControl | None = None
     """What acts on a test that is watched."""
 
     @property
@@ -55,6 +60,11 @@ class Screens:
         """Show the name of the run."""
         if self.page is not None:
             self.page.show_run(name)
+
+    def offer_checkpoints(self) -> None:
+        """Let viewers choose which checkpoint of the run plays."""
+        if self.page is not None:
+            self.page.offers_checkpoints = True
 
     def close(self) -> None:
         """Close all. Calling it again does nothing."""
@@ -74,7 +84,7 @@ def build_screens(config: Config, env: VecEnv, clock: Clock, stop: StopRequest |
         for key in ("viewer", "videoStream"):
             if getattr(settings, key) and (key == "videoStream" or wants_window):
                 raise cannot_be_drawn(key, config)
-        return Screens(None, None, None)
+        return Screens()
     speed = settings.videoStreamSpeed
     control = None if stop is None else PlayControl(stop, drawable.control_dt, clock, speed)
     window = _window(config, env, drawable, control) if wants_window else None
@@ -151,8 +161,8 @@ def build_recording(config: Config, env: VecEnv, folder: Path, sinks: Sequence[M
         raise cannot_be_drawn("videoRecord", config)
     import av
 
-    from dexhand.sim.drawable_pictures import DrawablePictures
-    from dexhand.view.recording import TILE_SIZES, Recording
+    from dexhand.view.film import ProcessFilm
+    from dexhand.view.recording import Recording
     from dexhand.view.video import CODEC
 
     if CODEC not in av.codecs_available:
@@ -165,7 +175,7 @@ def build_recording(config: Config, env: VecEnv, folder: Path, sinks: Sequence[M
         return Recording(
             env,
             drawable,
-            lambda: DrawablePictures(drawable.shapes, TILE_SIZES[1]),
+            lambda: ProcessFilm("dexhand.app.film_process", drawable.shapes),
             folder,
             title=config.subject,
             max_duration=settings.videoMaxDuration,
@@ -194,8 +204,10 @@ def build_replay(config: Config, env: VecEnv, path: Path) -> "Replay | None":
 
 
 def cannot_be_drawn(key: str, config: Config) -> ConfigError:
-    """Return the error for environments of the user's that ``env.<key>`` asks to draw."""
+    """Return the error for environments without ``Drawable`` that ``env.<key>`` asks to draw."""
+    factory = config.env.factory
+    maker = f"task={config.task.subject}" if factory is None else f"env.factory={factory}"
+    hint = "" if factory is None else ". Give them the members of Drawable in dexhand/core/interfaces.py"
     return ConfigError(
-        f"env.{key}={str(getattr(config.env, key)).lower()}: the environments of env.factory={config.env.factory} "
-        "cannot be drawn. Give them the members of Drawable in dexhand/core/interfaces.py"
+        f"env.{key}={str(getattr(config.env, key)).lower()}: the environments of {maker} cannot be drawn{hint}"
     )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dexhand.core.interfaces import Box, Observations, ResetPose, SimState, StepResult
 from dexhand.core.lazy import lazy_module
 from dexhand.core.option import option
+from dexhand.hand_env.interfaces import Box, Observations, ResetPose, SimState, StepResult
 from dexhand.hands.spec import HandSpec
 from dexhand.tasks.action_map import ActionMap
 from dexhand.tasks.hand_state import HandState, TaskState
 from dexhand.tasks.observations import HandObservations
 from dexhand.tasks.rewards import HandRewards
+from dexhand.tasks.task_config import TaskConfig
 from dexhand.tasks.terms import Ending, Failure, Observation, Success, failure, reward, terms_of
 
 if TYPE_CHECKING:
@@ -28,10 +29,17 @@ CRITIC_SEES = "what the critic sees, in this order; empty = what the policy sees
 
 
 @dataclass
-class BaseTaskConfig:
-    """Keys of every task except ``reward_weights``; see ``dexhand.tasks.terms.config_class_of``."""
+class BaseTaskConfig(TaskConfig):
+    """Keys of every task of a hand except ``reward_weights``; see ``dexhand.tasks.terms.config_class_of``."""
 
-    name: str = option("BaseTask", "the task")
+    kind: ClassVar[Literal["hand"]] = "hand"
+    policy_keys: ClassVar[tuple[str, ...]] = (
+        "policy_observation_keys",
+        "critic_observation_keys",
+        "controlMode",
+        "policy_controls_hand_base",
+        "policy_controls_fingers",
+    )
     module: str | None = option(
         None,
         "your module (my_package.my_task) or file (my_task.py) with a class of the task's name; null = a built-in task",
@@ -173,6 +181,10 @@ class BaseTask(HandObservations, HandRewards):
     def captions(self, env_ids: Sequence[int]) -> list[str]:
         """Describe the situation of environments in a few words for a person who watches; by default nothing."""
         return [""] * len(env_ids)
+
+    def targets(self, env_ids: Sequence[int]) -> Tensor:
+        """Return points to be reached, metres, drawn for a person who watches; by default none. Shape (E, any, 3)."""
+        return torch.zeros(len(env_ids), 0, 3)
 
     def reset_pose(self, generator: Generator) -> ResetPose:
         """Start with all joints at 0, or as close to it as their limits allow."""

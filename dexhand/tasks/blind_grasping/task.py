@@ -8,9 +8,9 @@ from functools import cached_property
 from math import pi
 from typing import TYPE_CHECKING
 
-from dexhand.core.interfaces import ResetPose, SimState
 from dexhand.core.lazy import lazy_module
 from dexhand.core.option import option
+from dexhand.hand_env.interfaces import ResetPose, SimState
 from dexhand.tasks.base_task.task import POLICY_SEES
 from dexhand.tasks.grasping import POLICY_KEYS, BoxConfig, GraspingTask, GraspingTaskConfig, GraspState, GraspTaskState
 from dexhand.tasks.hand_state import buffer

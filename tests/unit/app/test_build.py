@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from dexhand.app.build import backend_of, check_contract, check_machine, contract_of, device_of
+from dexhand.app.build import backend_of, build_env, check_contract, check_machine, contract_of, device_of
+from dexhand.app.build.env import BUILDERS
 from dexhand.app.build.plugins import check_call
 from dexhand.config.compose import compose
 from dexhand.config.errors import ConfigError
@@ -135,6 +136,23 @@ def with_hand(hand: Path | str) -> Config:
 
 def check(hand: Path | str, contract: dict[str, Any]) -> None:
     check_contract(with_hand(hand), Path("a.pth"), {"train_loop": {"contract": contract}})
+
+
+@pytest.mark.parametrize(
+    "problem", [MemoryError("std::bad_alloc"), ValueError("std::bad_alloc"), RuntimeError("CUDA out of memory.")]
+)
+def test_too_many_environments_for_the_memory(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However MuJoCo and torch say it; another error is raised as it is."""
+
+    def fail(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setitem(BUILDERS, "hand", fail)
+    with pytest.raises(ConfigError, match=r"^env.numEnvs=7: the memory does not suffice"):
+        build_env(compose(["numEnvs=7"]))
+    problem = RuntimeError("another")
+    with pytest.raises(RuntimeError, match="another"):
+        build_env(compose(["numEnvs=7"]))
 
 
 def test_code_without_a_readable_signature_is_refused() -> None:

@@ -10,6 +10,7 @@ import pytest
 from dexhand.app.evaluation_report import KEPT_CHECKPOINTS, KEPT_EPISODES, Report
 from dexhand.core.episodes import Episode
 from dexhand.core.eval_loop import LoadedPolicy
+from dexhand.files.atomic import write_atomically
 from dexhand.mock.clock import FakeClock
 from dexhand.sinks.memory import MemorySink
 from dexhand.workspace.workspace import Run
@@ -115,6 +116,26 @@ def test_results_are_brought_up_to_date_while_it_plays(endless: Told) -> None:
     assert endless.results()["summary"]["games"] == 1
 
 
+def test_updates_take_little_of_the_time(endless: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After one that took a second, the next reloads are written with a later one; the end always is."""
+
+    def write_slowly(path: Path, write: Any) -> None:
+        endless.clock.time += 1.0
+        write_atomically(path, write)
+
+    monkeypatch.setattr("dexhand.app.evaluation_report.write_atomically", write_slowly)
+    endless.report.on_reload(endless.loaded(200))
+    endless.clock.time += 19.0
+    endless.report.on_reload(endless.loaded(300))
+    assert endless.results()["checkpoint"].endswith("checkpoint_200.pth")
+    endless.clock.time += 1.0
+    endless.report.on_reload(endless.loaded(400))
+    assert endless.results()["checkpoint"].endswith("checkpoint_400.pth")
+    endless.report.on_reload(endless.loaded(500))
+    endless.report.close()
+    assert endless.results()["checkpoint"].endswith("checkpoint_500.pth")
+
+
 def test_the_run_names_what_it_plays_now(endless: Told) -> None:
     """latest_test leads there."""
     endless.report.on_reload(endless.loaded(200))
@@ -143,8 +164,19 @@ def test_a_test_of_so_many_games_tells_each(tmp_path: Path) -> None:
     told.report.close()
     assert len(told.results()["games"]) == KEPT_EPISODES + 1
     assert told.lines[0] == f"episode    1/{KEPT_EPISODES + 1}  environment 0  return      2.00  length   10  timeout"
-    assert told.lines[-2].startswith(f"{KEPT_EPISODES + 1} episodes: return 2.00")
-    assert told.lines[-1] == f"ended by timeout {KEPT_EPISODES + 1}"
+    assert told.lines[-3].startswith(f"{KEPT_EPISODES + 1} episodes: return 2.00")
+    assert told.lines[-2] == f"ended by timeout {KEPT_EPISODES + 1}"
+
+
+def test_that_all_episodes_are_alike_is_explained(tmp_path: Path) -> None:
+    """A deviation of 0 looks like a mistake; different returns are not explained."""
+    alike, different = Told(tmp_path, episodes=2), Told(tmp_path, episodes=2)
+    for told, last in ((alike, 2.0), (different, 3.0)):
+        told.episode(2.0)
+        told.episode(last)
+        told.report.close()
+    assert alike.lines[-1].startswith("All episodes were alike: they start in the same way")
+    assert not any("alike" in line for line in different.lines)
 
 
 def test_writing_takes_no_memory_for_each_game(tmp_path: Path) -> None:
@@ -167,7 +199,7 @@ def test_where_no_episode_can_succeed_no_success_rate_is_shown(tmp_path: Path) -
     for _ in range(2):
         told.episode(2.0)
     told.report.close()
-    assert told.lines[-2:] == ["2 episodes: return 2.00 +- 0.00, length 10.0", "ended by timeout 2"]
+    assert told.lines[-3:-1] == ["2 episodes: return 2.00 +- 0.00, length 10.0", "ended by timeout 2"]
     assert not any("success" in name for _, row in told.sink.rows for name in row)
     assert told.results()["summary"]["success_rate"] == 0.0
 

@@ -47,6 +47,15 @@ def test_the_error_that_ends_a_run_is_in_its_log(tmp_path: Path, capfd: pytest.C
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_the_console_shows_anyway_is_in_the_log_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Such as a training's progress."""
+    with logging_to_console(Console(), "info"):
+        log_to_file(tmp_path / "train.log")
+        log.info("iteration 1/10", extra={"file_only": True})
+    assert "iteration 1/10\n" in (tmp_path / "train.log").read_text()
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_message_that_cannot_be_formatted_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Logging is no reason to end a training."""
     monkeypatch.setattr(logging, "raiseExceptions", False)

@@ -38,7 +38,10 @@ def test_an_error_sends_no_control_characters_to_the_terminal(capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(errno.EIO, os.strerror(errno.EIO)), "error: reading or writing a file: Input/output error"),
+        (
+            OSError(errno.EIO, os.strerror(errno.EIO)),
+            "error: reading or writing a file, or /dev/shm: Input/output error",
+        ),
         (OSError(errno.EIO, os.strerror(errno.EIO), "a/config.yaml"), "error: a/config.yaml: Input/output error"),
         (HandError("a/spec.yaml cannot be read"), "error: a/spec.yaml cannot be read"),
     ],
@@ -54,6 +57,19 @@ def test_what_the_file_system_refuses_is_one_line(
     monkeypatch.setattr(app, "run", fail)
     assert app.main(["sim.backend=mock"]) == 2
     assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_a_test_of_some_episodes_does_not_wait_for_a_run_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a checkpoint, it would wait forever."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs_all" / "BaseTask_train_20260101_000000" / "nn").mkdir(parents=True)
+    words = ["sim.backend=mock", "test=true", "testGamesNum=2", "env.viewer=false"]
+    assert app.main([*words, "checkpoint=BaseTask_train_20260101_000000"]) == 2
+    assert "no training is running there. testGamesNum=0 waits for one" in capsys.readouterr().err
+    assert app.main([*words, "checkpoint=runs_all"]) == 2
+    assert capsys.readouterr().err.endswith(f"there is no checkpoint in {tmp_path / 'runs_all'}\n")
 
 
 def test_a_checkpoint_that_cannot_be_looked_for_is_not_played_with_other_settings(

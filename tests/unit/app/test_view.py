@@ -10,7 +10,7 @@ from dexhand.app import build
 from dexhand.config.errors import ConfigError
 from dexhand.core.interfaces import VecEnv
 from dexhand.core.stop import StopRequest
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.mock.clock import FakeClock
 from dexhand.mock.env import MockEnv
 from dexhand.view.live import LiveView

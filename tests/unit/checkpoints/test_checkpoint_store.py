@@ -42,6 +42,18 @@ def test_an_empty_store_has_nothing(folder: Path) -> None:
     assert not folder.exists()
 
 
+def test_a_run_that_is_moved_while_it_trains(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing more is lost, and it is said once that the folder is a new one."""
+    run = folder.parent / "run"
+    store = CheckpointStore(run / "nn")
+    store.save({"epoch": 1}, iteration=1)
+    run.rename(folder.parent / "moved")
+    for iteration in (2, 3):
+        store.save({"epoch": iteration}, iteration=iteration)
+    assert load_checkpoint(run / "nn" / "latest.pth") == {"epoch": 3}
+    assert caplog.text.count(f"{run} has been moved or deleted") == 1
+
+
 def test_every_save_is_latest(folder: Path) -> None:
     """latest.pth is written by every save and is the newest one."""
     store = CheckpointStore(folder)

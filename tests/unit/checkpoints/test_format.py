@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from dexhand.checkpoints.format import MOST_MARKS, parse_index, read_plain_state, state_from
+from dexhand.checkpoints.format import MOST_MARKS, config_digest_of, parse_index, read_plain_state, state_from
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
 
 STATE = {
@@ -82,3 +82,13 @@ def test_keys_that_can_all_have_the_same_hash_are_refused() -> None:
     assert state_from({"dict": [[2**63 - 1, 0]]}, []) == {2**63 - 1: 0}
     with pytest.raises(TypeError, match="is no key"):
         state_from({"dict": [[2**63, 0]]}, [])
+
+
+def test_the_digest_of_a_file_that_is_damaged(tmp_path: Path) -> None:
+    """The error names the file."""
+    path = tmp_path / "x.pth"
+    save_checkpoint(path, {"epoch": 1}, config_digest="abc")
+    assert config_digest_of(path) == "abc"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="no readable index"):
+        config_digest_of(path)

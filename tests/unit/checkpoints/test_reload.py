@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from torch import Tensor
 
+from dexhand.checkpoints.choice import AUTO, Choice, PanelLink, read_players, write_choice
 from dexhand.checkpoints.folder import checkpoints_in
 from dexhand.checkpoints.folder_changes import FolderChanges
-from dexhand.checkpoints.reload import Load, ReloadWatcher, Source
+from dexhand.checkpoints.reload import CHOICE_INTERVAL, Load, ReloadWatcher, Source
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Clock, Policy
@@ -624,13 +625,13 @@ class TestEvents:
         """A save is noticed when it is complete."""
         changes = FolderChanges()
         changes.watch([tmp_path])
-        (tmp_path / ".latest.pth.tmp").write_text("half")
+        (tmp_path / ".checkpoint_1.pth.1a2b3c4d.tmp").write_text("half")
         (tmp_path / "seen").write_text("")
         while not changes.happened():
             time.sleep(0.001)
         time.sleep(0.2)  # closing it is an event of its own
         changes.clear()
-        (tmp_path / ".latest.pth.tmp").unlink()
+        (tmp_path / ".checkpoint_1.pth.1a2b3c4d.tmp").unlink()
         time.sleep(0.1)
         assert not changes.happened()
         changes.close()
@@ -759,3 +760,195 @@ class WatchedFolder(RuleBasedStateMachine):
 
 TestWatchedFolder = WatchedFolder.TestCase
 TestWatchedFolder.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+
+
+class TestCheckpointPanel:
+    """What is chosen in a panel plays, and stays."""
+
+    @pytest.fixture
+    def player(self, folder: Path, clock: FakeClock) -> ReloadWatcher:
+        """A player of a run with the iterations 1 to 5, which plays the newest."""
+        for iteration in range(1, 6):
+            write(folder / f"checkpoint_{iteration}.pth", f"good {iteration}")
+        write(folder / "latest.pth", "good 5 latest")
+        player = self.player_of(folder, clock)
+        assert player.wait(StopRequest()) is not None
+        return player
+
+    def player_of(self, folder: Path, clock: FakeClock) -> ReloadWatcher:
+        """A player that has not begun."""
+        executor = InlineExecutor()
+        panels = PanelLink(clock)
+        source = FolderSource(folder)
+        return ReloadWatcher(source, load_text, clock=clock, interval=INTERVAL, panels=panels, executor=executor)
+
+    def after(self, player: ReloadWatcher, clock: FakeClock, seconds: float = CHOICE_INTERVAL) -> str | None:
+        """What is loaded after so long."""
+        clock.time += seconds
+        assert player.poll() is None
+        return _text(player.poll())
+
+    def test_a_choice_plays_soon_and_newer_checkpoints_do_not(
+        self, player: ReloadWatcher, folder: Path, clock: FakeClock
+    ) -> None:
+        """Long before the interval is over; Auto follows the newest again."""
+        write_choice(folder, Choice("manual", "checkpoint_2.pth"))
+        assert self.after(player, clock) == "good 2"
+        write(folder / "checkpoint_6.pth", "good 6")
+        write(folder / "latest.pth", "good 6 latest")
+        assert self.after(player, clock, INTERVAL) is None
+        write_choice(folder, AUTO)
+        assert self.after(player, clock) == "good 6 latest"
+        write(folder / "latest.pth", "good 7 latest")
+        assert self.after(player, clock, INTERVAL) == "good 7 latest"
+
+    def test_auto_also_returns_to_a_lower_number(self, player: ReloadWatcher, folder: Path, clock: FakeClock) -> None:
+        """From the best one, where there is no latest.pth."""
+        (folder / "latest.pth").unlink()
+        write(folder / "checkpoint_best.pth", "good 9 best")
+        write_choice(folder, Choice("manual", "checkpoint_best.pth"))
+        assert self.after(player, clock) == "good 9 best"
+        write_choice(folder, AUTO)
+        assert self.after(player, clock) == "good 5"
+
+    def test_a_chosen_file_that_is_replaced_is_loaded_when_it_is_chosen_again(
+        self, player: ReloadWatcher, folder: Path, clock: FakeClock
+    ) -> None:
+        """Manual holds the policy, also of latest.pth."""
+        write_choice(folder, Choice("manual", "latest.pth"))
+        write(folder / "latest.pth", "good 6 latest")
+        assert self.after(player, clock) == "good 6 latest"
+        write(folder / "latest.pth", "good 7 latest")
+        assert self.after(player, clock, INTERVAL) is None
+        write_choice(folder, Choice("manual", "latest.pth"))
+        assert self.after(player, clock) == "good 7 latest"
+
+    def test_manual_without_a_checkpoint_holds_what_plays(
+        self, player: ReloadWatcher, folder: Path, clock: FakeClock
+    ) -> None:
+        """A player that begins then plays the newest, and holds it."""
+        write_choice(folder, Choice("manual"))
+        write(folder / "latest.pth", "good 6 latest")
+        assert self.after(player, clock, INTERVAL) is None
+        other = self.player_of(folder, clock)
+        assert _text(other.wait(StopRequest())) == "good 6 latest"
+        write(folder / "latest.pth", "good 7 latest")
+        assert self.after(other, clock, INTERVAL) is None
+
+    def test_a_player_begins_with_what_was_chosen(self, folder: Path, clock: FakeClock) -> None:
+        """Also when it is started again."""
+        write(folder / "latest.pth", "good 5")
+        write(folder / "checkpoint_2.pth", "good 2")
+        write_choice(folder, Choice("manual", "checkpoint_2.pth"))
+        assert _text(self.player_of(folder, clock).wait(StopRequest())) == "good 2"
+
+    def test_a_chosen_file_that_is_not_there_yet(
+        self, player: ReloadWatcher, folder: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Is told once, and plays when it has come: the choice may be copied first."""
+        write_choice(folder, Choice("manual", "checkpoint_3b.pth"))
+        for _ in range(3):
+            assert self.after(player, clock, INTERVAL) is None
+        assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+            f"Checkpoint panel: checkpoint_3b.pth is not in {folder}. Iteration 5 plays on"
+        ]
+        write(folder / "latest.pth", "good 6")
+        assert self.after(player, clock, INTERVAL) is None
+        write(folder / "checkpoint_3b.pth", "good 3")
+        assert self.after(player, clock, INTERVAL) == "good 3"
+
+    @pytest.mark.parametrize("is_damaged", [False, True])
+    def test_a_player_whose_chosen_file_is_gone_or_damaged_begins_with_the_newest(
+        self, folder: Path, clock: FakeClock, is_damaged: bool
+    ) -> None:
+        """There is no last good policy yet."""
+        write(folder / "latest.pth", "good 5")
+        if is_damaged:
+            write(folder / "checkpoint_2.pth", "half")
+        write_choice(folder, Choice("manual", "checkpoint_2.pth"))
+        player = self.player_of(folder, clock)
+        assert _text(player.wait(StopRequest())) == "good 5"
+        write(folder / "latest.pth", "good 6")
+        assert self.after(player, clock, INTERVAL) is None
+        write(folder / "checkpoint_2.pth", "good 2")
+        assert self.after(player, clock, INTERVAL) == "good 2"
+
+    def test_a_chosen_file_that_is_deleted_plays_on(
+        self, player: ReloadWatcher, folder: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """And that is told, on the console and to panels."""
+        write_choice(folder, Choice("manual", "checkpoint_2.pth"))
+        assert self.after(player, clock) == "good 2"
+        (folder / "checkpoint_2.pth").unlink()
+        for _ in range(3):
+            assert self.after(player, clock, INTERVAL) is None
+        warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert warnings == [f"{folder / 'checkpoint_2.pth'} no longer exists. Iteration 2 plays on"]
+        (told,) = read_players(folder).values()
+        assert (told.checkpoint, told.iteration, told.problem) == (
+            "checkpoint_2.pth",
+            2,
+            "checkpoint_2.pth is not there",
+        )
+
+    def test_a_damaged_choice_plays_once_it_is_good(
+        self, player: ReloadWatcher, folder: Path, clock: FakeClock
+    ) -> None:
+        """Until then, the policy before plays on, and panels are told why."""
+        write(folder / "checkpoint_2.pth", "half")
+        write_choice(folder, Choice("manual", "checkpoint_2.pth"))
+        assert self.after(player, clock) is None
+        assert self.after(player, clock, INTERVAL) is None
+        (told,) = read_players(folder).values()
+        assert (told.checkpoint, told.iteration) == ("latest.pth", 5)
+        assert told.problem == "checkpoint_2.pth is damaged"
+        write(folder / "checkpoint_2.pth", "good 2")
+        assert self.after(player, clock, INTERVAL) == "good 2"
+        (told,) = read_players(folder).values()
+        assert (told.checkpoint, told.iteration, told.problem) == ("checkpoint_2.pth", 2, None)
+
+    def test_a_link_out_of_the_folder_is_not_loaded(
+        self, player: ReloadWatcher, folder: Path, clock: FakeClock, tmp_path: Path
+    ) -> None:
+        """A copied folder may come from anybody."""
+        write(tmp_path / "elsewhere.pth", "good 9")
+        (folder / "theirs.pth").symlink_to(tmp_path / "elsewhere.pth")
+        write_choice(folder, Choice("manual", "theirs.pth"))
+        assert self.after(player, clock) is None
+
+    def test_a_held_checkpoint_stays_when_a_newer_run_begins(self, clock: FakeClock, tmp_path: Path) -> None:
+        """Auto goes on to the newer run."""
+        old, new = (tmp_path / run / "nn" for run in ("old", "new"))
+        write(old / "latest.pth", "good 5")
+        write(old / "checkpoint_2.pth", "good 2")
+        player = self.player_of(old, clock)
+        assert player.wait(StopRequest()) is not None
+        write_choice(old, Choice("manual", "checkpoint_2.pth"))
+        assert self.after(player, clock) == "good 2"
+        write(new / "latest.pth", "good 1 new")
+        player._source.folder = new  # type: ignore[attr-defined]
+        assert self.after(player, clock, INTERVAL) is None
+        write_choice(old, AUTO)
+        assert self.after(player, clock) == "good 1 new"
+
+    def test_a_choice_during_a_pause_is_loaded_and_plays_from_the_next_step(
+        self, player: ReloadWatcher, folder: Path, clock: FakeClock
+    ) -> None:
+        """Panels hear of a player that is paused, too."""
+        write_choice(folder, Choice("manual", "checkpoint_2.pth"))
+        for _ in range(3):
+            clock.time += INTERVAL
+            player.keep_looking()
+        (told,) = read_players(folder).values()
+        assert told.checkpoint == "checkpoint_2.pth"
+        assert _text(player.poll()) == "good 2"
+        clock.time += INTERVAL
+        player.keep_looking()
+        (told,) = read_players(folder).values()
+        assert told.written == clock.now()
+
+    def test_the_end_is_told(self, player: ReloadWatcher, folder: Path) -> None:
+        """Panels show nothing that does not play."""
+        assert read_players(folder)
+        player.close()
+        assert not read_players(folder)

@@ -122,7 +122,7 @@ def test_a_section_takes_no_value() -> None:
 
 def test_an_old_spelling_causes_a_warning_and_a_short_form_does_not() -> None:
     """The warning names the spelling to use."""
-    assert warnings("training.max_iterations=5", "numEnvs=4", "env.headless=true") == [
+    assert warnings("training.max_iterations=5", "num_envs=4", "sim_device=cpu", "env.headless=true") == [
         "training.max_iterations is an old spelling of train.maxIterations",
         "env.headless is an old spelling of env.viewer, with the opposite meaning",
     ]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
     [
         ("ph", ["physics="]),
         ("train.ppo.le", ["train.ppo.learning_rate="]),
-        ("task=", ["task=BaseTask", "task=BlindGrasping", "task=BoxGrasping"]),
+        ("task=B", ["task=BaseTask", "task=BlindGrasping", "task=BoxGrasping"]),
         ("numEnvs=4 physics=f", ["physics=fast"]),
         ("config=test_r", ["config=test_record", "config=test_render"]),
         ("sim.backend=mujoco", ["sim.backend=mujoco", "sim.backend=mujoco_warp"]),

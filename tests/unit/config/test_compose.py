@@ -12,7 +12,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
 from dexhand.config.overrides import read_overrides
 from dexhand.config.sources import names_of
-from dexhand.tasks import TASKS, BaseTaskConfig
+from dexhand.tasks import TASK_CONFIGS, BaseTaskConfig
 
 
 def refused(overrides: list[str], **kwargs: str) -> str:
@@ -37,7 +37,7 @@ class TestChoices:
 
     def test_every_task_has_a_schema_and_a_file(self) -> None:
         """The two lists of tasks agree."""
-        assert names_of("task") == sorted(TASKS)
+        assert names_of("task") == sorted(TASK_CONFIGS)
 
     def test_the_task_section_has_its_own_type(self) -> None:
         """A task is read into the class that the schema names for it."""
@@ -191,11 +191,18 @@ class TestFilledIn:
         assert compose(["test=true", "numEnvs=9"]).env.numEnvs == 9
 
     @settings(max_examples=4, deadline=None)
-    @given(num_envs=st.integers(1, 3000), horizon=st.integers(1, 64))
+    @given(num_envs=st.integers(2, 3000), horizon=st.integers(1, 64))
     def test_the_automatic_minibatch_divides_the_rollout(self, num_envs: int, horizon: int) -> None:
         """Whatever the sizes."""
         ppo = compose([f"numEnvs={num_envs}", f"train.ppo.horizon_length={horizon}"]).train.ppo
         assert (num_envs * horizon) % ppo.minibatch_size == 0
+
+    def test_a_rollout_has_two_samples_at_least(self) -> None:
+        """One has no deviation; a test, and other learners, may have one."""
+        one = ["numEnvs=1", "train.ppo.horizon_length=1"]
+        assert "a rollout of one sample" in refused(one)
+        compose([*one, "test=true"])
+        compose([*one, "train.algorithm=mock"])
 
     def test_a_seed_of_minus_one_is_drawn(self) -> None:
         """And differs from time to time."""
@@ -230,7 +237,7 @@ class TestRefusals:
         [
             ("env.numEnvs=abc", ["env.numEnvs=abc", "whole number"]),
             ("env.numEnvs=2.5", ["env.numEnvs=2.5", "whole number"]),
-            ("env.numEnvs=0", ["env.numEnvs=0", ">= 1"]),
+            ("env.numEnvs=0", ["env.numEnvs=0", "from 1 to 1000000"]),
             ("env.numEnv=1", ["env.numEnv", "Did you mean 'env.numEnvs'?"]),
             ("numEnv=1", ["numEnv", "Did you mean 'numEnvs'?"]),
             ("train.test=maybe", ["train.test=maybe", "true or false"]),
@@ -241,7 +248,7 @@ class TestRefusals:
                 "sim.backend=mujco",
                 ["sim.backend=mujco", "auto, mujoco, mujoco_warp, isaacgym, mock", "Did you mean 'mujoco'?"],
             ),
-            ("task=BaseTsk", ["task=BaseTsk", "Known: BaseTask", "Did you mean 'BaseTask'?"]),
+            ("task=BaseTsk", ["task=BaseTsk", "Known: Ant, BaseTask", "Did you mean 'BaseTask'?"]),
             ("physics=slow", ["physics=slow", "accurate, default, fast"]),
             ("task.policy_observation_keys=[hand_poze]", ["hand_poze", "Did you mean 'hand_pose'?"]),
             ("task.policy_observation_keys=[]", ["task.policy_observation_keys", "at least one"]),
@@ -252,6 +259,8 @@ class TestRefusals:
             ("env.initialHandPos=[a,2,3]", ["env.initialHandPos=[a,2,3]", "numbers"]),
             ("train.network.units=[]", ["train.network.units", "1 to 64 layers"]),
             ("train.ppo.minibatch_size=7", ["minibatch_size=7", "32768", "divisor"]),
+            ("numEnvs=1000000000", ["numEnvs=1000000000", "from 1 to 1000000"]),
+            ("lr=1e-3", ["lr=1e-3", "It is called train.ppo.learning_rate here"]),
             ("sim=1", ["sim is a section", "sim.backend=..."]),
             ("foo", ["'foo'", "key=value"]),
             ("a==b", ["a==b", "key=value"]),
@@ -265,8 +274,8 @@ class TestRefusals:
             ("train.seed=4294967296", ["train.seed=4294967296", "4294967295"]),
             ("train.ppo.learning_rate=inf", ["train.ppo.learning_rate=inf", "finite", "> 0"]),
             ("env.initialHandPos=[nan,0,0]", ["env.initialHandPos=[nan", "finite", "numbers"]),
-            ("task=null", ["task=null", "Known: BaseTask"]),
-            ("task={name:X}", ["task={name:X}", "Known: BaseTask", "task.episodeLength=..."]),
+            ("task=null", ["task=null", "Known: Ant, BaseTask"]),
+            ("task={name:X}", ["task={name:X}", "Known: Ant, BaseTask", "task.episodeLength=..."]),
             ("physics=null", ["physics=null", "accurate, default, fast"]),
             ("task.name=BoxGrasping", ["task.name=BoxGrasping", "task=BoxGrasping"]),
             ("+defaults=x", ["+defaults=x", "/physics/fast"]),

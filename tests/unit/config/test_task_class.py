@@ -231,7 +231,7 @@ def test_two_files_of_one_name_are_not_mixed_up(mine: Path) -> None:
 
 def test_a_task_that_is_nobodys_is_refused_with_the_way_to_one_of_your_own() -> None:
     """``--config-dir`` and ``task.module``."""
-    with pytest.raises(ConfigError, match=r"task=MyTask is unknown\. Known: BaseTask.*--config-dir"):
+    with pytest.raises(ConfigError, match=r"task=MyTask is unknown\. Known: Ant, BaseTask.*--config-dir"):
         compose(["task=MyTask"])
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -51,7 +52,7 @@ class Place:
         path.write_text(MARKED.format(mark=str(self.mark)))
         return str(path)
 
-    def run(self, folder: Path, key: str, value: str, text: str = PLAIN) -> Path:
+    def run(self, folder: Path, key: str, value: Any, text: str = PLAIN) -> Path:
         """Write a run whose configuration has ``value`` under ``key``."""
         (folder / "nn").mkdir(parents=True, exist_ok=True)
         (folder / "nn" / "latest.pth").touch()
@@ -63,7 +64,7 @@ class Place:
         return self.mark.exists()
 
 
-def changed(text: str, key: str, value: str) -> str:
+def changed(text: str, key: str, value: Any) -> str:
     """A configuration with another value, in a list where the key has one."""
     tree = yaml.safe_load(text)
     section, _, name = key.rpartition(".")
@@ -363,6 +364,25 @@ class TestARunsConfiguration:
         assert (train.trustCheckpoint, train.experimentName) == (True, "mine")
 
 
+@pytest.mark.parametrize("spelled", ["{path}", "{path}:make", "[1, {path}]", "theirs.evil:make", "theirs.evil"])
+def test_arguments_of_an_environment_name_nothing_foreign(
+    spelled: str, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files and code, in whatever argument; other texts, and what is trusted, pass."""
+    path = place.module(place.theirs / "evil.py")
+    plain = to_yaml(compose(["task=gymnasium:Pendulum-v1"]))
+    run = place.run(place.theirs / RUN, "task.kwargs", yaml.safe_load(f"{{x: '{spelled.format(path=path)}'}}"), plain)
+    if spelled.startswith("["):
+        run = place.run(place.theirs / RUN, "task.kwargs", {"x": [1, path]}, plain)
+    monkeypatch.chdir(place.theirs.parent)
+    words = [f"resume={run}", "--dry-run"]
+    assert "task.kwargs.x=" in refused(words)
+    assert composed([*words, "train.trustCheckpoint=true"]).dry_run
+    place.run(place.theirs / RUN, "task.kwargs", {"x": "ant.xml", "y": "rk4"}, plain)
+    assert composed(words).dry_run
+    assert not place.was_imported
+
+
 @pytest.mark.parametrize("name", ["train.log", ".lock", "command.txt", "nn/latest.pth", "summaries", "nn/deep/x"])
 def test_a_run_does_not_lead_out_of_its_folder(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """Resuming would write there; also said by a dry run. Links within the folder and trusted ones are followed."""
@@ -383,11 +403,12 @@ def test_a_run_does_not_lead_out_of_its_folder(name: str, place: Place, capsys: 
 
 @pytest.mark.parametrize("name", ["git.txt", "train.log", "nn/deep"])
 def test_a_run_holds_only_files_and_folders(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    """Resuming would wait for ever for a pipe."""
+    """Resuming would wait for ever for a pipe, trusted or not."""
     run = place.run(place.theirs / RUN, "train.seed", "1")
     os.mkfifo(run / name)
-    assert main([f"resume={run}", "--dry-run"]) == 2
-    assert f"{run}/{name} is neither a file nor a folder" in capsys.readouterr().err
+    for trust in ("false", "true"):
+        assert main([f"resume={run}", "--dry-run", f"train.trustCheckpoint={trust}"]) == 2
+        assert f"{run}/{name} is neither a file nor a folder" in capsys.readouterr().err
 
 
 class TestFindingCode:

@@ -30,6 +30,20 @@ def test_a_signal_in_a_callback_is_not_lost(number: signal.Signals) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
 
 
+def test_a_working_folder_that_was_deleted() -> None:
+    """One line says so, before a library ends the process."""
+    done = run(
+        "import tempfile\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    os.chdir(folder)\n"
+        "def main():\n"
+        "    print('started')\n"
+        "    return 0"
+    )
+    line = "error: the working folder cannot be used: No such file or directory. Change to one that exists\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
 def test_a_thread_that_never_ends_does_not_keep_the_process() -> None:
     """What is printed arrives, exit functions are called, and the exit code is the function's."""
     done = run(

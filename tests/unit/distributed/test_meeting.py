@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -114,3 +115,23 @@ def test_an_address_that_does_not_lead_to_process_0_ends_its_waiting(
     place = replace(place_of(0, 2), host=host)
     with pytest.raises(NobodyCame, match=f"its own address, MASTER_ADDR:MASTER_PORT={host}:{place.port}, to answer"):
         meet(place, ALIKE, timeout=0.1)
+
+
+def test_a_name_server_that_does_not_answer_ends_waiting(place_of: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the given time, and signals are handled."""
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **named: release.wait(60.0) and [])
+    with pytest.raises(NobodyCame, match="for process 0 at slow"):
+        meet(replace(place_of(1, 2), host="slow.example"), ALIKE, timeout=0.1)
+    release.set()
+
+
+def test_what_listens_and_says_nothing_ends_waiting(place_of: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Python, where signals are handled: process 0 itself, for example, while it waits for its own address."""
+    release = threading.Event()
+    monkeypatch.setattr(meeting, "TCPStore", lambda *arguments, **named: release.wait(60.0))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = replace(place_of(1, 2), port=silent.getsockname()[1])
+        with pytest.raises(NobodyCame, match="for process 0 at 127"):
+            meet(place, ALIKE, timeout=0.3)
+    release.set()

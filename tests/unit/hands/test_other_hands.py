@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dexhand.config.schema import SimConfig
-from dexhand.core.interfaces import Scene, Simulator
+from dexhand.hand_env.interfaces import Scene, Simulator
 from dexhand.hands.spec import load_hand
 from dexhand.mock.simulator import MockSimulator
 from dexhand.sim.mujoco import MujocoSimulator

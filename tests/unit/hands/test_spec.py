@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from dexhand.config.schema import SimConfig
-from dexhand.core.interfaces import Scene
+from dexhand.hand_env.interfaces import Scene
 from dexhand.hands.spec import Gains, HandError, HandSpec, known_hands, load_hand
 from dexhand.sim.hand_file import read_hand
 from dexhand.sim.kinematics import HandKinematics

@@ -69,9 +69,8 @@ def test_episodes_by_hand() -> None:
 def test_the_pose_is_that_of_the_last_step() -> None:
     """Before the environment began anew."""
     episodes = rollout(recorder(OUTCOMES), 5)
-    assert episodes.final_pose is not None
-    assert episodes.final_pose.dof_pos.flatten().tolist() == [1.0, 2.0, 4.0, 4.0]
-    assert episodes.final_pose.object_pose[:, 0, 0].tolist() == [0.0, 1.0, 0.0, 1.0]
+    assert episodes.final_pose["dof_pos"].flatten().tolist() == [1.0, 2.0, 4.0, 4.0]
+    assert episodes.final_pose["object_pose"][:, 0, 0].tolist() == [0.0, 1.0, 0.0, 1.0]
 
 
 @given(

@@ -11,8 +11,8 @@ from scripted_env import ScriptedEnv
 from torch import Tensor
 
 from dexhand.core.interfaces import Iteration, RenderingUnavailable
+from dexhand.hand_env.pose_pictures import PosePictures
 from dexhand.hard_examples.episode_recorder import EpisodeRecorder
-from dexhand.hard_examples.pictures import PosePictures
 from dexhand.hard_examples.reports import HardExampleReport
 from dexhand.hard_examples.worst_episodes import WorstEpisodeSettings, WorstEpisodesTracker
 
@@ -202,7 +202,7 @@ def test_poses_saved_by_an_earlier_version_are_kept() -> None:
     first, second = training(Reports(), make=Pencil), training(Reports(), make=Pencil)
     iterate(first, 3)
     state = first.state_dict()
-    poses = {key: dict(vars(pose)) for key, pose in first._poses.items()}
+    poses = {key: dict(pose) for key, pose in first._poses.items()}
     assert poses
     state["hard_episodes"] = {**state["hard_episodes"], "poses": poses}
     second.load_state_dict(state)

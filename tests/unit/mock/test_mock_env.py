@@ -87,7 +87,7 @@ class TestOptimum:
 
 
 def test_ppo_reaches_the_optimum(tmp_path: Path) -> None:
-    """At least 95 % of it within 30 iterations, by the loop, the learner and the files of a real training.
+    """At least 95 % of it within 20 iterations, by the loop, the learner and the files of a real training.
 
     Ten seeds (0 to 9) all reached 100.0 % within 16 iterations; before training the share is about -400 %.
     """
@@ -96,9 +96,9 @@ def test_ppo_reaches_the_optimum(tmp_path: Path) -> None:
 
     torch.manual_seed(0)
     ppo = PpoConfig(horizon_length=16, minibatch_size=512, learning_rate=3e-3, lr_schedule="constant", gamma=0.95)
-    learner = RlGamesPpo(MockEnv(64), ppo, NetworkConfig(units=[32, 32]), max_iterations=30, env_kind="mock")
+    learner = RlGamesPpo(MockEnv(64), ppo, NetworkConfig(units=[32, 32]), max_iterations=20, env_kind="mock")
     sink, store = MemorySink(), CheckpointStore(tmp_path / "nn")
-    loop = TrainLoop(learner, store, [sink], clock=FakeClock(), max_iterations=30, save_frequency=30, save_interval=1e9)
+    loop = TrainLoop(learner, store, [sink], clock=FakeClock(), max_iterations=20, save_frequency=20, save_interval=1e9)
     result = loop.run(StopRequest())
     assert result.checkpoint is not None
     policy = RlGamesPolicy.from_state(load_checkpoint(result.checkpoint), torch.device("cpu"))

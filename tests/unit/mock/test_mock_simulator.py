@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dexhand.core import quaternions as quat
-from dexhand.core.interfaces import Box, Camera, Scene
+from dexhand.hand_env.interfaces import Box, Camera, Scene
 from dexhand.mock.boxes import CONTACT_STIFFNESS, SKIN
 from dexhand.mock.simulator import MockSimulator
 from dexhand.testing.scenes import RIGHT_HAND, dof_rows

@@ -1,14 +1,13 @@
-"""MockTask: the contract on two simulators, and as an environment."""
+"""MockTask: the contract on two simulators."""
 
 import torch
 
-from dexhand.core.interfaces import Box, Scene, Simulator, Task, VecEnv
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.interfaces import Box, Scene, Simulator, Task
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.mock.simulator import MockSimulator
 from dexhand.mock.task import MockTask
 from dexhand.testing.scenes import RIGHT_HAND
 from dexhand.testing.task import TaskConformance
-from dexhand.testing.vec_env import VecEnvConformance
 
 SCENE = Scene(RIGHT_HAND, objects=(Box("box", (0.05, 0.05, 0.05), 0.1),))
 
@@ -26,12 +25,6 @@ class TestOnMujoco(TaskConformance):
 
         simulator = MujocoSimulator(SCENE, num_envs, SimConfig(), control_decimation=1)
         return MockTask(simulator), simulator
-
-
-class TestAsAnEnvironment(VecEnvConformance):
-    def make_env(self, num_envs: int) -> VecEnv:
-        simulator = MockSimulator(SCENE, num_envs, control_dt=0.01)
-        return TaskEnv(simulator, MockTask(simulator))
 
 
 def test_it_can_be_solved() -> None:

@@ -62,6 +62,7 @@ def learner(env: Any, seed: int = 0, group: ProcessGroup | None = None, **keys: 
 class TestLearnerContract(AlgorithmConformance):
     num_observations = 3
     networks = ("model", "assymetric_vf_nets")
+    iterations_to_learn = 20
 
     def make_algorithm(self, seed: int) -> Algorithm:
         return learner(MockEnv(16, seed=seed, critic=True), seed)

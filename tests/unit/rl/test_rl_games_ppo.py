@@ -54,6 +54,12 @@ class FaultyEnv(PointEnv):
         return observations, rewards, *rest
 
 
+def test_a_rollout_may_have_any_size() -> None:
+    """rl_games wants that of recurrent networks to be divisible by four."""
+    algorithm = ppo(num_envs=3, horizon_length=3, minibatch_size=3)
+    assert algorithm.iterate().frames_done % 4 != 0
+
+
 class TestFaultyEnvironments:
     @pytest.mark.parametrize("since", [11, 15, 16])
     @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

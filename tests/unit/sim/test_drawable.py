@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from composed import composed
 
 from dexhand.app.build import build_env
 from dexhand.core.interfaces import Drawable, VecEnv
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.hands.spec import load_hand
 from dexhand.sim.drawable import DrawableScene
 from dexhand.testing.drawable import DrawableConformance
@@ -20,7 +21,7 @@ def drawable_env(*settings: str) -> tuple[TaskEnv, DrawableScene]:
     config = composed("sim.backend=mock", "numEnvs=3", *settings)
     env = build_env(config)
     assert isinstance(env, TaskEnv)
-    return env, DrawableScene(env.simulator, config.sim, env.task.captions)  # type: ignore[attr-defined]
+    return env, DrawableScene(env.simulator, config.sim, env.task)  # type: ignore[arg-type]
 
 
 class TestOnTheMock(DrawableConformance):
@@ -77,3 +78,14 @@ def test_the_stage_is_in_the_caption() -> None:
     env, drawable = drawable_env("task=BlindGrasping")
     env.reset(seed=1)
     assert drawable.frame([0, 1]).caption == ("stage 1: pre-grasp",) * 2
+
+
+def test_the_height_to_lift_to_is_marked() -> None:
+    """By a ball above the start of the box, which stays where it is when the box moves."""
+    env, drawable = drawable_env("task=BoxGrasping", "task.success_height_threshold=0.3")
+    env.reset(seed=1)
+    x, y, _ = env.simulator.state.object_pos[1, 0].tolist()
+    ball = drawable.shapes[-1]
+    assert ball.rgba[3] < 1.0
+    env.step(torch.ones(3, env.single_action_space.shape[0]))
+    assert drawable.frame([1]).body_pose[0, ball.body] == pytest.approx((x, y, 0.3, 0.0, 0.0, 0.0, 1.0))

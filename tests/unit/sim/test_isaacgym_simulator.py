@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from dexhand.config.schema import IsaacGymConfig, SimConfig
-from dexhand.core.interfaces import RenderingUnavailable, Scene
+from dexhand.core.interfaces import RenderingUnavailable
+from dexhand.hand_env.interfaces import Scene
 from dexhand.hands.spec import Gains
 from dexhand.sim.isaacgym import IsaacGymSimulator, describe
 from dexhand.testing.scenes import RIGHT_HAND, SCENE, boxes_at, dof_rows

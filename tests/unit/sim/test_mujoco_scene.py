@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from dexhand.config.schema import MujocoConfig, SimConfig
-from dexhand.core.interfaces import Box, Scene
+from dexhand.hand_env.interfaces import Box, Scene
 from dexhand.hands.spec import Gains
 from dexhand.sim.mujoco import MujocoSimulator
 from dexhand.sim.mujoco_scene import HAND_PREFIX, compile_scene

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dexhand.config.schema import SimConfig
-from dexhand.core.interfaces import Scene, Simulator
+from dexhand.hand_env.interfaces import Scene, Simulator
 from dexhand.sim import mujoco_warnings
 from dexhand.sim.mujoco import MujocoSimulator
 from dexhand.testing.scenes import SCENE, dof_rows, random_targets

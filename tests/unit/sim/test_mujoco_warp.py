@@ -13,7 +13,7 @@ pytest.importorskip(
 )
 
 from dexhand.config.schema import MujocoConfig, MujocoWarpConfig, SimConfig
-from dexhand.core.interfaces import Scene, Simulator
+from dexhand.hand_env.interfaces import Scene, Simulator
 from dexhand.sim.mujoco import MujocoSimulator
 from dexhand.sim.mujoco_warp import MujocoWarpSimulator
 from dexhand.testing.scenes import SCENE, boxes_at, dof_rows
@@ -31,17 +31,19 @@ FORCE_TOLERANCE = 0.1
 
 
 def on_warp(scene: Scene = SCENE, num_envs: int = 4, nconmax: int = 64, njmax: int = 256) -> MujocoWarpSimulator:
+    """Make one with steps of 5 ms, half as many as the default preset has."""
     return MujocoWarpSimulator(
         scene,
         num_envs,
-        SimConfig(mujoco_warp=MujocoWarpConfig(nconmax, njmax)),
+        SimConfig(substeps=1, mujoco_warp=MujocoWarpConfig(nconmax, njmax)),
         control_decimation=2,
         device=torch.device("cpu"),
     )
 
 
 def on_mujoco(scene: Scene = SCENE, num_envs: int = 4) -> MujocoSimulator:
-    return MujocoSimulator(scene, num_envs, SimConfig(), control_decimation=2)
+    """Make one with the same steps."""
+    return MujocoSimulator(scene, num_envs, SimConfig(substeps=1), control_decimation=2)
 
 
 class Reused(MujocoWarpSimulator):

@@ -58,6 +58,19 @@ def test_plain_lines_are_not_broken_and_come_at_intervals() -> None:
     assert len(lines[0]) > 80
 
 
+def test_the_log_has_a_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """The first at once, the last when closed; in a terminal, too."""
+    caplog.set_level("INFO")
+    clock = FakeClock()
+    sink = sink_on(io.StringIO(), clock, terminal=True)
+    for iteration in range(1, 7):
+        sink.scalars(iteration * 64, {**VALUES, "info/iteration": iteration})
+        clock.sleep(20.0)
+    sink.close()
+    lines = [record.getMessage().split(" | ")[0] for record in caplog.records]
+    assert lines == ["iteration 1/10", "iteration 4/10", "iteration 6/10"]
+
+
 def test_a_policy_that_takes_over_has_a_line_at_once() -> None:
     """And the same policy one at intervals."""
     text, clock = io.StringIO(), FakeClock()

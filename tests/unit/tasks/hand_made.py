@@ -6,7 +6,7 @@ import torch
 from composed import composed
 from torch import Tensor
 
-from dexhand.core.interfaces import SimState
+from dexhand.hand_env.interfaces import SimState
 from dexhand.hands.spec import load_hand
 from dexhand.tasks import BaseTask
 

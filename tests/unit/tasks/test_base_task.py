@@ -8,7 +8,7 @@ from composed import composed
 from hand_made import HAND, limits, sim_state
 from torch import Tensor
 
-from dexhand.core.interfaces import SimState
+from dexhand.hand_env.interfaces import SimState
 from dexhand.tasks import BaseTask, BaseTaskConfig, HandState, observation, reward, success
 
 

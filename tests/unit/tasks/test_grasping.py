@@ -12,7 +12,7 @@ from hand_made import HAND, limits, sim_state
 from torch import Tensor
 
 from dexhand.config.errors import ConfigError
-from dexhand.core.interfaces import SimState, StepResult
+from dexhand.hand_env.interfaces import SimState, StepResult
 from dexhand.tasks import TASKS, BaseTask
 from dexhand.tasks.blind_grasping.task import BlindGrasping
 from dexhand.tasks.terms import Observation, terms_of

@@ -6,7 +6,7 @@ from hand_made import HAND, base_task, sim_state
 from torch import Tensor
 
 from dexhand.core import quaternions
-from dexhand.core.interfaces import SimState
+from dexhand.hand_env.interfaces import SimState
 from dexhand.tasks import BaseTask
 from dexhand.tasks.terms import Observation, terms_of
 

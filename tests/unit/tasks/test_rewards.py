@@ -6,7 +6,7 @@ import pytest
 import torch
 from hand_made import base_task, limits, sim_state
 
-from dexhand.core.interfaces import SimState
+from dexhand.hand_env.interfaces import SimState
 from dexhand.tasks import BaseTask
 from dexhand.tasks.rewards import HandRewards
 from dexhand.tasks.terms import Reward, terms_of

@@ -3,7 +3,7 @@
 from composed import composed
 
 from dexhand.app.build import build_env
-from dexhand.core.interfaces import Simulator, Task
+from dexhand.hand_env.interfaces import Simulator, Task
 from dexhand.testing.task import TaskConformance
 
 

@@ -11,7 +11,7 @@ from composed import composed
 from torch import Tensor
 
 from dexhand.app.build import build_env
-from dexhand.core.task_env import TaskEnv
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.tasks import TASKS, BaseTask, BaseTaskConfig, HandState, TaskState, buffer, failure, option, reward
 from dexhand.tasks.terms import Ending, Failure, Reward, config_class_of, terms_of
 

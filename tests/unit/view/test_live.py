@@ -18,15 +18,18 @@ import torch
 import viser
 import zstandard
 
+from dexhand.checkpoints.choice import read_choice
 from dexhand.core.episodes import Episode
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Frame
 from dexhand.core.play_control import PlayControl
+from dexhand.core.statistics import Estimate
 from dexhand.core.stop import StopRequest
 from dexhand.mock.env import MockEnv
 from dexhand.mock.policy import MockPolicy
-from dexhand.view import process
+from dexhand.view import live, process
 from dexhand.view.live import LiveView
+from dexhand.view.messages import Comparison
 from dexhand.view.watched_env import watched
 
 PATIENCE = 60.0
@@ -91,6 +94,12 @@ class Viewer:
             packed = msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompressobj().decompress(content[16:end]))
             self.messages += packed["messages"]
 
+    async def reason_of_the_end(self) -> str:
+        """Wait until the connection is closed."""
+        while not self._ws.closed:
+            message = await self._ws.receive(PATIENCE)
+        return message.extra or ""
+
     async def send(self, **message: Any) -> None:
         """Send a message of viser's."""
         await self._ws.send_bytes(msgspec.msgpack.encode(message))
@@ -154,6 +163,20 @@ def test_viewers_get_frames_and_results(env: CountingEnv, view: LiveView) -> Non
     assert set(env.frames) == {tuple(range(16))}
 
 
+def test_two_policies_are_compared(env: CountingEnv, view: LiveView) -> None:
+    """With their results, which of them is better, and curves with confidence bands."""
+    a, b = Estimate(1.0, 0.5, 1.5), Estimate(2.0, 1.5, 2.5)
+    rows = {"return": ("1.0 [0.5, 1.5]", "2.0 [1.5, 2.5]")}
+    view.show_comparison(Comparison(7, ("A: old", "B: <new>"), rows, ("B is better",), {"return": (a, b)}))
+
+    async def watch() -> None:
+        async with viewer_of(view) as viewer:
+            expected = ("7 pairs", "B: &lt;new&gt;", "2.0 <br>", "[1.5, 2.5]", "B is better", "return of B", "'bands'")
+            await step_until(env, view, lambda: viewer.has_seen(*expected), viewer)
+
+    asyncio.run(watch())
+
+
 def test_without_viewers_nothing_is_drawn(env: CountingEnv, view: LiveView) -> None:
     """But the first frame, before anybody comes and after everybody has left."""
 
@@ -167,8 +190,26 @@ def test_without_viewers_nothing_is_drawn(env: CountingEnv, view: LiveView) -> N
     asyncio.run(come_and_go())
 
 
+def test_copying_poses_takes_a_small_part_of_the_time(
+    env: CountingEnv, view: LiveView, control: PlayControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps that do not wait for anything else are not shown again until then; a test that waits shows its last one."""
+    monkeypatch.setattr(live, "SHARE", 1e-9)
+
+    async def watch() -> None:
+        async with viewer_of(view) as viewer:
+            await step_until(env, view, lambda: env.frames and viewer.has_seen("'show'"), viewer)
+            await no_more_frames(env, view)
+            assert len(env.frames) == 1
+            for listener in control.while_waiting * 2:
+                listener()
+            assert len(env.frames) == 2
+
+    asyncio.run(watch())
+
+
 def test_controls_act(env: CountingEnv, view: LiveView, control: PlayControl, stop: StopRequest) -> None:
-    """Another speed, another choice of environments, which is also shown during a pause, and a stop."""
+    """Another speed, another choice of environments, which is also shown during a pause, and a confirmed stop."""
 
     async def act() -> None:
         async with viewer_of(view) as viewer:
@@ -182,6 +223,9 @@ def test_controls_act(env: CountingEnv, view: LiveView, control: PlayControl, st
                         listener()
                     await asyncio.sleep(0.01)
             await viewer.set("Stop the test", True)
+            await step_until(env, view, lambda: viewer.has_seen("Go on"), viewer)
+            assert not stop.requested
+            await viewer.set("Stop", True)
             await step_until(env, view, lambda: stop.requested, viewer)
 
     asyncio.run(act())
@@ -199,6 +243,36 @@ def test_a_pause_is_shown(env: CountingEnv, view: LiveView, control: PlayControl
 
     asyncio.run(pause())
     assert control.is_paused
+
+
+def test_viewers_choose_which_checkpoint_plays(env: CountingEnv, view: LiveView, tmp_path: Path) -> None:
+    """Of those that are there, whatever a browser sends and files are called, and only in tests that obey."""
+    nn = tmp_path / "nn"
+    nn.mkdir()
+    not_utf8 = os.fsdecode(b"caf\xe9.pth")
+    for name in ("a.pth", "b.pth", not_utf8):
+        (nn / name).touch()
+
+    async def choose() -> None:
+        async with viewer_of(view) as viewer:
+            await step_until(env, view, lambda: viewer.has_seen("best.pth", "'show'"), viewer)
+            assert not viewer.has_seen("Load Selected")
+            view.offers_checkpoints = True
+            view.on_reload(LoadedPolicy(MockPolicy.optimal(), nn / not_utf8, 4, age=1.0, load_seconds=0.1))
+            shown = "Load Selected", "<td>b.pth</td>", "<td>caf", "checkpoint caf"
+            await step_until(env, view, lambda: viewer.has_seen(*shown), viewer)
+            await viewer.set("mode", "Manual")
+            await step_until(env, view, lambda: viewer.has_seen("Manual, holds what plays"), viewer)
+            await viewer.set("checkpoint", "../nn/b.pth")
+            await viewer.set("Load Selected", True)
+            await step_until(env, view, lambda: viewer.has_seen("Not chosen: "), viewer)
+            await viewer.set("checkpoint", "b.pth")
+            await viewer.set("Load Selected", True)
+            await step_until(env, view, lambda: viewer.has_seen("Manual, holds b.pth"), viewer)
+            await viewer.set("mode", "Auto")
+            await step_until(env, view, lambda: read_choice(nn).mode == "auto", viewer)
+
+    asyncio.run(choose())
 
 
 def test_success_is_left_out_where_no_episode_can_succeed(env: CountingEnv) -> None:
@@ -242,7 +316,9 @@ def test_a_page_that_is_killed_does_not_end_the_run(
     assert not control.is_paused
 
 
-def test_a_page_that_stands_still_is_not_waited_for(env: CountingEnv, view: LiveView) -> None:
+def test_a_page_that_stands_still_is_not_waited_for(
+    env: CountingEnv, view: LiveView, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Steps go on, at most one frame is waiting for it, and it can be closed."""
 
     async def freeze() -> None:
@@ -253,6 +329,7 @@ def test_a_page_that_stands_still_is_not_waited_for(env: CountingEnv, view: Live
             for _ in range(500):
                 watched(env, [view]).step(torch.zeros(env.num_envs, 2))
             assert len(env.frames) <= drawn + 1
+            monkeypatch.setattr(process, "LONGEST_LEAVE", 0.1)
             view.close()
 
     asyncio.run(freeze())
@@ -272,6 +349,20 @@ def test_a_thread_that_hangs_does_not_keep_the_run(view: LiveView, monkeypatch: 
     closing.join(20.0)
     assert not closing.is_alive()
     monkeypatch.undo()
+
+
+def test_viewers_are_told_of_the_end(env: CountingEnv, view: LiveView, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the reason why the connection is closed."""
+    monkeypatch.setattr(process, "LONGEST_LEAVE", PATIENCE)
+
+    async def watch_to_the_end() -> None:
+        async with viewer_of(view) as viewer:
+            await step_until(env, view, lambda: viewer.has_seen("'show'"), viewer)
+            closing = asyncio.create_task(asyncio.to_thread(view.close))  # the viewer reads on meanwhile
+            assert await viewer.reason_of_the_end() == "The test has ended"
+            await closing
+
+    asyncio.run(watch_to_the_end())
 
 
 def test_closing_twice_is_fine(view: LiveView) -> None:

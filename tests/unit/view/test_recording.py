@@ -1,6 +1,8 @@
 """Recording: what happened is in the videos, at the speed at which it happened, and nothing slows or ends the steps."""
 
 import logging
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -15,8 +17,9 @@ import pytest
 import torch
 
 from dexhand.core.interfaces import Frame, Shape, StepInfo
-from dexhand.sim.drawable_pictures import DrawablePictures
+from dexhand.view import film
 from dexhand.view import recording as module
+from dexhand.view.film import LocalFilm, ProcessFilm
 from dexhand.view.recording import Recording
 
 DiskWithRoomFor = Callable[[int], AbstractContextManager[None]]
@@ -70,8 +73,8 @@ class Session:
         self.num_envs = num_envs
         self.steps, self.pictures = Steps(), GreyPictures()
         env: Any = SimpleNamespace(num_envs=num_envs, device=torch.device("cpu"))
-        settings = {"title": "BoxGrasping", "max_duration": 100.0, **settings}
-        self.recording = Recording(env, self.steps, lambda: self.pictures, folder, **settings)  # type: ignore[arg-type]
+        defaults = {"title": "BoxGrasping", "max_duration": 100.0, "open_film": lambda: LocalFilm(self.pictures)}
+        self.recording = Recording(env, self.steps, folder=folder, **{**defaults, **settings})  # type: ignore[arg-type]
         self.recording.on_env_step(None)
 
     def step(self, reward: float = 0.0, *, ends: bool = False) -> None:
@@ -121,7 +124,7 @@ def test_a_tile_for_each_of_sixteen_environments(num_envs: int, size: tuple[int,
 def test_captions_say_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Task, iteration, time; and of each environment episode, return and stage."""
     written: list[str] = []
-    monkeypatch.setattr(module.ImageDraw.ImageDraw, "text", lambda self, xy, text, **_: written.append(text))
+    monkeypatch.setattr(film.ImageDraw.ImageDraw, "text", lambda self, xy, text, **_: written.append(text))
     session = Session(tmp_path, num_envs=2)
     session.recording.on_reload(SimpleNamespace(iteration=7))  # type: ignore[arg-type]
     session.step(1.5)
@@ -247,10 +250,22 @@ def test_a_failing_renderer_ends_the_recording_alone(tmp_path: Path, caplog: pyt
     assert again.pictures.is_closed
 
 
+def test_a_process_that_is_killed_ends_the_recording_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said once, and steps go on."""
+    film = ProcessFilm("dexhand.app.film_process", [Shape("box", 0, (0.2, 0.2, 0.2))])
+    os.kill(film.process_id, signal.SIGKILL)
+    session = Session(tmp_path, open_film=lambda: film)
+    for _ in range(3):
+        session.step()
+    session.recording.close()
+    errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert errors == [f"The recording ends: {tmp_path}: the process that draws has ended. The run continues"]
+
+
 def test_what_cannot_be_drawn_at_all_is_an_error_at_once(tmp_path: Path) -> None:
     """It reaches whoever starts the recording."""
 
-    def fail() -> GreyPictures:
+    def fail() -> LocalFilm:
         raise RuntimeError("no OpenGL library")
 
     env: Any = SimpleNamespace(num_envs=1, device=torch.device("cpu"))
@@ -282,7 +297,7 @@ def test_the_box_is_where_the_state_says(tmp_path: Path) -> None:
     boxes.frame = frame  # type: ignore[method-assign]
     env: Any = SimpleNamespace(num_envs=1, device=torch.device("cpu"))
     recording = Recording(
-        env, boxes, lambda: DrawablePictures(boxes.shapes, (960, 720)), tmp_path, title="", max_duration=9.0
+        env, boxes, lambda: ProcessFilm("dexhand.app.film_process", boxes.shapes), tmp_path, title="", max_duration=9.0
     )
     for boxes.step in range(4):
         recording.on_env_step(None)

@@ -10,7 +10,7 @@ import pytest
 from dexhand.workspace.checkpoint_names import CheckpointNotFound, find_run, find_source, resolve_checkpoint
 from dexhand.workspace.links import Limits
 from dexhand.workspace.records import record, record_played
-from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
+from dexhand.workspace.workspace import Run, Workspace, WorkspaceError, lock_run
 
 OLD, NEW, TEST = "BaseTask_train_20260101_000000", "BaseTask_train_20260102_000000", "BaseTask_test_20260103_000000"
 RUNS = Path("runs")
@@ -71,6 +71,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (f"runs/{OLD}.pth", OLD, "latest.pth"),
         ("BaseTask", NEW, "latest.pth"),
         ("20260101", OLD, "latest.pth"),
+        ("BaseTask_2026-01-01_00-00-00", OLD, "latest.pth"),
         ("_test_", OLD, "checkpoint_best.pth"),
     ],
 )
@@ -323,6 +324,20 @@ class TestMisses:
         """A folder that exists is named with what it lacks."""
         (workspace / "empty").mkdir()
         assert f"there is no checkpoint in {workspace / 'empty'}" in self.message("empty")
+
+    def test_the_folder_of_all_runs_is_no_experiment(self, workspace: Path) -> None:
+        """Nobody saves a checkpoint there; a run in it may get one."""
+        assert not find_source("runs_all", Path("runs")).is_experiment
+        assert find_source(f"runs_all/{NEW}", Path("runs")).is_experiment
+
+    def test_a_training_is_known_by_its_lock(self, workspace: Path) -> None:
+        """While it runs, in its folder and for its files."""
+        run, source = Run(Path(f"runs_all/{NEW}").absolute()), find_source(f"{NEW}/nn/latest.pth", Path("runs"))
+        assert not source.is_training
+        with lock_run(run):
+            assert source.is_training
+            assert find_source(NEW, Path("runs")).is_training
+        assert not source.is_training
 
     @pytest.mark.parametrize("spec", ["latest", f"runs/{NEW}", f"runs/{NEW}/nn/latest.pth", f"runs/{NEW}.pth"])
     def test_a_link_to_nowhere_is_explained(self, workspace: Path, spec: str) -> None:

@@ -17,7 +17,6 @@ from dexhand.config.compose import compose, to_yaml
 from dexhand.core.clock import SystemClock
 from dexhand.runs import main
 from dexhand.tasks import TASKS
-from dexhand.workspace.table import age_in_words, size_in_words
 from dexhand.workspace.workspace import Run, Workspace, lock_run
 
 
@@ -93,7 +92,9 @@ class TestList:
             begin(day, task="my-experiment").config_file.write_text(to_yaml(compose([f"task={task}"])))
         factory = to_yaml(compose(["env.factory=my/own.py:MyEnv"]))
         begin(9, task="my-experiment").config_file.write_text(factory)
-        assert [fact["task"] for fact in listed(capsys)] == ["MyEnv", *reversed([*TASKS])]
+        gymnasium = to_yaml(compose(["task=gymnasium:Pendulum-v1"]))
+        begin(10, task="my-experiment").config_file.write_text(gymnasium)
+        assert [fact["task"] for fact in listed(capsys)] == ["Pendulum-v1", "MyEnv", *reversed([*TASKS])]
 
     def test_the_table(self, capsys: pytest.CaptureFixture[str]) -> None:
         """One line a run, the newest first, never cut off."""
@@ -133,6 +134,22 @@ class TestList:
         assert (damaged["iterations"], damaged["games"]) == (None, None)
         assert whole["iterations"] == 5
         assert " ? " in said(capsys).splitlines()[1]
+
+    def test_files_of_any_size(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Only their beginnings are read; the whole of this one would take a gigabyte."""
+        run = begin(1, "test")
+        played(run, 20, 41.5)
+        for file in (run.results_file, run.config_file):
+            with open(file, "ab") as opened:
+                opened.truncate(10**9)
+        (fact,) = listed(capsys)
+        assert (fact["games"], fact["mean_return"], fact["problem"]) == (20, 41.5, None)
+
+    def test_a_configuration_that_is_slow_to_search(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """In time that grows with the square of its length it would take hours."""
+        begin(1).config_file.write_text(f"env:\n  factory: a:{'_' * 10**5}!\n")
+        (fact,) = listed(capsys)
+        assert fact["task"] == "BaseTask"
 
     def test_odd_values_are_no_values(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A file of ours that holds something else under these names; JSON knows no NaN."""
@@ -363,20 +380,3 @@ class TestCommandLine:
         command = f"{sys.executable} -m dexhand.runs list --json | head -1"
         answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
         assert (answer.stdout, answer.stderr) == ("[\n", "")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(None, "?"), (-5, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172800, "2 d")],
-)
-def test_ages(seconds: float | None, words: str) -> None:
-    """In the largest unit of which there are two."""
-    assert age_in_words(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("size", "words"), [(None, "?"), (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (3.6e6, "3.6 MB"), (2e9, "2.0 GB")]
-)
-def test_sizes(size: int | None, words: str) -> None:
-    """In powers of 1000."""
-    assert size_in_words(size) == words

@@ -1,15 +1,16 @@
-"""Pictures of recorded poses."""
+"""Pictures of poses of a hand and its objects."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from dexhand.core.interfaces import RenderingUnavailable, Simulator
+from dexhand.core.interfaces import RenderingUnavailable
+from dexhand.hand_env.interfaces import Simulator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,10 +31,10 @@ class PosePictures:
         self._simulator: Simulator | None = None
         self._is_unavailable = False
 
-    def draw(self, dof_pos: Tensor, object_pose: Tensor) -> np.ndarray | None:
-        """Draw the hand at joint positions (D,), m or rad, with objects at poses (O, 7): uint8 (height, width, 3).
+    def draw(self, pose: Mapping[str, Tensor]) -> np.ndarray | None:
+        """Draw the hand at joint positions ``dof_pos`` (D,), m or rad, with objects at poses ``object_pose`` (O, 7).
 
-        Returns ``None`` if rendering is unavailable.
+        Returns uint8 (height, width, 3), or ``None`` if rendering is unavailable.
         """
         if self._is_unavailable:
             return None
@@ -42,8 +43,8 @@ class PosePictures:
                 self._simulator = self._make_simulator()
             simulator = self._simulator
             mask = torch.ones(1, dtype=torch.bool, device=simulator.device)
-            pose = (part[None].to(simulator.device) for part in (dof_pos, object_pose))
-            simulator.reset(mask, *pose)
+            rows = (pose[name][None].to(simulator.device) for name in ("dof_pos", "object_pose"))
+            simulator.reset(mask, *rows)
             return simulator.render(0, width=self._size[0], height=self._size[1])
         except RenderingUnavailable as error:
             log.warning("Hard examples have no pictures: %s", error)

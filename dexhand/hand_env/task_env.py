@@ -11,7 +11,9 @@ from gymnasium.spaces import Box
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from dexhand.core.interfaces import Observations, ResetPose, SimState, Simulator, StepInfo, StepResult, Task
+from dexhand.core.actions import checked_actions
+from dexhand.core.interfaces import StepInfo
+from dexhand.hand_env.interfaces import Observations, ResetPose, SimState, Simulator, StepResult, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +79,7 @@ class TaskEnv:
         """See ``VecEnv.step``."""
         if not self._started:
             raise RuntimeError("step() before reset(): call reset() once first")
-        actions = self._checked(actions)
+        actions = checked_actions(actions, (self.num_envs, self.task.num_actions), self.device)
         self.simulator.step(self.task.dof_targets(actions))
         result = self.task.evaluate(self.simulator.state, self._generator)
         diverged = _diverged(self.simulator.state, result)
@@ -99,17 +101,6 @@ class TaskEnv:
         if observations.critic is not None:
             info["critic_observations"] = observations.critic
         return observations.policy, result.reward_terms.sum(dim=1), terminated, truncated, info
-
-    def _checked(self, actions: Tensor) -> Tensor:
-        actions = torch.as_tensor(actions, dtype=torch.float32, device=self.device)
-        expected = (self.num_envs, self.task.num_actions)
-        if actions.shape != expected:
-            raise ValueError(f"actions have shape {tuple(actions.shape)}, expected {expected}")
-        # on a GPU this check would synchronise host and device in every step
-        if self.device.type == "cpu" and not bool(torch.isfinite(actions).all()):
-            bad = (~torch.isfinite(actions)).any(dim=1).nonzero().flatten().tolist()
-            raise ValueError(f"actions of environments {bad[:8]} are not finite")
-        return actions.clamp(-1.0, 1.0)
 
     def _outcome(self, success: Tensor, failure: Tensor, truncated: Tensor) -> Tensor:
         """Return the index of the first criterion that holds, -1 where none does."""

@@ -9,16 +9,11 @@ from composed import composed
 from torch import Generator, Tensor
 
 from dexhand.app.build import build_env
-from dexhand.core.interfaces import Observations, ResetPose, Scene, SimState, StepResult, VecEnv
-from dexhand.core.task_env import TaskEnv
+from dexhand.core.interfaces import VecEnv
+from dexhand.hand_env.interfaces import Observations, ResetPose, Scene, SimState, StepResult
+from dexhand.hand_env.task_env import TaskEnv
 from dexhand.testing.scenes import RIGHT_HAND
 from dexhand.testing.vec_env import VecEnvConformance
-
-
-class TestOnTheMock(VecEnvConformance):
-    def make_env(self, num_envs: int) -> VecEnv:
-        """BaseTask with short episodes."""
-        return build_env(composed("sim.backend=mock", f"numEnvs={num_envs}", "task.episodeLength=9"))
 
 
 class TestBlindGraspingOnTheMock(VecEnvConformance):
