@@ -16,7 +16,7 @@ from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
 from dexhand.core.clock import SystemClock
 from dexhand.core.comparison import StartsDiffer, interleaved, play_round, round_seeds, side_by_side
-from dexhand.core.finite import Diverged, refuse_non_finite
+from dexhand.core.finite import refuse_non_finite
 from dexhand.core.interfaces import Policy
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
@@ -65,9 +65,6 @@ def compare(invocation: Invocation, checkpoint: Path, against: Path) -> int:
                     played = play_round(seen, act, seed, stop, screens.control)
                 except StartsDiffer as error:
                     raise ConfigError(f"train.against={config.train.against}: {error}") from None
-                except Diverged as error:
-                    log.error("The test ends: %s is not finite. Correct the environment that returned it", error)
-                    return 1
                 if played is None or report.add(played):
                     break
             report.close()

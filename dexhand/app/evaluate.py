@@ -20,7 +20,7 @@ from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
 from dexhand.core.eval_loop import EvalLoop, LoadedPolicy
-from dexhand.core.finite import Diverged, refuse_non_finite
+from dexhand.core.finite import refuse_non_finite
 from dexhand.core.interfaces import Clock, MetricSink, StepInfo, VecEnv
 from dexhand.core.play_control import PlayControl
 from dexhand.core.process_state import process_state_restored
@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 def evaluate(invocation: Invocation, source: CheckpointSource, console: Console) -> int:
     """Evaluate the newest checkpoint of ``source`` until all episodes are done or a signal arrives.
 
-    Returns the exit code: 0, or 1 if the environment diverged. Raises ``ConfigError`` if the first checkpoint cannot be
-    used and no other can be expected.
+    Returns the exit code. Raises ``ConfigError`` if the first checkpoint cannot be used and no other can be expected,
+    and ``Diverged`` if the environments do.
     """
     config, clock = invocation.config, SystemClock()
     build.check_machine(config)
@@ -74,9 +74,6 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
             with new_run("test", invocation, clock, prepare, played=first.path) as (run, (sinks, viewers)):
                 screens.show_run(run.name)
                 _run(invocation, first, run, sinks, watcher, env, clock, stop, viewers, screens.control)
-        except Diverged as error:
-            log.error("The test ends: %s is not finite. Correct the environment that returned it", error)
-            return 1
         finally:
             watcher.close()
             env.close()

@@ -122,7 +122,7 @@ def _test(invocation: Invocation, console: "Console", place: Place) -> int:
         return output_code()
     from dexhand.app.evaluate import evaluate
 
-    return evaluate(invocation, source, console)
+    return _played(lambda: evaluate(invocation, source, console))
 
 
 def _compare(invocation: Invocation, source: CheckpointSource, against: str, console: "Console") -> int:
@@ -138,7 +138,7 @@ def _compare(invocation: Invocation, source: CheckpointSource, against: str, con
         return output_code()
     from dexhand.app.compare import compare
 
-    return compare(invocation, checkpoint, other)
+    return _played(lambda: compare(invocation, checkpoint, other))
 
 
 def _rank(invocation: Invocation, source: CheckpointSource, console: "Console") -> int:
@@ -153,7 +153,17 @@ def _rank(invocation: Invocation, source: CheckpointSource, console: "Console") 
         return output_code()
     from dexhand.app.rank import rank
 
-    return rank(invocation, numbered, console)
+    return _played(lambda: rank(invocation, numbered, console))
+
+
+def _played(play: Callable[[], int]) -> int:
+    from dexhand.core.finite import Diverged
+
+    try:
+        return play()
+    except Diverged as error:
+        log.error("The test ends: %s is not finite. Correct the environment that returned it", error)
+        return 1
 
 
 def _train(invocation: Invocation, console: "Console") -> int:

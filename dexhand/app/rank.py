@@ -38,7 +38,7 @@ from dexhand.core.comparison import (
     play_round,
     round_seeds,
 )
-from dexhand.core.finite import Diverged, refuse_non_finite
+from dexhand.core.finite import refuse_non_finite
 from dexhand.core.interfaces import Policy, VecEnv
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.statistics import holm
@@ -56,8 +56,8 @@ _LEAST_WIDTH = 100
 def rank(invocation: Invocation, checkpoints: Sequence[Path], console: Console) -> int:
     """Play each of ``checkpoints``, the oldest first, until all have played or a signal arrives.
 
-    Returns the exit code: 0, or 1 if the environments diverged. Raises ``ConfigError``. A file that cannot be read is
-    left out with a warning.
+    Returns the exit code. Raises ``ConfigError``, and ``Diverged`` if the environments do. A file that cannot be read
+    is left out with a warning.
     """
     config, clock = invocation.config, SystemClock()
     build.check_machine(config)
@@ -76,9 +76,6 @@ def rank(invocation: Invocation, checkpoints: Sequence[Path], console: Console) 
                     continue
                 except StartsDiffer as error:
                     raise ConfigError(f"train.testEvery=true: {error}") from None
-                except Diverged as error:
-                    log.error("The test ends: %s is not finite. Correct the environment that returned it", error)
-                    return 1
                 if results is None:
                     break
                 ranking.add(Contender(path, iteration, results))

@@ -207,15 +207,11 @@ _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *BODY_KEYS)
 def _refuse_unused(config: Config, overrides: Overrides) -> None:
     """Raise ``ConfigError`` for a key on the command line that the kind of task does not have."""
     for key, override in overrides.items() if config.env.factory is None else ():
-        if is_unused(key, config) and not key.startswith(_OF_ISAACGYM):
+        if is_unused(key, config):
             raise ConfigError(
                 f"{override.shown} has no effect on task={config.task.subject}, which has no hand and Gymnasium's "
                 "physics. Leave it out; --help task=NAME lists the keys of a task"
             )
-
-
-_OF_ISAACGYM = "sim.isaacgym."
-"""Begins keys of graphics, which are accepted and ignored for every other simulator, too."""
 
 
 def _without_effect(config: Config) -> Iterator[str]:
@@ -231,5 +227,3 @@ def _ignored(config: Config, overrides: Overrides) -> Iterator[str]:
     for key, override in overrides.items():
         if config.env.factory is not None and key.startswith(_OF_TASKS):
             yield f"{override.shown} has no effect: env.factory={config.env.factory} makes the environments"
-        elif key.startswith(_OF_ISAACGYM) and is_unused(key, config):
-            yield f"{override.shown} has no effect on task={config.task.subject}: it is for Isaac Gym"

@@ -138,12 +138,8 @@ def tasks_with(key: str) -> list[str]:
 
 
 def is_unused(key: str, config: Config) -> bool:
-    """Whether ``key`` has no effect on the task of ``config``."""
-    return key.startswith(config.task.unused) and key != _THREADS
-
-
-_THREADS = "sim.mujoco.threads"
-"""Also steps environments of tasks that have no use for other keys of ``sim``."""
+    """Whether ``key`` is refused because it has no effect on the task of ``config``."""
+    return key.startswith(config.task.unused) and not key.startswith(config.task.accepted)
 
 
 @cache

@@ -81,22 +81,46 @@ def play_round(
     ``control`` decides when each step comes; a restart that it asks for begins the same round again. Returns ``None``
     if stopped before the last episode ended.
     """
-    observations, first = env.reset(seed=seed)
-    starts = torch.cat((observations, first.get("critic_observations", observations[:, :0])), dim=1)
-    returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
-    lengths = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
-    outcomes = torch.full_like(lengths, -1)
-    while bool((plays := outcomes < 0).any()):
+    played = _Playing(env, seed)
+    while bool(played.goes_on.any()):
         if control is not None and control.wait() is not None:
-            return play_round(env, act, seed, stop, control)
+            played = _Playing(env, seed)
         if stop.requested:
             return None
-        observations, rewards, _, _, info = env.step(act(observations))
-        returns += torch.where(plays, rewards, 0.0)
-        lengths += plays
-        outcomes = torch.where(plays, info["outcome"], outcomes)
-    names = [env.outcome_names[outcome] for outcome in outcomes.tolist()]
-    return Round(starts, [Result(*values) for values in zip(returns.tolist(), lengths.tolist(), names)])
+        played.step(act)
+    return played.results()
+
+
+class _Playing:
+    """A round that has begun."""
+
+    def __init__(self, env: VecEnv, seed: int) -> None:
+        self._env = env
+        self._observations, first = env.reset(seed=seed)
+        seen_by_critic = first.get("critic_observations", self._observations[:, :0])
+        self._starts = torch.cat((self._observations, seen_by_critic), dim=1)
+        self._returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
+        self._lengths = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+        self._outcomes = torch.full_like(self._lengths, -1)
+
+    @property
+    def goes_on(self) -> Tensor:
+        """The environments whose episode has not ended, bool (N,)."""
+        return self._outcomes < 0
+
+    def step(self, act: Callable[[Tensor], Tensor]) -> None:
+        """Take a step in all environments; episodes after the first of each do not count."""
+        plays = self.goes_on
+        self._observations, rewards, _, _, info = self._env.step(act(self._observations))
+        self._returns += torch.where(plays, rewards, 0.0)
+        self._lengths += plays
+        self._outcomes = torch.where(plays, info["outcome"], self._outcomes)
+
+    def results(self) -> Round:
+        """What the episodes were; call it when all have ended."""
+        names = [self._env.outcome_names[outcome] for outcome in self._outcomes.tolist()]
+        results = zip(self._returns.tolist(), self._lengths.tolist(), names)
+        return Round(self._starts, [Result(*values) for values in results])
 
 
 def check_starts(first: Tensor, second: Tensor, seed: int) -> None:

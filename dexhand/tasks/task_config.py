@@ -20,6 +20,8 @@ class TaskConfig:
     """Environments of a training where ``env.numEnvs`` is null."""
     unused: ClassVar[tuple[str, ...]] = ()
     """How keys outside this section begin that have no effect on the task."""
+    accepted: ClassVar[tuple[str, ...]] = ()
+    """How those of them begin that are taken all the same."""
     policy_keys: ClassVar[tuple[str, ...]] = ()
     """Keys of this section that give observations and actions their meaning, beside the name."""
 

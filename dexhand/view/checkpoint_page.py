@@ -13,7 +13,7 @@ from pathlib import Path
 from dexhand.checkpoints.choice import home_of
 from dexhand.files.output import printable
 from dexhand.view.address import Address
-from dexhand.view.checkpoints import STYLE, CheckpointControls
+from dexhand.view.checkpoints import CheckpointControls
 from dexhand.view.process import end_process, start_process
 from dexhand.view.server import start_server
 
@@ -61,7 +61,6 @@ def main(arguments: list[str]) -> None:
     server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="large")
     server.gui.set_panel_label(name)
     server.gui.main_panel.float(x=20, y=20, width=WIDTH)  # it is all that the page shows
-    server.gui.add_html(STYLE)
     CheckpointControls(server.gui, folder)
     with contextlib.suppress(EOFError, OSError):
         pipe.recv()

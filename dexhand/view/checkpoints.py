@@ -19,20 +19,6 @@ NONE_YET = "(none yet)"
 MODES = {"auto": "Auto", "manual": "Manual"}
 
 
-STYLE = """<style>
-.dx { font-size: 12px; line-height: 1.55; padding: 2px 10px 6px; overflow-wrap: anywhere; }
-.dx .big { font-size: 15px; font-weight: 600; } .dx .dim, .dx th { opacity: .65; } .dx tr.dim { font-size: 11px; }
-.dx.bad { color: #e03131; }
-.dx table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.dx td, .dx th { padding: 1px 0 1px 8px; text-align: right; font-weight: 400; }
-.dx td + td, .dx th { white-space: nowrap; }
-.dx td:first-child, .dx th:first-child { text-align: left; padding-left: 0; }
-.dx .bar { position: relative; min-width: 84px; width: 84px; }
-.dx .bar i { position: absolute; top: 6px; height: 8px; border-radius: 2px; }
-</style>"""
-"""Of the HTML in pages."""
-
-
 class CheckpointControls:
     """Controls in a folder of a page, kept up to date by a thread of their own."""
 

@@ -8,6 +8,19 @@ import viser
 
 _TITLE = "<title>Viser</title>"
 
+_STYLE = """<style>
+.dx { font-size: 12px; line-height: 1.55; padding: 2px 10px 6px; overflow-wrap: anywhere; }
+.dx .big { font-size: 15px; font-weight: 600; } .dx .dim, .dx th { opacity: .65; } .dx tr.dim { font-size: 11px; }
+.dx.bad { color: #e03131; }
+.dx table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.dx td, .dx th { padding: 1px 0 1px 8px; text-align: right; font-weight: 400; }
+.dx td + td, .dx th { white-space: nowrap; }
+.dx td:first-child, .dx th:first-child { text-align: left; padding-left: 0; }
+.dx .bar { position: relative; min-width: 84px; width: 84px; }
+.dx .bar i { position: absolute; top: 6px; height: 8px; border-radius: 2px; }
+</style>"""
+"""Of the HTML that panels add."""
+
 _SCRIPT = """<script>
 (() => {
   const override = (event, name, value) => Object.defineProperty(event, name, { value });
@@ -68,4 +81,4 @@ def client_page(title: str) -> bytes:
 def customised(page: str, title: str) -> bytes:
     """Give a page of viser's a title, and the mouse and keys that ``docs/watching.md`` lists."""
     assert _TITLE in page
-    return page.replace(_TITLE, f"<title>{escape(title)}</title>{_SCRIPT}", 1).encode()
+    return page.replace(_TITLE, f"<title>{escape(title)}</title>{_STYLE}{_SCRIPT}", 1).encode()

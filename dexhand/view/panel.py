@@ -13,7 +13,7 @@ import viser
 from viser import uplot
 
 from dexhand.core.episodes import Episode, Statistics
-from dexhand.view.checkpoints import STYLE, CheckpointControls
+from dexhand.view.checkpoints import CheckpointControls
 from dexhand.view.comparison_panel import ComparisonPanel
 from dexhand.view.messages import MAX_SHOWN, Comparison, Policy, Settings
 from dexhand.view.stage import Stage
@@ -263,7 +263,7 @@ class Panel:
         self._log.content = self._log_html()
 
     def _head_html(self, numbers: str) -> str:
-        return f'{STYLE}<div class="dx">{self._subject}<div>{self._policy}</div><div>{numbers}</div></div>'
+        return f'<div class="dx">{self._subject}<div>{self._policy}</div><div>{numbers}</div></div>'
 
     def _rewards_html(self, terms: np.ndarray) -> str:
         """A table of reward terms that occur, with bars of one scale, which fits the largest value so far."""

@@ -129,13 +129,18 @@ class Browser:
 
     def moved_by(self, act: Callable[[], object]) -> "tuple[Camera, Camera]":
         """Do something that moves the camera; returns it before and after, when it has come to rest."""
-        before = last = self.camera()
+        before = self.camera()
         act()
         self.wait(lambda: not self.camera().is_at(before), "a movement of the camera")
-        while not self.camera().is_at(last):
-            last = self.camera()
+        return before, self.camera_at_rest()
+
+    def camera_at_rest(self) -> "Camera":
+        """Where the camera is when it has not moved for a second."""
+        last, seen = None, self.camera()
+        while last is None or not seen.is_at(last):
             time.sleep(1.0)
-        return before, last
+            last, seen = seen, self.camera()
+        return seen
 
     def drag(self, button: str) -> "tuple[Camera, Camera]":
         """Drag the picture to the right; returns the camera before and after."""
@@ -236,6 +241,7 @@ def still(browser: Browser) -> Iterator[None]:
         "return post.apply(this, sent); }"
     )
     browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": remember})
+    browser.driver.set_window_size(1300, 600)  # so wide that the page need not frame them once more beside the panel
     browser.driver.get(view.url)
 
     def has_framed() -> bool:
@@ -244,7 +250,9 @@ def still(browser: Browser) -> Iterator[None]:
         return seen is not None and seen["look_at"] == pytest.approx((0.0, 0.0, 0.2))
 
     browser.wait(has_framed, "the page")
+    browser.camera_at_rest()
     yield
+    browser.driver.set_window_size(900, 600)
     view.close()
 
 

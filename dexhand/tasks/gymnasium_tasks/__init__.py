@@ -24,6 +24,8 @@ class GymnasiumConfig(TaskConfig):
     unused: ClassVar[tuple[str, ...]] = (
         *("physics", "actuators", "sim.", "env.hand", "env.actuators.", "env.initialHandPos", "env.controlDecimation"),
     )
+    # the threads also step environments whose physics are Gymnasium's; keys of graphics do no harm anywhere
+    accepted: ClassVar[tuple[str, ...]] = ("sim.mujoco.threads", "sim.isaacgym.")
     package: ClassVar[str | None] = None
 
     @property
@@ -41,6 +43,7 @@ class GymnasiumConfig(TaskConfig):
 class WalkerConfig(GymnasiumConfig):
     """Keys that ``task=Ant`` and ``task=Humanoid`` share."""
 
+    train_envs: ClassVar[int] = 128
     max_episode_steps: int = option(1000, "an episode times out after this many control steps", low=1)
     xml_file: str | None = option(None, "MJCF of your own; null = Gymnasium's", names="files")
     frame_skip: int = option(5, "MuJoCo steps per control step", low=1)
@@ -69,7 +72,6 @@ class WalkerConfig(GymnasiumConfig):
 class AntConfig(WalkerConfig):
     """``Ant-v5``: four legs run along x."""
 
-    train_envs: ClassVar[int] = 128
     name: str = option("Ant", "the task")
     forward_reward_weight: float = option(1.0, "reward per m/s along x")
     ctrl_cost_weight: float = option(0.5, "cost of the sum of squared actions", low=0)
@@ -85,7 +87,6 @@ class AntConfig(WalkerConfig):
 class HumanoidConfig(WalkerConfig):
     """``Humanoid-v5``: a body with arms and legs walks along x."""
 
-    train_envs: ClassVar[int] = 128
     name: str = option("Humanoid", "the task")
     forward_reward_weight: float = option(1.25, "reward per m/s along x")
     ctrl_cost_weight: float = option(0.1, "cost of the sum of squared controls", low=0)
