@@ -1,22 +1,47 @@
 """Train, watch and test policies for a dexterous robot hand."""
 
-from typing import TYPE_CHECKING
+from os import PathLike
+from os.path import isdir
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from dexhand.core.interfaces import VecEnv
+    from dexhand.adapters.vector_env import DexhandVectorEnv
+
+__all__ = ["make"]
 
 
-def make(task: str = "BaseTask", *overrides: str, num_envs: int | None = None) -> "VecEnv":
-    """Create environments of ``task``, with the signatures of Gymnasium's vector environments and torch tensors.
+def make(
+    task: str = "BaseTask",
+    *overrides: str,
+    num_envs: int | None = None,
+    output: Literal["numpy", "torch"] = "numpy",
+    config_dir: "str | PathLike[str] | None" = None,
+) -> "DexhandVectorEnv":
+    """Create environments of ``task``, a ``gymnasium.vector.VectorEnv`` that returns NumPy arrays or torch tensors.
 
     ``overrides`` are configuration keys as on the command line: ``make("BaseTask", "physics=fast", num_envs=64)``.
-    Raises ``dexhand.config.errors.ConfigError`` for an invalid configuration.
+    ``config_dir`` is a folder of your own with further configurations, as ``--config-dir`` names it. Raises
+    ``dexhand.config.errors.ConfigError`` for an invalid configuration, and ``TypeError`` for arguments of wrong types.
     """
+    for word in (task, *overrides):
+        if not isinstance(word, str):
+            raise TypeError(
+                f"make(..., {word!r}): the task and overrides are text, such as 'BaseTask', 'physics=fast'. "
+                "The number of environments is num_envs=16"
+            )
+    if num_envs is not None and (isinstance(num_envs, bool) or not isinstance(num_envs, int)):
+        raise TypeError(f"make(num_envs={num_envs!r}): expected a whole number")
+
     from dexhand.config.compose import compose
+    from dexhand.config.errors import ConfigError
 
+    if config_dir is not None and not isdir(config_dir):
+        raise ConfigError(f"make(config_dir={str(config_dir)!r}): there is no such folder")
     sizes = [] if num_envs is None else [f"env.numEnvs={num_envs}"]
-    config = compose([f"task={task}", *sizes, *overrides])
+    config = compose([f"task={task}", *sizes, *overrides], config_dir=None if config_dir is None else str(config_dir))
 
-    from dexhand.app.build import build_env  # imports torch, which configuration errors do not need
+    # they import torch, which configuration errors do not need
+    from dexhand.adapters.vector_env import DexhandVectorEnv
+    from dexhand.app.build import build_env
 
-    return build_env(config)
+    return DexhandVectorEnv(build_env(config), output)

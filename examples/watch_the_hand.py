@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import dexhand
-from dexhand.hand_env.task_env import TaskEnv
+from dexhand.core.interfaces import VecEnv
 
 MOVES = (
     {"fingers": 0.6},  # close
@@ -19,7 +19,7 @@ MOVES = (
 STEPS = 70
 
 
-def action(env: TaskEnv, move: dict) -> torch.Tensor:
+def action(env: VecEnv, move: dict) -> torch.Tensor:
     """Action of the one environment, shape (1, A): speeds of the wrist and finger targets, 1 = maximum."""
     actions = torch.zeros(1, env.single_action_space.shape[0])
     actions[0, 3] = move.get("roll", 0.0)
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="configuration keys, such as env.hand=dexhand021_left")
     arguments = parser.parse_args()
 
-    env = dexhand.make("BaseTask", *arguments.overrides, num_envs=1)
+    env = dexhand.make("BaseTask", *arguments.overrides, num_envs=1).vec_env
     env.reset(seed=0)
     pictures = [env.render(width=320, height=280)]
     for move in MOVES:

@@ -42,6 +42,7 @@ DOCUMENTS = [
     "docs/workspace.md",
     "docs/architecture.md",
     "docs/gpu.md",
+    "docs/python.md",
     "docs/testing.md",
     "docs/train-play.md",
     "docs/watching.md",
@@ -202,7 +203,13 @@ def test_the_python_example_of_the_readme_works(clone: Path, capsys: pytest.Capt
     """It prints the shape that its comments promise."""
     (example,) = blocks("README.md", "python")
     exec(compile(example, "README.md", "exec"), {})
-    assert "torch.Size([16, 224])" in capsys.readouterr().out
+    assert "(16, 224)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_examples_from_python_work(clone: Path, number: int) -> None:
+    """Environments in Python, and in Stable-Baselines3."""
+    exec(compile(blocks("docs/python.md", "python")[number], "docs/python.md", "exec"), {})
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -46,7 +46,7 @@ def test_a_policy_has_the_same_return_in_gymnasiums_own_ant(tmp_path: Path) -> N
     assert played.returncode == 0, played.stderr
     assert "length 20.0" in played.stdout
     policy = RlGamesPolicy.from_state(load_checkpoint(newest(tmp_path)), torch.device("cpu"))
-    theirs, ours = gymnasium.make("Ant-v5", max_episode_steps=100), dexhand.make("Ant", num_envs=1)
+    theirs, ours = gymnasium.make("Ant-v5", max_episode_steps=100), dexhand.make("Ant", num_envs=1).vec_env
     assert isinstance(ours, MujocoGymEnv)
     theirs.reset(seed=1)
     data = theirs.unwrapped.data  # type: ignore[attr-defined]

@@ -38,7 +38,7 @@ HALF_AS_OFTEN = "env.controlDecimation=4"
 )
 def test_the_expert_lifts_and_holds_the_box(example: ModuleType, num_envs: int, settings: list[str]) -> None:
     """At least nine of ten boxes within reach, through all three stages, by actions in [-1, 1] alone."""
-    env = dexhand.make("BlindGrasping", *settings, num_envs=num_envs)
+    env = dexhand.make("BlindGrasping", *settings, num_envs=num_envs).vec_env
     result = example.play(env, seed=3)
     env.close()
     assert result.reachable.float().mean() > 0.3

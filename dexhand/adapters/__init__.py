@@ -1,0 +1,1 @@
+"""Environments and policies as other libraries know them."""
