@@ -1,10 +1,14 @@
 """Train, watch and test policies for a dexterous robot hand."""
 
-from os import PathLike
-from os.path import isdir
-from typing import TYPE_CHECKING, Literal
+from __future__ import annotations
 
+from os.path import isdir
+
+TYPE_CHECKING = False  # typing takes longer than all that a program needs to handle Ctrl-C
 if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Literal
+
     from dexhand.adapters.vector_env import DexhandVectorEnv
 
 __all__ = ["make"]
@@ -15,8 +19,8 @@ def make(
     *overrides: str,
     num_envs: int | None = None,
     output: Literal["numpy", "torch"] = "numpy",
-    config_dir: "str | PathLike[str] | None" = None,
-) -> "DexhandVectorEnv":
+    config_dir: str | PathLike[str] | None = None,
+) -> DexhandVectorEnv:
     """Create environments of ``task``, a ``gymnasium.vector.VectorEnv`` that returns NumPy arrays or torch tensors.
 
     ``overrides`` are configuration keys as on the command line: ``make("BaseTask", "physics=fast", num_envs=64)``.

@@ -1,6 +1,6 @@
 """``python -m dexhand.replay``: open the replay of a run, or play the run again to make it."""
 
-from dexhand.core.stop import exit_on_signals
+from dexhand.core.signals import exit_on_signals
 
 if __name__ == "__main__":
     exit_on_signals()  # also during the imports, which take a while

@@ -1,6 +1,6 @@
 """``python -m dexhand.runs``: list runs, pin them, tidy up, choose what plays."""
 
-from dexhand.core.stop import exit_on_signals
+from dexhand.core.signals import exit_on_signals
 
 if __name__ == "__main__":
     exit_on_signals()  # also during the imports, which take a while

@@ -47,15 +47,16 @@ def _texts(value: Any) -> Iterator[str]:
     """The texts in a value of a key that may be anything."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list):
-        for item in value:
+    elif isinstance(value, list | dict):
+        for item in value if isinstance(value, list) else [*value, *value.values()]:
             yield from _texts(item)
 
 
 def _meant_by(text: str) -> list[Path]:
     """The files or code that a text means, if there are any; a word without a dot or colon is no code."""
-    if "\0" not in text and os.path.exists(text):
-        return [Path(text)]
+    path = os.path.expanduser(text)  # as Gymnasium does with xml_file
+    if "\0" not in text and (os.sep in text or os.path.exists(path)):
+        return [Path(path)]
     return find_code(text.partition(":")[0]) if {".", ":"} & set(text) else []
 
 

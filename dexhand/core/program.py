@@ -1,22 +1,24 @@
-"""Running a function as a program: signals, output and the end of the process."""
+"""Running a function as a program: signals, output and the end of the process.
+
+Imports little before signals are handled, like ``dexhand.core.signals``.
+"""
 
 import atexit
-import logging
 import os
 import sys
-import threading
-import time
-from collections.abc import Callable
-from typing import NoReturn
 
-from dexhand.core.stop import exit_on_signals
-from dexhand.files.output import write_patiently
+from dexhand.core.signals import exit_on_signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
 
 PATIENCE = 1.0
 """Seconds that threads have to finish their work when the program ends."""
 
 
-def run_program(main: Callable[[], int]) -> NoReturn:
+def run_program(main: "Callable[[], int]") -> "NoReturn":
     """Run ``main`` and end the process with the exit code that it returns.
 
     Until ``main`` handles signals, they end the process at once. Import what is slow inside ``main``. A thread that
@@ -24,6 +26,10 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     folder has been deleted, ``main`` is not run: libraries would end the process in ways of their own.
     """
     exit_on_signals()
+    import logging
+
+    from dexhand.files.output import write_patiently
+
     write_patiently()
     logging.raiseExceptions = False  # nor does a message that cannot be formatted print a traceback
     try:
@@ -39,8 +45,11 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     _end(code)
 
 
-def _end(code: int) -> NoReturn:
+def _end(code: int) -> "NoReturn":
     """End without finalizing Python, which would wait for threads and search all of torch's objects for cycles."""
+    import threading
+    import time
+
     end = time.monotonic() + PATIENCE
     for thread in threading.enumerate():
         if not thread.daemon and thread is not threading.main_thread():

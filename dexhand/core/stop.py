@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from dexhand.core.signals import ending_signals
+
 log = logging.getLogger(__name__)
 
 
@@ -18,27 +20,12 @@ def handle_signals(handle: Callable[[int], None]) -> Iterator[None]:
 
     The previous handlers are restored afterwards. Enter it in the main thread, where Python delivers signals.
     """
-    previous = {number: signal.signal(number, lambda number, frame: handle(number)) for number in _numbers()}
+    previous = {number: signal.signal(number, lambda number, frame: handle(number)) for number in ending_signals()}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def exit_on_signals() -> None:
-    """Make each of these signals end this process at once with exit code 128 + its number, unless a block handles it.
-
-    Python's own ``KeyboardInterrupt`` is lost where it is raised in a callback, such as those of every import.
-    """
-    for number in _numbers():
-        signal.signal(number, lambda number, frame: os._exit(128 + number))
-
-
-def _numbers() -> list[int]:
-    """The signals to handle; ``nohup`` makes a process ignore SIGHUP."""
-    hangup = [number for number in (signal.SIGHUP,) if signal.getsignal(number) != signal.SIG_IGN]
-    return [signal.SIGINT, signal.SIGTERM, *hangup]
 
 
 class StopRequest:

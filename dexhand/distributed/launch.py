@@ -10,7 +10,8 @@ from typing import Any
 from torch.distributed.elastic.utils.distributed import get_free_port
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, start_processes
 
-from dexhand.core.stop import exit_on_signals, handle_signals
+from dexhand.core.signals import exit_on_signals
+from dexhand.core.stop import handle_signals
 from dexhand.files.output import write_patiently
 
 GRACE = 10.0

@@ -191,7 +191,7 @@ def _problem() -> str | None:
 def main() -> None:
     """Show what comes through the pipe, whose file descriptor is the argument."""
     pipe = Connection(int(sys.argv[1]))
-    with contextlib.suppress(EOFError, BrokenPipeError):  # the run has ended
+    with contextlib.suppress(EOFError, ConnectionError):  # the run has ended
         problem = _problem()
         pipe.send_bytes(json.dumps({"problem": problem}).encode())
         if problem is None:

@@ -55,14 +55,14 @@ def main(arguments: list[str]) -> None:
     """Show the page until the pipe is closed."""
     descriptor, listening = (int(argument) for argument in arguments)
     pipe = Connection(descriptor)
-    folder, token = pipe.recv()
-    name = printable(home_of(folder).name)
-    server, _ = start_server(f"{name} checkpoints", socket.socket(fileno=listening), token)
-    server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="large")
-    server.gui.set_panel_label(name)
-    server.gui.main_panel.float(x=20, y=20, width=WIDTH)  # it is all that the page shows
-    CheckpointControls(server.gui, folder)
-    with contextlib.suppress(EOFError, OSError):
+    with contextlib.suppress(EOFError, ConnectionError):
+        folder, token = pipe.recv()
+        name = printable(home_of(folder).name)
+        server, _ = start_server(f"{name} checkpoints", socket.socket(fileno=listening), token)
+        server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="large")
+        server.gui.set_panel_label(name)
+        server.gui.main_panel.float(x=20, y=20, width=WIDTH)  # it is all that the page shows
+        CheckpointControls(server.gui, folder)
         pipe.recv()
 
 

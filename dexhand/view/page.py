@@ -120,7 +120,7 @@ class Page:
 
     def _send(self, message: dict[str, Any]) -> None:
         """Tell the run something; controls do so from threads of viser's."""
-        with self._sending:
+        with self._sending, contextlib.suppress(ConnectionError):  # _read notices that the run has ended
             self._pipe.send_bytes(json.dumps(message).encode())
 
     def _read(self) -> None:
@@ -138,7 +138,8 @@ def main(arguments: list[str]) -> None:
     pipe, listening = (int(argument) for argument in arguments)
     if sys.platform == "linux":
         os.nice(NICENESS)  # where it takes part, and its threads
-    Page(Connection(pipe), socket.socket(fileno=listening)).run()
+    with contextlib.suppress(EOFError, ConnectionError):  # the run ended before it said anything
+        Page(Connection(pipe), socket.socket(fileno=listening)).run()
     os._exit(0)  # viser's threads may be busy
 
 

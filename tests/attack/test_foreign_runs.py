@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from findings import Attack
-from forks import TINY, program, run
+from forks import TINY, program, run, tiny
 
 from dexhand.config.keys import all_keys
 from dexhand.files.digest import with_digest
@@ -21,12 +21,17 @@ from dexhand.mock.task import MockTask as Task, MockTask as Thing
 """A module that leaves a sign when it is imported."""
 OTHER_PLACES = ("hydra.searchpath", "hydra.job.chdir", "_target_", "env._target_", "defaults", "train.trustCheckpoint")
 """Keys of Hydra, and the key that trusts."""
+TASKS = {
+    "hand": TINY,
+    "gymnasium": ["task=gymnasium:Pendulum-v1", *(word for word in tiny() if not word.startswith(("sim.", "task.")))],
+}
+"""A training of each kind of task."""
 
 
-@pytest.fixture
-def run_folder(tmp_path: Path) -> Path:
+@pytest.fixture(params=TASKS)
+def run_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A run in ``theirs/``, with the module ``canary`` beside its configuration and as a package."""
-    assert run(program(*TINY, "maxIter=1"), tmp_path).code == 0
+    assert run(program(*TASKS[request.param], "maxIter=1"), tmp_path).code == 0
     folder = tmp_path / "theirs"
     shutil.move((tmp_path / "runs" / "latest_train").resolve(), folder)
     shutil.rmtree(tmp_path / "runs")
@@ -61,12 +66,13 @@ def test_nothing_that_a_run_names_is_executed(attack: Attack, run_folder: Path, 
     executed = tmp_path / "executed"
     named = [key.name for key in all_keys().values() if key.names is not None]
     texts = [key.name for key in all_keys().values() if key.type is str or "str" in str(key.type)]
-    count, trusted = attack.times(500), 0
+    texts += ["task.id", "task.kwargs.x", "task.kwargs.xml_file"] * (config["task"]["name"] == "gymnasium")
+    count, trusted = attack.times(300), 0
     for number in range(count):
         key = attack.draw.choice((named, named, named, texts, OTHER_PLACES)[number % 5])
         file = attack.draw.choice(("theirs/canary.py", str(run_folder / "canary.py"), "canary.py"))
         spelled = [f"{file}:Thing", file, "theirs.canary:Thing", "theirs:Thing", "theirs.canary", "pkg://theirs"]
-        others = [str(run_folder / "hand"), "theirs/hand", f"${{oc.env:{file}}}"]
+        others = [str(run_folder / "hand"), "theirs/hand", f"${{oc.env:{file}}}", "theirs.canary:Pendulum-v1"]
         value: Any = attack.draw.choice((*spelled, *spelled, *others))
         is_list = key in all_keys() and all_keys()[key].is_list
         (run_folder / "config.yaml").write_text(with_value(config, key, [value] if is_list else value))
@@ -93,6 +99,6 @@ def test_nothing_that_a_run_names_is_executed(attack: Attack, run_folder: Path, 
             shutil.rmtree(folder / left, ignore_errors=True)
     attack.report("foreign runs that name code", count)
     attack.report("foreign runs: executed, with trust", trusted)
-    if attack.share >= 0.1 and not trusted:
+    if attack.share >= 0.3 and not trusted:
         attack.found("no code was executed even with trust: the attack reaches nothing")
     attack.conclude()

@@ -364,21 +364,26 @@ class TestARunsConfiguration:
         assert (train.trustCheckpoint, train.experimentName) == (True, "mine")
 
 
-@pytest.mark.parametrize("spelled", ["{path}", "{path}:make", "[1, {path}]", "theirs.evil:make", "theirs.evil"])
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        *("{path}", "{path}:make", "[1, {path}]", "[[{{a: {path}}}]]", "theirs.evil:make", "theirs.evil"),
+        *("~/evil.xml", "none/../../evil.xml"),  # as Gymnasium's xml_file, in the home folder or from Gymnasium's own
+    ],
+)
 def test_arguments_of_an_environment_name_nothing_foreign(
     spelled: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files and code, in whatever argument; other texts, and what is trusted, pass."""
     path = place.module(place.theirs / "evil.py")
     plain = to_yaml(compose(["task=gymnasium:Pendulum-v1"]))
-    run = place.run(place.theirs / RUN, "task.kwargs", yaml.safe_load(f"{{x: '{spelled.format(path=path)}'}}"), plain)
-    if spelled.startswith("["):
-        run = place.run(place.theirs / RUN, "task.kwargs", {"x": [1, path]}, plain)
+    argument = yaml.safe_load(f"x: {spelled.format(path=path)}")
+    run = place.run(place.theirs / RUN, "task.kwargs", argument, plain)
     monkeypatch.chdir(place.theirs.parent)
     words = [f"resume={run}", "--dry-run"]
     assert "task.kwargs.x=" in refused(words)
     assert composed([*words, "train.trustCheckpoint=true"]).dry_run
-    place.run(place.theirs / RUN, "task.kwargs", {"x": "ant.xml", "y": "rk4"}, plain)
+    place.run(place.theirs / RUN, "task.kwargs", {"x": "ant.xml", "y": "rk4", "z": "m/s"}, plain)
     assert composed(words).dry_run
     assert not place.was_imported
 

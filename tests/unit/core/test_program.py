@@ -63,6 +63,10 @@ def test_a_thread_that_never_ends_does_not_keep_the_process() -> None:
     [
         ("dexhand.runs", "dexhand.workspace"),
         ("dexhand.replay", "dexhand.config"),
+        ("dexhand.app", "typing"),
+        ("scripts/train.py", "logging"),
+        ("scripts/train_play.py", "pathlib"),
+        ("scripts/checkpoint_control_panel.py", "threading"),
         ("scripts/test_training_mock.py", "dexhand.mock_training"),
         ("scripts/test_hard_examples_integration.py", "dexhand.mock_training"),
     ],

@@ -1,16 +1,52 @@
-"""Processes of views leave the processors to the run."""
+"""Processes of views leave the processors to the run, and end with it."""
 
 import os
+import socket
 import sys
+from contextlib import closing
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 
 import pytest
 
+from dexhand.sim import window_process
 from dexhand.view import process
-from dexhand.view.process import Patience, claim_processors
+from dexhand.view.messages import Settings
+from dexhand.view.process import Patience, claim_processors, start_process
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such policies")
+SETTINGS = Settings("a run", None, 1, (), False, (), 0.1, None)
+"""What a page is told first."""
 
 
+def test_pages_of_a_run_that_is_killed_end_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    """Before it has told them anything, and later."""
+    pages = []
+    for module, first in (("page", None), ("page", SETTINGS), ("checkpoint_page", None)):
+        with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+            page, pipe = start_process(f"dexhand.view.{module}", listening.fileno())
+        if first is not None:
+            pipe.send(first)
+        pipe.close()
+        pages.append(page)
+    assert [page.wait(120.0) for page in pages] == [0, 0, 0]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_window_of_a_run_that_is_killed_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the run has not read what it was told."""
+    ours, theirs = Pipe()
+
+    def window(pipe: Connection) -> None:
+        ours.close()
+        pipe.recv()
+
+    monkeypatch.setattr(window_process, "_problem", lambda: None)
+    monkeypatch.setattr(window_process, "Window", window)
+    monkeypatch.setattr(sys, "argv", ["window_process", str(os.dup(theirs.fileno()))])
+    window_process.main()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such policies")
 def test_who_has_waited_too_long_takes_part_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with more work than processors would leave nothing to it."""
     try:
