@@ -16,8 +16,8 @@ from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
 from dexhand.core.clock import SystemClock
 from dexhand.core.comparison import StartsDiffer, interleaved, play_round, round_seeds, side_by_side
-from dexhand.core.finite import refuse_non_finite
-from dexhand.core.interfaces import Policy
+from dexhand.core.finite import Diverged, refuse_non_finite
+from dexhand.core.interfaces import EnvironmentFault, Policy
 from dexhand.core.process_state import process_state_restored
 from dexhand.core.stop import StopRequest
 from dexhand.view.watched_env import watched
@@ -65,6 +65,9 @@ def compare(invocation: Invocation, checkpoint: Path, against: Path) -> int:
                     played = play_round(seen, act, seed, stop, screens.control)
                 except StartsDiffer as error:
                     raise ConfigError(f"train.against={config.train.against}: {error}") from None
+                except (Diverged, EnvironmentFault):
+                    report.close()  # the rounds before count
+                    raise
                 if played is None or report.add(played):
                     break
             report.close()

@@ -93,3 +93,8 @@ def log_to_file(path: Path) -> None:
     What cannot be written (disk full) is written when it can be.
     """
     logging.getLogger().addHandler(_FileHandler(path))
+
+
+def log_traceback(error: Exception) -> None:
+    """Write the traceback of ``error`` to the files of ``log_to_file``; the console shows what was logged before."""
+    log.error("Its traceback", exc_info=error, extra={"file_only": True})

@@ -3,16 +3,18 @@
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dexhand.app.installed import check_installed
-from dexhand.app.logs import logging_to_console
+from dexhand.app.logs import log_traceback, logging_to_console
 from dexhand.checkpoints.folder import iteration_of
-from dexhand.config.cli import Invocation, Page, SavedConfigs, Sweep, parse
+from dexhand.config.cli import Invocation, Page, Program, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
+from dexhand.core.interfaces import EnvironmentFault
 from dexhand.distributed.place import CannotJoin, Place, place_of_process
 from dexhand.files.output import output_code, printable
 from dexhand.hands.spec import HandError
@@ -24,12 +26,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TRAIN = Program()
+"""``scripts/train.py``."""
+
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line.
 
-    Returns the exit code: 0; 1 if the end of a training could not be saved; 2 if the configuration is invalid, with a
-    one-line explanation on standard error; 130 after Ctrl-C before anything was started.
+    Returns the exit code: 0; 1 if the end of a training could not be saved, or environments failed; 2 if the
+    configuration is invalid, with a one-line explanation on standard error; 130 after Ctrl-C before anything started.
     """
     return exit_code_of(lambda: run_words(argv))
 
@@ -49,7 +54,7 @@ def exit_code_of(work: Callable[[], int]) -> int:
         return 130
 
 
-def run_words(argv: Sequence[str]) -> int:
+def run_words(argv: Sequence[str], program: Program = TRAIN) -> int:
     """Run a command line like ``main``, but raise the errors of ``exit_code_of``."""
     request = parse(argv, Workspaces())
     if isinstance(request, Page):
@@ -59,7 +64,7 @@ def run_words(argv: Sequence[str]) -> int:
         from dexhand.app.sweep import run_jobs
 
         return run_jobs(request)
-    return run(request)
+    return run(replace(request, program=program))
 
 
 def _report(problem: str) -> int:
@@ -94,7 +99,12 @@ def run(invocation: Invocation) -> int:
     with logging_to_console(console, train.logLevel if place.is_leader else "error"):
         for warning in invocation.warnings:
             log.info("%s", warning)
-        return _test(invocation, console, place) if train.test else _train(invocation, console)
+        try:
+            return _test(invocation, console, place) if train.test else _train(invocation, console)
+        except EnvironmentFault as error:
+            log.error("%s ends: %s", "The test" if train.test else "Training", error)
+            log_traceback(error)
+            return 1
 
 
 def _place() -> Place:

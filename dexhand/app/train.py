@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from dexhand.app import build
+from dexhand.app.logs import log_traceback
 from dexhand.app.run_folder import new_run, resume_run
 from dexhand.checkpoints.folder import checkpoints_in, preferred_checkpoint
 from dexhand.checkpoints.format import config_digest_of
@@ -22,9 +23,9 @@ from dexhand.config.schema import Config
 from dexhand.config.sources import leaves
 from dexhand.core.clock import SystemClock
 from dexhand.core.finite import non_finite_place
-from dexhand.core.interfaces import Algorithm, Clock, MetricSink, VecEnv
+from dexhand.core.interfaces import Algorithm, Clock, EnvironmentFault, MetricSink, VecEnv
 from dexhand.core.process_state import process_state_restored
-from dexhand.core.saved_state import best_return_of
+from dexhand.core.saved_state import best_return_of, has_state
 from dexhand.core.stop import StopRequest
 from dexhand.core.train_loop import TrainLoop, TrainResult
 from dexhand.distributed.place import CannotJoin
@@ -101,6 +102,10 @@ def _algorithm(
     stack.callback(env.close)
     seen, critic = env.single_observation_space, env.single_critic_observation_space
     log.info("The policy sees %d numbers, the critic %d", seen.shape[0], (critic or seen).shape[0])
+    if not has_state(env):
+        log.info(
+            "These environments have no state_dict: resume= will be refused, a checkpoint's weights can be taken over"
+        )
     return build.build_algorithm(own, env, group, hard_example_sinks, step_listeners), env
 
 
@@ -150,7 +155,12 @@ def _lead(
         run, sinks = resumed, sinks_in(resumed)
         resume_run(run, invocation)
     screens.show_run(run.name)
-    return _report_result(_run_loop(config, algorithm, run, clock, best_return, sinks, stop), run, config)
+    try:
+        result = _run_loop(config, algorithm, run, clock, best_return, sinks, stop)
+    except EnvironmentFault as error:
+        _report_fault(error, run, invocation)
+        return 1
+    return _report_result(result, run, invocation, is_exact=has_state(env))
 
 
 def _run_loop(
@@ -273,36 +283,53 @@ def _load(start: _Start, algorithm: Algorithm, exact: bool) -> float | None:
     return best_return_of(start.state)
 
 
-def _report_result(result: TrainResult, run: Run, config: Config) -> int:
+def _report_result(result: TrainResult, run: Run, invocation: Invocation, *, is_exact: bool) -> int:
+    program, config = invocation.program, invocation.config
     best = "no best checkpoint yet" if result.best_return is None else f"best mean return {result.best_return:.2f}"
     log.info("Stopped after %d iterations: %s; %s", result.iterations_done, result.reason, best)
     if result.reason == "diverged":
-        _report_divergence(result, run, config)
+        _report_divergence(result, run, invocation)
         return 1
     if result.checkpoint is not None:
         log.info("Saved %s", result.checkpoint)
         backend = "" if config.sim.backend == "auto" else f"sim.backend={config.sim.backend} "
-        log.info("Play it: python scripts/train.py %stest=true checkpoint=%s", backend, run.name)
+        log.info("Play it: %s %s%s", program.command, backend, program.play.format(run=run.name))
         if result.reason == "stop requested":
-            log.info("Resume it: python scripts/train.py resume=%s", run.name)
+            words = f"resume={run.name}" if is_exact else _weights_of(result.checkpoint, run)
+            log.info("Resume it: %s %s", program.command, words)
     if result.unsaved is not None:
         log.error("The last iteration, %d, is in no checkpoint: %s", result.iterations_done, result.unsaved)
         return 1
     return 0
 
 
-def _report_divergence(result: TrainResult, run: Run, config: Config) -> None:
+def _weights_of(checkpoint: Path, run: Run) -> str:
+    """Words that start another training like ``run`` with the weights of ``checkpoint``."""
+    return f"config={run.config_file} checkpoint={checkpoint} train.resume=weights"
+
+
+def _report_fault(error: EnvironmentFault, run: Run, invocation: Invocation) -> None:
     last = preferred_checkpoint(run.checkpoints)
-    advice, changes = _advice(result.unsaved or "", config)
+    kept = "No checkpoint was saved before"
+    if last is not None:
+        kept = f"To go on from the last checkpoint: {invocation.program.command} {_weights_of(last, run)}"
+    log.error("Training ends: %s. %s has the traceback. %s", error, run.log_file, kept)
+    log_traceback(error)
+
+
+def _report_divergence(result: TrainResult, run: Run, invocation: Invocation) -> None:
+    last = preferred_checkpoint(run.checkpoints)
+    advice, changes = _advice(result.unsaved or "", invocation.config)
     arguments = [f"config={run.config_file}", *changes]
     if last is not None:
         arguments += [f"checkpoint={last}", "train.resume=weights"]
     log.error(
-        "Training diverged at iteration %d: %s. %s. %s: python scripts/train.py %s",
+        "Training diverged at iteration %d: %s. %s. %s: %s %s",
         result.iterations_done,
         result.unsaved,
         "No checkpoint was saved before" if last is None else f"The last finite checkpoint is {last}",
         advice,
+        invocation.program.command,
         " ".join(arguments),
     )
 

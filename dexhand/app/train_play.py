@@ -11,6 +11,7 @@ from rich.console import Console
 from dexhand.app.logs import logging_to_console
 from dexhand.app.main import Workspaces, exit_code_of, run_words
 from dexhand.config.aliases import canonical_key
+from dexhand.config.cli import Program
 from dexhand.config.errors import ConfigError, unknown
 from dexhand.config.overrides import read_overrides
 from dexhand.config.schema import TrainConfig
@@ -62,6 +63,7 @@ All other keys and options, such as --dry-run and config=, are those of scripts/
 MODES = {"train": ("false", "0", "off", "no"), "play": ("true", "1", "on", "yes")}
 """The values of ``test=`` that each mode implies."""
 OWN_WORDS = ("mode", "experiment", "enable_control_panel", "multi_gpu")
+_PROGRAM = Program("python scripts/train_play.py", "mode=play experiment={run}")
 _LOOK_INTERVAL = 0.5
 """Seconds between two looks for the run to play."""
 
@@ -91,7 +93,7 @@ def _run(argv: Sequence[str]) -> int:
         raise ConfigError("enable_control_panel=true: the panel chooses what mode=play plays. Leave it out to train")
     if mode == "play":
         return _play(own, words, given)
-    return run_words([*words, f"experimentName={own['experiment']}"] if "experiment" in own else words)
+    return run_words([*words, f"experimentName={own['experiment']}"] if "experiment" in own else words, _PROGRAM)
 
 
 def _own_words(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -136,7 +138,7 @@ def _play(own: Mapping[str, str], words: Sequence[str], given: Mapping[str, str]
     if _is_on("enable_control_panel", own):
         defaults["env.videoStream"] = "true"
     others = [f"{key}={value}" for key, value in defaults.items() if key not in given]
-    return run_words([*words, "test=true", f"checkpoint={quoted}", *others])
+    return run_words([*words, "test=true", f"checkpoint={quoted}", *others], _PROGRAM)
 
 
 def _wait(experiment: str, runs_dir: str) -> CheckpointSource | None:

@@ -19,6 +19,15 @@ from dexhand.config.sources import leaves, read_run_file
 
 
 @dataclass(frozen=True)
+class Program:
+    """How the user called the program, so that the commands in messages work where the user is."""
+
+    command: str = "python scripts/train.py"
+    play: str = "test=true checkpoint={run}"
+    """Words that play the policy of a run."""
+
+
+@dataclass(frozen=True)
 class Invocation:
     """A request for one run."""
 
@@ -30,6 +39,7 @@ class Invocation:
     """About old spellings and keys without effect."""
     resume: str | None = None
     """The run to resume, as the user named it."""
+    program: Program = Program()
 
 
 @dataclass(frozen=True)

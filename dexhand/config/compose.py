@@ -18,7 +18,7 @@ from dexhand.config.aliases import canonical_key
 from dexhand.config.errors import ConfigError, first_line
 from dexhand.config.explain import no_such_key
 from dexhand.config.keys import Key, all_keys, is_unused
-from dexhand.config.overrides import SEARCHPATH, Overrides, read_overrides
+from dexhand.config.overrides import SEARCHPATH, Overrides, read_overrides, two_spellings
 from dexhand.config.plugins import settled
 from dexhand.config.schema import Config
 from dexhand.config.settings import BODY_KEYS, FindConfig, Setting, Settings, read_settings, value_of
@@ -206,6 +206,9 @@ _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *BODY_KEYS)
 
 def _refuse_unused(config: Config, overrides: Overrides) -> None:
     """Raise ``ConfigError`` for a key on the command line that the kind of task does not have."""
+    for override in overrides.values() if config.task.kind == "hand" else ():
+        if override.sim_device is not None:
+            raise two_spellings(override.sim_device, override.given, override.key)
     for key, override in overrides.items() if config.env.factory is None else ():
         if is_unused(key, config):
             raise ConfigError(
@@ -227,3 +230,5 @@ def _ignored(config: Config, overrides: Overrides) -> Iterator[str]:
     for key, override in overrides.items():
         if config.env.factory is not None and key.startswith(_OF_TASKS):
             yield f"{override.shown} has no effect: env.factory={config.env.factory} makes the environments"
+        if override.sim_device is not None:
+            yield f"{override.sim_device} has no effect on task={config.task.subject}, whose physics run on the CPU"

@@ -1,7 +1,7 @@
 """The ``key=value`` words of a command line, in Hydra's grammar and in canonical spelling."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +35,8 @@ class Override:
     """As Hydra reads it: a number, a string, a list ..."""
     given: str
     """The word as the user wrote it."""
+    sim_device: str | None = None
+    """Beside ``rl_device``, the word that gives the physics another device, which not all tasks allow."""
 
     @property
     def alias(self) -> str:
@@ -82,11 +84,22 @@ def read_overrides(words: Iterable[str]) -> Overrides:
         _check(override)
         other = overrides.get(override.key, override)
         if other.given.partition("=")[0] != spelling and other.value != override.value:
-            raise ConfigError(
-                f"{other.given} and {word} are two spellings of {override.key} with different values. Give one of them"
-            )
+            override = _of_learner(other, override)
         overrides[override.key] = override
     return overrides
+
+
+def _of_learner(first: Override, second: Override) -> Override:
+    """The one of two spellings with different values that is the learner's device. Raises ``ConfigError``."""
+    devices = {override.alias: override for override in (first, second)}
+    if devices.keys() != {"sim_device", "rl_device"}:
+        raise two_spellings(first.given, second.given, first.key)
+    return replace(devices["rl_device"], sim_device=devices["sim_device"].given)
+
+
+def two_spellings(first: str, second: str, key: str) -> ConfigError:
+    """Return the error for two words that give ``key`` different values."""
+    return ConfigError(f"{first} and {second} are two spellings of {key} with different values. Give one of them")
 
 
 def choices(overrides: Overrides) -> list[str]:

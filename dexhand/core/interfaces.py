@@ -64,6 +64,14 @@ class RenderingUnavailable(RuntimeError):
     """Rendering is not possible on this machine; the message names what to install."""
 
 
+class EnvironmentFault(RuntimeError):
+    """An environment that other programs provide has failed; the message is one line with its name and what it did."""
+
+    def __init__(self, environment: str, problem: str) -> None:
+        super().__init__(f"{environment}: {problem}")
+        self.problem = problem
+
+
 class VecEnv(Protocol):
     """N independent episodes of one task. Signatures and auto-reset follow Gymnasium's vector environments.
 

@@ -28,14 +28,19 @@ def check_state(state: Mapping[str, Any]) -> None:
             _require(is_plain, f"train_loop.contract[{key!r:.100}]", value, "text, true, false, None or a list of them")
 
 
+def has_state(env: VecEnv) -> bool:
+    """Whether the state of environments can be saved and restored; see ``VecEnv.state_dict``."""
+    return all(getattr(env, name, None) is not None for name in ("state_dict", "load_state_dict"))
+
+
 def state_of(env: VecEnv) -> dict[str, Any] | None:
-    """Copy the state of environments; ``None`` if they have no ``state_dict``."""
-    return env.state_dict() if getattr(env, "state_dict", None) is not None else None
+    """Copy the state of environments; ``None`` if it cannot be saved."""
+    return env.state_dict() if has_state(env) else None
 
 
 def load_state(env: VecEnv, state: Mapping[str, Any] | None) -> None:
     """Restore what ``state_of`` returned. Raises ``ValueError`` if that is nothing, or if ``env`` cannot restore it."""
-    if state is None or getattr(env, "load_state_dict", None) is None:
+    if state is None or not has_state(env):
         raise ValueError(
             "these environments cannot save their episodes, so their training cannot continue exactly. Start another "
             "one with its weights: checkpoint=... train.resume=weights"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dexhand.core.actions import checked_actions
 from dexhand.core.interfaces import StepInfo
+from dexhand.gymnasium_env.check import CheckedEnv
 
 _OUTCOMES = ("success:is_success", "failure:terminated", "timeout")
 _SUCCESS, _FAILURE, _TIMEOUT = range(3)
@@ -30,9 +31,16 @@ class VectorGymEnv:
     reward_names = ("reward",)
     outcome_names = _OUTCOMES
 
-    def __init__(self, make: Callable[[], "gymnasium.Env[Any, Any]"], num_envs: int, *, seed: int = 0) -> None:
-        """``make`` makes one, with spaces that ``check_gymnasium_env`` accepts."""
-        self._envs = SyncVectorEnv([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+    def __init__(
+        self, make: Callable[[], "gymnasium.Env[Any, Any]"], num_envs: int, *, name: str, seed: int = 0
+    ) -> None:
+        """``make`` makes one, with spaces that ``check_spaces`` accepts; ``name`` begins the messages about it.
+
+        ``reset``, ``step`` and ``close`` raise ``EnvironmentFault`` for what goes wrong in it.
+        """
+        self._envs = SyncVectorEnv(
+            [lambda: CheckedEnv(make(), name)] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP
+        )
         observations, actions = self._envs.single_observation_space, self._envs.single_action_space
         assert isinstance(observations, Box)
         assert isinstance(actions, Box)
@@ -68,9 +76,7 @@ class VectorGymEnv:
         if len(done):
             final[done] = self._flat(np.stack([info["final_obs"][env] for env in done]))
         truncated &= ~terminated
-        success = np.zeros(self.num_envs, bool)
-        for env in np.flatnonzero(terminated):
-            success[env] = bool(info["final_info"].get("is_success", np.zeros(self.num_envs))[env])
+        success = info["final_info"]["is_success"] if len(done) else np.zeros(self.num_envs, bool)
         outcome = np.select([terminated & success, terminated, truncated], [_SUCCESS, _FAILURE, _TIMEOUT], -1)
         step_info: StepInfo = {
             "final_observation": final,

@@ -29,6 +29,14 @@ class TestTaskEnvOnCuda(VecEnvConformance):
         return build_env(compose([*ON_GPU, f"numEnvs={num_envs}"]))
 
 
+class TestAntForALearnerOnCuda(VecEnvConformance):
+    max_steps = 80
+
+    def make_env(self, num_envs: int) -> VecEnv:
+        """Physics on the CPU, tensors on the GPU."""
+        return build_env(compose(["task=Ant", "task.max_episode_steps=20", "rl_device=cuda:0", f"numEnvs={num_envs}"]))
+
+
 def test_ppo_trains_and_its_policy_acts_alike_on_both_devices() -> None:
     """Two iterations; the mean action agrees to float32 accuracy."""
     config = compose([*ON_GPU, "numEnvs=64", "train.network.units=[32]"])

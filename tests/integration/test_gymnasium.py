@@ -1,12 +1,13 @@
 """Gymnasium's environments from the command line to a policy that plays in Gymnasium itself."""
 
+import json
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
-from commands import SMALL, run
+from commands import SMALL, Running, run
 
 import dexhand
 from dexhand.checkpoints.store import load_checkpoint
@@ -27,6 +28,12 @@ gymnasium.register("Mine-v0", entry_point="gymnasium.envs.classic_control:Pendul
 def newest(folder: Path) -> Path:
     """The newest training's last checkpoint."""
     return folder / "runs" / "latest_train" / "nn" / "latest.pth"
+
+
+def stop_after(program: Running, line: str) -> None:
+    """Send it a signal after it has printed a line."""
+    program.wait_for(line)
+    program.signal()
 
 
 def test_two_and_two_iterations_are_four_bit_for_bit(tmp_path: Path) -> None:
@@ -64,7 +71,9 @@ def test_a_policy_has_the_same_return_in_gymnasiums_own_ant(tmp_path: Path) -> N
 
 def test_what_cannot_be_saved_is_refused_when_it_is_resumed(tmp_path: Path) -> None:
     """The weights alone can be taken over, and tested."""
-    assert run([*PENDULUM, "maxIter=1"], tmp_path).returncode == 0
+    trained = run([*PENDULUM, "maxIter=100000"], tmp_path, lambda trainer: stop_after(trainer, "^iteration 1/"))
+    _, _, hint = trained.stdout.partition("Resume it: python scripts/train.py ")
+    assert run([*hint.split(), "maxIter=1"], tmp_path).returncode == 0
     assert "Pendulum-v1_train" in str(newest(tmp_path).resolve())
     refused = run(["resume=latest", "maxIter=2"], tmp_path)
     assert refused.returncode == 2
@@ -88,6 +97,58 @@ def test_an_environment_of_the_users_own(tmp_path: Path) -> None:
     played = run(["test=true", "checkpoint=latest", "testGamesNum=1"], tmp_path)
     assert played.returncode == 0, played.stderr
     assert "length 7.0" in played.stdout
+
+
+BREAKS = """
+import gymnasium
+from gymnasium.envs.classic_control import PendulumEnv
+
+
+class Breaks(PendulumEnv):
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps > 40:
+            raise RuntimeError("the rope is torn")
+        return super().step(action)
+
+
+gymnasium.register("Breaks-v0", entry_point=Breaks, max_episode_steps=7)
+"""
+
+
+def test_an_environment_that_breaks_ends_a_training_in_one_line(tmp_path: Path) -> None:
+    """Which names it; the traceback is in the log, and from the last checkpoint one can go on and compare."""
+    (tmp_path / "breaks.py").write_text(BREAKS)
+    broken = run(["task=gymnasium:breaks.py:Breaks-v0", *TINY, "maxIter=99"], tmp_path)
+    (line,) = [line for line in broken.stdout.splitlines() if line.startswith("error: ")]
+    assert (broken.returncode, broken.stderr) == (1, "")
+    assert line.startswith("error: Training ends: task=Breaks-v0: step raises RuntimeError: the rope is torn. ")
+    assert 'raise RuntimeError("the rope is torn")' in (tmp_path / "runs/latest_train/train.log").read_text()
+    _, _, hint = line.partition("python scripts/train.py ")
+    goes_on = run([*hint.split(), "maxIter=1"], tmp_path)
+    assert goes_on.returncode == 0, goes_on.stderr
+    test = ["test=true", "checkpoint=latest", "against=latest", "testGamesNum=0", "numEnvs=2"]
+    compared = run(test, tmp_path)
+    assert compared.returncode == 1
+    assert "error: The test ends: task=Breaks-v0: step raises RuntimeError: the rope is torn" in compared.stdout
+    assert json.loads((tmp_path / "runs/latest_test/comparison.json").read_text())["pairs"] == 5
+
+
+def test_two_checkpoints_are_compared_in_gymnasiums_environments(tmp_path: Path) -> None:
+    """Those that step in C++ and those that step in Python repeat their starts."""
+    for words in (ANT, [*PENDULUM, "task.max_episode_steps=20"]):
+        assert run([*words, "maxIter=2", "train.saveFrequency=1"], tmp_path).returncode == 0
+        a = "checkpoint=runs/latest_train/nn/checkpoint_1.pth"
+        compared = run(["test=true", a, "against=latest", "testGamesNum=6", "numEnvs=4"], tmp_path)
+        assert compared.returncode == 0, compared.stderr
+        result = json.loads((tmp_path / "runs" / "latest_test" / "comparison.json").read_text())
+        pairs = [(pair["a"], pair["b"]) for pair in result["episodes"]]
+        assert len(pairs) == 6
+        assert all(a["length"] == b["length"] == 20 and a["episode_return"] != b["episode_return"] for a, b in pairs)
+        ranked = run(["test=true", "checkpoint=latest_train", "testEvery=true", "testGamesNum=2"], tmp_path)
+        assert ranked.returncode == 0, ranked.stderr
 
 
 def test_an_ant_is_recorded_and_replayed(tmp_path: Path) -> None:

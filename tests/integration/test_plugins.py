@@ -53,6 +53,19 @@ def test_an_environment_is_trained_continued_and_played(algorithm: list[str], mi
         assert "2 episodes" in played.stdout
 
 
+def test_an_environment_without_a_state_is_trained_and_not_resumed(mine: Path) -> None:
+    """It says so when it begins, not when it is too late; the weights can be taken over."""
+    text = re.sub(r"    def (?:load_)?state_dict.*?\n\n", "", FILES["my_env.py"], flags=re.DOTALL)
+    (mine / "my_stateless.py").write_text(text)
+    words = ["env.factory=my_stateless.py:Line", *SMALL]
+    trained = run([*words, "maxIter=2"], mine)
+    assert "have no state_dict: resume= will be refused" in trained.stdout, trained.stderr
+    refused = run(["resume=latest", "maxIter=3"], mine)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    goes_on = run([*words, "maxIter=1", "checkpoint=latest_train", "train.resume=weights"], mine)
+    assert goes_on.returncode == 0, goes_on.stderr
+
+
 def test_a_task_is_trained_continued_and_played_on_a_simulator_of_ones_own(mine: Path) -> None:
     """A continued run remembers it; a test names the simulator it plays on."""
     simulator = "sim.backend=my_sim.py:Recorder"

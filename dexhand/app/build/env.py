@@ -46,7 +46,11 @@ def _factory_env(config: Config, spec: str) -> VecEnv:
     num_envs = _num_envs(config)
     device, seed = device_of(config), config.train.seed
     env: VecEnv = build_plugin(
-        "env.factory", spec, VecEnv, optional=["render"], num_envs=num_envs, device=device, seed=seed
+        *("env.factory", spec, VecEnv),
+        optional=["render", "state_dict", "load_state_dict"],
+        num_envs=num_envs,
+        device=device,
+        seed=seed,
     )
     if env.num_envs != num_envs:
         raise ConfigError(f"env.factory={spec} made {env.num_envs} environments where env.numEnvs={num_envs}")
@@ -81,12 +85,12 @@ def _gymnasium(config: Config) -> VecEnv:
     from dexhand.gymnasium_env import CannotMake, make_gymnasium_env
 
     assert isinstance(config.task, GymnasiumConfig)
-    device_of(config)  # raises for a device that these environments do not support
+    device = device_of(config)
     if config.task.package is not None:
         load_module(config.task.package, f"task.package={config.task.package}")
     try:
         return make_gymnasium_env(
-            config.task, _num_envs(config), threads=config.sim.mujoco.threads, seed=config.train.seed
+            config.task, _num_envs(config), threads=config.sim.mujoco.threads, seed=config.train.seed, device=device
         )
     except CannotMake as error:
         raise ConfigError(str(error)) from None

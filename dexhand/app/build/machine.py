@@ -35,7 +35,10 @@ def _has_gpu() -> bool:
 
 
 def device_of(config: Config) -> torch.device:
-    """Return the device of all tensors. Raises ``ConfigError`` if this machine or the simulator does not support it."""
+    """Return the device of all tensors that environments and learner exchange.
+
+    Raises ``ConfigError`` if this machine or the simulator does not support it.
+    """
     wanted = config.env.device
     backend = backend_of(config) if config.env.factory is None else "env.factory"
     if wanted == "auto":
@@ -49,16 +52,11 @@ def device_of(config: Config) -> torch.device:
         raise ConfigError(
             f"env.device={wanted}: torch finds {count} NVIDIA GPUs here. Use env.device=auto or env.device=cpu"
         )
-    if backend in _ON_CPU:
-        raise ConfigError(f"env.device={wanted}: {_ON_CPU[backend]}")
+    if backend == "mujoco":
+        raise ConfigError(
+            f"env.device={wanted}: sim.backend=mujoco works on the CPU. Use env.device=cpu, or sim.backend=mujoco_warp"
+        )
     return torch.device("cuda", index)
-
-
-_ON_CPU = {
-    "mujoco": "sim.backend=mujoco works on the CPU. Use env.device=cpu, or sim.backend=mujoco_warp",
-    "gymnasium": "Gymnasium's environments work on the CPU. Use env.device=cpu",
-}
-"""What to do about a GPU that a simulator does not support."""
 
 
 def check_machine(config: Config) -> None:
@@ -75,7 +73,12 @@ def check_machine(config: Config) -> None:
     maker = f"task={config.task.subject}" if config.task.kind != "hand" else f"sim.backend={backend_of(config)}"
     maker = maker if config.env.factory is None else f"env.factory={config.env.factory}"
     choice = "; for code of your own, env.device=auto is the CPU" if is_own and config.env.device == "auto" else ""
-    log.info("%s on %s%s", maker, device, choice)
+    place = f": physics on the CPU, learner on {device}" if _has_gymnasiums_physics(config) else f" on {device}"
+    log.info("%s%s%s", maker, place, choice)
+
+
+def _has_gymnasiums_physics(config: Config) -> bool:
+    return config.env.factory is None and config.task.kind == "gymnasium"
 
 
 def has_display() -> bool:

@@ -62,6 +62,21 @@ class TestChoice:
         assert device_of(config) == torch.device(expected)
 
     @pytest.mark.parametrize(
+        ("word", "device"),
+        [("env.device=auto", "cpu"), ("sim_device=cuda:0", "cuda:0"), ("rl_device=cuda:0", "cuda:0")],
+    )
+    def test_a_gpu_is_for_the_learner_where_physics_are_gymnasiums(
+        self, machine: Machine, word: str, device: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is used if it is asked for; the log says where what computes."""
+        machine(1, set())
+        config = compose(["task=Ant", word])
+        with caplog.at_level(logging.INFO):
+            check_machine(config)
+        assert str(device_of(config)) == device
+        assert caplog.messages == [f"task=Ant: physics on the CPU, learner on {device}"]
+
+    @pytest.mark.parametrize(
         ("backend", "line"),
         [
             ("mock", "sim.backend=mock on cpu"),

@@ -99,6 +99,8 @@ COMMANDS: list[tuple[str, dict[str, Any], str | None]] = [
         {**TRAIN, "env.device": "cuda:0"},
         None,
     ),
+    ("task=Ant sim_device=cuda:0 rl_device=cpu", {**TRAIN, "env.device": "cpu"}, None),
+    ("task=Ant rl_device=cuda:1 sim_device=cpu", {**TRAIN, "env.device": "cuda:1"}, None),
     ("mode=train task=Ant headless=True test=False", {**TRAIN, "env.viewer": False}, None),
     ("task=Ant mode=play experiment=Ant_2025-01-14_10-30-45", {**PLAY, "task.name": "Ant"}, NEW),
     ("task=Ant mode=play experiment=Ant", PLAY, NEW),
@@ -156,6 +158,7 @@ def test_command_lines_stand_for_settings(
         ("multi_gpu=True", "multi_gpu=true needs several processes. Start them with torchrun"),
         ("multi_gpu=2", "multi_gpu=2: expected true or false"),
         ("sim_device=cpu rl_device=cuda:0", "two spellings of env.device with different values"),
+        ("task=Ant device=cpu rl_device=cuda:0", "two spellings of env.device with different values"),
         ("mod=play", "there is no key mod"),
     ],
 )

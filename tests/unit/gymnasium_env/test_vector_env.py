@@ -1,5 +1,6 @@
 """Environments of Gymnasium that step one after the other, against Gymnasium itself."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dexhand.core.interfaces import VecEnv
+from dexhand.core.interfaces import EnvironmentFault, VecEnv
 from dexhand.gymnasium_env import CannotMake, make_gymnasium_env
 from dexhand.gymnasium_env.vector_env import VectorGymEnv
 from dexhand.tasks.gymnasium_tasks import AnyGymnasiumConfig
@@ -69,7 +70,7 @@ def test_no_two_environments_of_neighbouring_seeds_start_alike() -> None:
 
 def test_actions_are_scaled_and_observations_flat() -> None:
     """-1 and 1 are the limits of the action; what ends well says so in ``is_success``."""
-    env = VectorGymEnv(Goal, 3)
+    env = VectorGymEnv(Goal, 3, name="task=Goal")
     env.reset()
     _, rewards, terminated, _, info = env.step(torch.tensor([[-1.0], [0.0], [1.0]]))
     assert rewards.tolist() == [0.0, 5.0, 10.0]
@@ -139,3 +140,53 @@ def test_a_faulty_environment_is_an_error_before_it_is_trained(where: str, what:
         del gymnasium.registry["Faulty-v0"]
     assert all(part in str(error.value) for part in parts)
     assert str(error.value).isprintable()
+
+
+class FailsLater(Goal):
+    """Goes on for two steps and then does what the test says."""
+
+    def __init__(self, step: Callable[[], tuple[Any, ...]]) -> None:
+        self._step, self._steps = step, 0
+
+    def step(self, action: np.ndarray) -> tuple[Any, ...]:  # type: ignore[override]
+        self._steps += 1
+        return self._step() if self._steps > 2 else (np.zeros((2, 2)), 0.0, False, False, {})
+
+    def close(self) -> None:
+        raise OSError("it is gone")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (lambda: 1 / 0, "step raises ZeroDivisionError: division by zero"),
+        (lambda: {}["the\nrope"], r"step raises KeyError: 'the\nrope'"),
+        (lambda: (np.zeros(2), 0.0, False, False, {}), "step returns an observation of shape (2,), but"),
+        (lambda: (np.full((2, 2), "x"), 0.0, False, False, {}), "step returns an observation of type <U1, which must"),
+        (lambda: (np.zeros((2, 2)), None, False, False, {}), "step returns None as reward, which must be one number"),
+        (lambda: (np.zeros((2, 2)), 0.0, False, False, None), "step raises AttributeError: 'NoneType'"),
+        (lambda: (np.zeros((2, 2)), 0.0), "step raises ValueError: not enough values to unpack"),
+    ],
+)
+def test_an_environment_that_fails_later_is_named(step: Callable[[], tuple[Any, ...]], said: str) -> None:
+    """In one line, whatever it raises or returns."""
+    env = VectorGymEnv(lambda: FailsLater(step), 2, name="task=Mine-v0")
+    env.reset()
+    for _ in range(2):
+        env.step(torch.zeros(2, 1))
+    with pytest.raises(EnvironmentFault) as fault:
+        env.step(torch.zeros(2, 1))
+    assert str(fault.value).startswith(f"task=Mine-v0: {said}")
+    assert str(fault.value).isprintable()
+    with pytest.raises(EnvironmentFault, match=r"^task=Mine-v0: close raises OSError: it is gone$"):
+        env.close()
+
+
+def test_infos_of_any_kind_are_left_alone() -> None:
+    """Gymnasium would put them into one array for all environments, which not all fit into."""
+    infos = iter([{"path": np.zeros(2)}, {"path": np.zeros(3)}])
+    env = VectorGymEnv(lambda: FailsLater(lambda: (np.zeros((2, 2)), 1.0, False, False, next(infos))), 2, name="Mine")
+    env.reset()
+    for _ in range(3):
+        _, rewards, *_ = env.step(torch.zeros(2, 1))
+    assert rewards.tolist() == [1.0, 1.0]
