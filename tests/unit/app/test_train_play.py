@@ -13,7 +13,7 @@ import pytest
 from dexhand.app import train_play
 from dexhand.app.main import Workspaces
 from dexhand.app.train_play import main
-from dexhand.config.cli import Invocation, parse
+from dexhand.config.cli import Invocation, Program, parse
 from dexhand.config.compose import compose, to_yaml
 from dexhand.config.schema import Config
 from dexhand.workspace.workspace import Run, lock_run
@@ -50,7 +50,7 @@ def meaning(line: str, monkeypatch: pytest.MonkeyPatch) -> Config:
     """The configuration that a command line of ``train_play.py`` stands for."""
     found: list[Config] = []
 
-    def run_words(words: list[str]) -> int:
+    def run_words(words: list[str], program: Program) -> int:
         invocation = parse(words, Workspaces())
         assert isinstance(invocation, Invocation)
         found.append(invocation.config)
