@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from torch import Tensor
@@ -14,6 +15,7 @@ from dexhand.checkpoints.reload import Load
 from dexhand.checkpoints.store import CheckpointError, read_checkpoint
 from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
+from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
 from dexhand.core.comparison import StartsDiffer, interleaved, play_round, round_seeds, side_by_side
 from dexhand.core.finite import Diverged, refuse_non_finite
@@ -54,6 +56,7 @@ def compare(invocation: Invocation, checkpoint: Path, against: Path) -> int:
             report = ComparisonReport(
                 *(a, b),
                 pairs=config.train.testGamesNum,
+                seed=config.train.seed,
                 has_success=any(name.startswith("success:") for name in env.outcome_names),
                 file=run.comparison_file,
                 clock=clock,
@@ -74,12 +77,26 @@ def compare(invocation: Invocation, checkpoint: Path, against: Path) -> int:
     return 0
 
 
+def check_contenders(config: Config, checkpoint: Path, against: Path) -> None:
+    """Raise ``ConfigError`` for a checkpoint that ``compare`` would refuse before it builds anything."""
+    for key, path in (("checkpoint", checkpoint), ("against", against)):
+        with _named(key):
+            build.check_contract(config, path, build.read_state(config, path), policy_only=True)
+
+
 def _contender(key: str, path: Path, load: Load) -> tuple[Contender, Policy]:
     """Load the checkpoint that ``train.<key>`` names. Raises ``ConfigError``."""
-    try:
+    with _named(key):
         policy, iteration = load(path, read_checkpoint(path))
+    return Contender(path, iteration), policy
+
+
+@contextlib.contextmanager
+def _named(key: str) -> Iterator[None]:
+    """Let errors name ``train.<key>``."""
+    try:
+        yield
     except CheckpointError as error:
         raise ConfigError(f"train.{key}: {error}") from None
     except ConfigError as error:
         raise ConfigError(str(error).replace("train.checkpoint=", f"train.{key}=", 1)) from None
-    return Contender(path, iteration), policy

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from dexhand.config.validate import MOST_COMPARED
 from dexhand.core.comparison import (
     Difference,
     Result,
@@ -107,17 +108,21 @@ class ComparisonReport:
         b: Contender,
         *,
         pairs: int,
+        seed: int,
         has_success: bool,
         file: Path,
         clock: Clock,
         show: Callable[[Comparison], None] | None,
     ) -> None:
-        """``pairs`` = 0 compares until stopped. Without ``has_success`` no episode can succeed.
+        """``pairs`` = 0 compares until stopped, or until there are ``MOST_COMPARED``.
 
-        ``show``, if any, receives the state of the comparison every now and then.
+        ``seed``, from which the starts follow, is reported. Without ``has_success`` no episode can succeed. ``show``,
+        if any, receives the state of the comparison every now and then.
         """
         self._a, self._b = a, b
-        self._total = pairs
+        self._total = pairs or MOST_COMPARED
+        self._is_endless = pairs == 0
+        self._seed = seed
         self._has_success = has_success
         self._file = file
         self._starts = Starts()
@@ -130,19 +135,21 @@ class ComparisonReport:
     def add(self, played: Round) -> bool:
         """Add a round of ``SideBySide``; returns whether there are enough pairs."""
         self._starts.add(played.starts)
-        needed = self._total - len(self._a.results) if self._total else None
+        needed = self._total - len(self._a.results)
         self._a.results += played.results[::2][:needed]
         self._b.results += played.results[1::2][:needed]
         done = len(self._a.results)
-        if done < self._total or not self._total:
+        if done < self._total:
             self._progress.do_if_due(self._report_progress)
         if self._show is not None:
             show = self._show
             self._updates.do_if_due(lambda: show(self._state()))
+        if done == self._total and self._is_endless:
+            log.info("Ends after %d pairs: all are kept for the tests, and more would need too much memory", done)
         return done == self._total
 
     def _report_progress(self) -> None:
-        total = f"/{self._total}" if self._total else ""
+        total = "" if self._is_endless else f"/{self._total}"
         log.info("%d%s pairs: A %s; B %s", len(self._a.results), total, self._words(self._a), self._words(self._b))
         write_json(self._file, self._to_dict())
 
@@ -173,9 +180,9 @@ class ComparisonReport:
 
     def _verdicts(self) -> list[str]:
         a, b = self._a.results, self._b.results
-        verdicts = [f"return: {verdict(compare_returns(a, b), number)}"]
+        verdicts = [f"return: {_in_full(compare_returns(a, b), number)}"]
         if self._has_success:
-            verdicts.append(f"success: {verdict(compare_success(a, b), percent)}")
+            verdicts.append(f"success: {_in_full(compare_success(a, b), percent)}")
         return verdicts
 
     def _state(self) -> Comparison:
@@ -195,6 +202,7 @@ class ComparisonReport:
             difference["success"] = _difference_to_dict(compare_success(a, b))
         return {
             "pairs": len(a),
+            "seed": self._seed,
             "a": self._a.to_dict(has_success=self._has_success),
             "b": self._b.to_dict(has_success=self._has_success),
             "difference": difference,
@@ -202,13 +210,17 @@ class ComparisonReport:
         }
 
 
-def verdict(difference: Difference, form: Callable[[float], str]) -> str:
+def verdict(difference: Difference) -> str:
     """Say which of A and B is better, if the pairs show one."""
-    p = f"p = {difference.p:.2g}"
-    words = f"no difference shown, {p}"
-    if difference.p < SIGNIFICANT:
-        words = f"{'B' if difference.estimate.value > 0 else 'A'} is better with {p}"
-    return f"{words}; B - A = {in_words(difference.estimate, form)}"
+    if difference.p >= SIGNIFICANT:
+        return "no difference shown"
+    return f"{'B' if difference.estimate.value > 0 else 'A'} is better"
+
+
+def _in_full(difference: Difference, form: Callable[[float], str]) -> str:
+    joined = " with" if difference.p < SIGNIFICANT else ","
+    p = f"{verdict(difference)}{joined} p = {difference.p:.2g}"
+    return f"{p}; B - A = {in_words(difference.estimate, form)}"
 
 
 def in_words(estimate: Estimate, form: Callable[[float], str]) -> str:
@@ -232,7 +244,7 @@ def estimate_to_dict(estimate: Estimate) -> dict[str, Any]:
 
 
 def _difference_to_dict(difference: Difference) -> dict[str, Any]:
-    return {**estimate_to_dict(difference.estimate), "p": difference.p}
+    return {**estimate_to_dict(difference.estimate), "p": difference.p, "verdict": verdict(difference)}
 
 
 def write_json(file: Path, content: dict[str, Any]) -> bool:

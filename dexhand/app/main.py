@@ -142,12 +142,13 @@ def _compare(invocation: Invocation, source: CheckpointSource, against: str, con
         other = resolve_checkpoint(against, Path(config.train.runsDir))
     except WorkspaceError as error:
         raise ConfigError(str(error).replace("train.checkpoint=", "train.against=", 1)) from None
+    from dexhand.app.compare import check_contenders, compare
+
     if invocation.dry_run:
         check_installed(config)
+        check_contenders(config, checkpoint, other)
         _describe(config, "Compare", f"{checkpoint} against {other}", console)
         return output_code()
-    from dexhand.app.compare import compare
-
     return _played(lambda: compare(invocation, checkpoint, other))
 
 
@@ -157,12 +158,12 @@ def _rank(invocation: Invocation, source: CheckpointSource, console: "Console") 
     numbered = sorted(found, key=lambda path: iteration_of(path) or 0)
     if not numbered:
         raise ConfigError(f"train.testEvery=true: there are no numbered checkpoints in {source}. Name another run")
+    from dexhand.app.rank import rank, rankable
+
     if invocation.dry_run:
         check_installed(config)
-        _describe(config, "Rank", f"{len(numbered)} checkpoints in {source}", console)
+        _describe(config, "Rank", f"{len(rankable(config, numbered))} checkpoints in {source}", console)
         return output_code()
-    from dexhand.app.rank import rank
-
     return _played(lambda: rank(invocation, numbered, console))
 
 

@@ -26,6 +26,7 @@ from dexhand.app.run_folder import new_run
 from dexhand.checkpoints.store import CheckpointError, read_checkpoint
 from dexhand.config.cli import Invocation
 from dexhand.config.errors import ConfigError
+from dexhand.config.schema import Config
 from dexhand.core.clock import SystemClock
 from dexhand.core.comparison import (
     Result,
@@ -65,11 +66,16 @@ def rank(invocation: Invocation, checkpoints: Sequence[Path], console: Console) 
     with StopRequest() as stop, contextlib.closing(build.build_env(config)) as env:
         load = build.policy_loader(config, env)
         exam = _Exam(refuse_non_finite(env), config.train.testGamesNum, config.train.seed)
-        ranking = Ranking(has_success=any(name.startswith("success:") for name in env.outcome_names))
+        has_success = any(name.startswith("success:") for name in env.outcome_names)
+        ranking = Ranking(has_success=has_success, seed=config.train.seed)
         with new_run("test", invocation, clock, lambda run: None, played=checkpoints[-1]) as (run, _):
             for count, path in enumerate(checkpoints, 1):
                 try:
                     policy, iteration = load(path, read_checkpoint(path))
+                    same = ranking.of_iteration(iteration)
+                    if same is not None:
+                        log.info("Left out: %s is of iteration %d, as is %s", path, iteration, same)
+                        continue
                     results = exam.take(policy, stop)
                 except CheckpointError as error:
                     log.warning("Left out: %s", error)
@@ -78,12 +84,27 @@ def rank(invocation: Invocation, checkpoints: Sequence[Path], console: Console) 
                     raise ConfigError(f"train.testEvery=true: {error}") from None
                 if results is None:
                     break
-                ranking.add(Contender(path, iteration, results))
-                log.info("%d/%d  iteration %d: %s", count, len(checkpoints), iteration, ranking.words(-1))
+                result = ranking.add(Contender(path, iteration, results))
+                log.info("%d/%d  iteration %d: %s", count, len(checkpoints), iteration, result)
                 ranking.write(run)
             exam.starts.warn()
             ranking.show(run, console)
     return 0
+
+
+def rankable(config: Config, checkpoints: Sequence[Path]) -> list[Path]:
+    """Those of ``checkpoints`` that can be read; logs a warning for each other one.
+
+    Raises ``ConfigError`` for one of something else than ``config`` describes.
+    """
+    found = []
+    for path in checkpoints:
+        try:
+            build.check_contract(config, path, build.read_state(config, path), policy_only=True)
+            found.append(path)
+        except CheckpointError as error:
+            log.warning("Left out: %s", error)
+    return found
 
 
 class _Exam:
@@ -114,17 +135,20 @@ class _Exam:
 class Ranking:
     """Checkpoints by success rate, if episodes can succeed, and then by mean return."""
 
-    def __init__(self, *, has_success: bool) -> None:
+    def __init__(self, *, has_success: bool, seed: int) -> None:
+        """``seed``, from which the starts follow, is reported."""
         self._has_success = has_success
+        self._seed = seed
         self._contenders: list[Contender] = []
 
-    def add(self, contender: Contender) -> None:
-        """Add a checkpoint of a higher iteration than those before."""
-        self._contenders.append(contender)
+    def of_iteration(self, iteration: int) -> Path | None:
+        """Return the checkpoint that was added with this iteration, if any."""
+        return next((other.path for other in self._contenders if other.iteration == iteration), None)
 
-    def words(self, index: int) -> str:
-        """Describe a result in a line."""
-        return ", ".join(f"{name} {text}" for name, text in self._cells(self._contenders[index]).items())
+    def add(self, contender: Contender) -> str:
+        """Add a checkpoint of another iteration than those before; returns its result in words."""
+        self._contenders = sorted([*self._contenders, contender], key=lambda other: other.iteration)
+        return ", ".join(f"{name} {text}" for name, text in self._cells(contender).items())
 
     def _cells(self, contender: Contender) -> dict[str, str]:
         cells = {"return": in_words(estimate_return(contender.results), number)}
@@ -152,7 +176,7 @@ class Ranking:
             {"rank": rank, **contender.to_dict(has_success=self._has_success), "p_against_best": p}
             for rank, (contender, p) in enumerate(self._ranked(), 1)
         ]
-        write_json(run.ranking_file, {"checkpoints": entries})
+        write_json(run.ranking_file, {"seed": self._seed, "checkpoints": entries})
         curves = {"mean return": [estimate_return(contender.results) for contender in self._contenders]}
         if self._has_success:
             curves = {"success rate": [estimate_success(contender.results) for contender in self._contenders], **curves}

@@ -126,7 +126,7 @@ def _play(own: Mapping[str, str], words: Sequence[str], given: Mapping[str, str]
         raise ConfigError(f"mode=play needs experiment=NAME, a run's name or a part of it. {_trainings(runs_dir)}")
     if "train.checkpoint" in given:
         raise ConfigError(f"mode=play plays experiment={experiment}; checkpoint= cannot be given with it. Leave it out")
-    source = find_source(experiment, Path(runs_dir)) if "--dry-run" in words else _wait(experiment, runs_dir)
+    source = _look(experiment, runs_dir) if "--dry-run" in words else _wait(experiment, runs_dir)
     if source is None:
         return 0
     checkpoint = str(source.place or experiment)
@@ -139,6 +139,13 @@ def _play(own: Mapping[str, str], words: Sequence[str], given: Mapping[str, str]
         defaults["env.videoStream"] = "true"
     others = [f"{key}={value}" for key, value in defaults.items() if key not in given]
     return run_words([*words, "test=true", f"checkpoint={quoted}", *others], _PROGRAM)
+
+
+def _look(experiment: str, runs_dir: str) -> CheckpointSource:
+    try:
+        return find_source(experiment, Path(runs_dir))
+    except CheckpointNotFound as error:
+        raise ConfigError(f"experiment={experiment}: {error.problem}") from None
 
 
 def _wait(experiment: str, runs_dir: str) -> CheckpointSource | None:

@@ -4,8 +4,8 @@ import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields, is_dataclass, make_dataclass
-from functools import cache
+from dataclasses import dataclass, fields, make_dataclass
+from functools import cache, reduce
 from operator import attrgetter
 from typing import Any, cast
 
@@ -83,16 +83,22 @@ def compose_with_warnings(
 def to_yaml(config: Config, section: str = "") -> str:
     """The complete configuration as YAML that ``config=<file>`` can read, or one section or value (``train.ppo``).
 
-    Raises ``ConfigError``.
+    Keys without effect on the task are left out. Raises ``ConfigError``.
     """
     task_schema: Any = type(config.task)
     name, keys = canonical_key(section), all_keys(task_schema)
     if section and name not in keys and not _is_section(name, keys):
         raise ConfigError(f"{section} is no section. Known: sim, env, task, train and those below, such as train.ppo")
-    found = attrgetter(name)(config) if section else config
-    if is_dataclass(found) and not isinstance(found, type):
-        return yaml.dump(asdict(found), Dumper=_DUMPER, allow_unicode=True, sort_keys=False)
-    return yaml.safe_dump(found).removesuffix("...\n")
+    if name in keys:
+        return yaml.safe_dump(attrgetter(name)(config)).removesuffix("...\n")
+    tree: dict[str, Any] = {}
+    for key in keys:
+        if (not section or key.startswith(f"{name}.")) and not is_unused(key, config):
+            *sections, last = key.removeprefix(f"{name}.").split(".")
+            reduce(lambda node, part: node.setdefault(part, {}), sections, tree)[last] = deepcopy(
+                attrgetter(key)(config)
+            )
+    return yaml.dump(tree, Dumper=_DUMPER, allow_unicode=True, sort_keys=False)
 
 
 _OF_OMEGACONF = get_omega_conf_dumper()

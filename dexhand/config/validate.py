@@ -12,6 +12,8 @@ from dexhand.hands.spec import HandError, load_hand
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _WATCHED = "Two checkpoints can be watched in a browser: against=... videoStream=true"
+MOST_COMPARED = 100_000
+"""Episodes of each policy in a comparison, which all are kept: 200 MB while they are written."""
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -90,5 +92,9 @@ def _check_comparison(config: Config) -> None:
             raise ConfigError(f"{given} cannot be combined with env.{key}=true: set env.{key}=false. {_WATCHED}")
     if train.testEvery and train.testGamesNum == 0:
         raise ConfigError("train.testEvery=true needs a number of episodes: train.testGamesNum=200")
+    if train.testGamesNum > MOST_COMPARED:
+        raise ConfigError(
+            f"train.testGamesNum={train.testGamesNum}: {given} keeps all episodes, so {MOST_COMPARED} are the most"
+        )
     if train.against is not None and (env.numEnvs or 0) % 2:
         raise ConfigError(f"env.numEnvs={env.numEnvs}: each of the two checkpoints plays half. Give an even number")

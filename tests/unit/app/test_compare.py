@@ -82,6 +82,8 @@ class TestTwoCheckpoints:
             assert sum(result[side]["outcomes"].values()) == 150
         assert result["difference"]["success"]["low"] < 0.4 < result["difference"]["success"]["high"]
         assert result["difference"]["return"]["p"] < 0.001
+        assert [result["difference"][name]["verdict"] for name in ("return", "success")] == ["B is better"] * 2
+        assert result["seed"] == 42
 
     def test_no_difference_is_called_so(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A policy against itself."""
@@ -107,6 +109,17 @@ class TestTwoCheckpoints:
         a = save_skill(Path("a"), 100, 0.4)
         code, run = play_test(f"checkpoint={a}", f"against={a}", "testGamesNum=0", "numEnvs=4")
         assert (code, read(run.comparison_file)["pairs"]) == (0, 4)
+
+    def test_one_without_end_ends_when_memory_would_be_scarce(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It keeps every pair, so there is a last one."""
+        monkeypatch.setattr("dexhand.app.comparison_report.MOST_COMPARED", 5)
+        a = save_skill(Path("a"), 100, 0.4)
+        code, run = play_test(f"checkpoint={a}", f"against={a}", "testGamesNum=0", "numEnvs=4")
+        assert (code, read(run.comparison_file)["pairs"]) == (0, 5)
+        assert read(run.comparison_file)["difference"]["return"]["verdict"] == "no difference shown"
+        assert "Ends after 5 pairs: all are kept for the tests" in capsys.readouterr().out
 
     def test_it_can_be_watched(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The page is opened for both at once and told how they compare; a restart begins a round again."""
@@ -205,6 +218,15 @@ class TestAllCheckpointsOfARun:
         assert code == 0
         assert [entry["iteration"] for entry in read(run.ranking_file)["checkpoints"]] == [100]
 
+    def test_an_iteration_is_ranked_once(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The file's content says which it is, not its name; a file out of order is no harm to the curve."""
+        (folder / "checkpoint_50.pth").write_bytes((folder / "checkpoint_1000.pth").read_bytes())
+        _, run = play_test(f"checkpoint={folder}", "testEvery=true", "testGamesNum=10", "numEnvs=40")
+        ranked = read(run.ranking_file)
+        assert sorted(entry["iteration"] for entry in ranked["checkpoints"]) == [100, 200, 1000]
+        assert ranked["seed"] == 42
+        assert "checkpoint_1000.pth is of iteration 1000, as is " in capsys.readouterr().out
+
     def test_a_damaged_checkpoint_is_left_out(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """With a warning that names it."""
         (folder / "checkpoint_200.pth").write_bytes(b"PK")
@@ -232,6 +254,7 @@ class TestAllCheckpointsOfARun:
         (["test=true", "checkpoint=a", "against=a", "reloadOn=event"], "Leave out reloadOn=event"),
         (["test=true", "checkpoint=a", "against=a", "videoRecord=true"], "set env.videoRecord=false"),
         (["test=true", "checkpoint=a", "testEvery=true", "testGamesNum=0"], "needs a number of episodes"),
+        (["test=true", "checkpoint=a", "testEvery=true", "testGamesNum=100001"], "so 100000 are the most"),
         (["test=true", "checkpoint=b", "testEvery=true"], "there are no numbered checkpoints in "),
     ],
 )
@@ -253,3 +276,21 @@ def test_a_dry_run_names_the_checkpoints(capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr().out
     assert "# Compare BaseTask in 64 environments for 100 episodes" in said
     assert f"# from {a.resolve()} against {b.resolve()}" in said
+
+
+def test_a_dry_run_refuses_what_the_comparison_would(capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint of something else, and one that is damaged, which a ranking leaves out."""
+    words = [f"env.factory={CODE}:CoinEnv", f"train.algorithm={CODE}:CoinLearner", "test=true", "--dry-run"]
+    a, b = save_skill(Path("a"), 100, 0.4), save_skill(Path("a"), 200, 0.8)
+    other = save_skill(Path("other"), 100, 0.8, trained_in="other.py:Env")
+    for word in (f"against={other}", "testEvery=true"):
+        source = a if word.startswith("against") else other.parent
+        assert main([*words, f"checkpoint={source}", word]) == 2
+        assert f"{other.resolve()} was trained with env.factory=other.py:Env" in capsys.readouterr().err
+    b.write_bytes(b"PK")
+    assert main([*words, f"checkpoint={a}", f"against={b}"]) == 2
+    assert "error: train.against: " in capsys.readouterr().err
+    assert main([*words, f"checkpoint={a.parent}", "testEvery=true"]) == 0
+    said = capsys.readouterr().out
+    assert f"warning: Left out: {b.resolve()}" in said
+    assert "# from 1 checkpoints in " in said

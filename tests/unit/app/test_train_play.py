@@ -153,7 +153,7 @@ def test_command_lines_stand_for_settings(
         ("mode=play experiment=Ant resume=latest", "resume=latest continues a run with its own configuration"),
         ("mode=play experiment=Ant task=Humanoid", f"{NEW} is of task=Ant. Leave task= out"),
         ("mode=play experiment=Ant task=gymnasium:Pendulum-v1", f"{NEW} is of task=Ant. Leave task= out"),
-        ("mode=play experiment=nothing --dry-run", "'nothing': no file, folder or run has this name"),
+        ("mode=play experiment=nothing --dry-run", "error: experiment=nothing: no file, folder or run has this name"),
         ("enable_control_panel=True", "the panel chooses what mode=play plays"),
         ("multi_gpu=True", "multi_gpu=true needs several processes. Start them with torchrun"),
         ("multi_gpu=2", "multi_gpu=2: expected true or false"),
