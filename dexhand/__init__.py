@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Literal
 
+    from dexhand.adapters.policy import ArrayPolicy
     from dexhand.adapters.vector_env import DexhandVectorEnv
 
-__all__ = ["make"]
+__all__ = ["load_policy", "make"]
 
 
 def make(
@@ -49,3 +50,15 @@ def make(
     from dexhand.app.build import build_env
 
     return DexhandVectorEnv(build_env(config), output)
+
+
+def load_policy(checkpoint: str | PathLike[str], *overrides: str) -> ArrayPolicy:
+    """Load a trained policy: a ``.pth`` file, a run's folder, its name, or ``latest``.
+
+    The file alone suffices, wherever it was copied to. ``overrides`` are configuration keys:
+    ``train.trustCheckpoint=true`` if it names code that is not yours, or if rl_games itself saved it with
+    ``torch.save`` of more than tensors. Raises ``dexhand.config.errors.ConfigError``.
+    """
+    from dexhand.app.load_policy import load_policy as load
+
+    return load(str(checkpoint), *overrides)

@@ -11,19 +11,17 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
-import torch
 
-from dexhand.checkpoints.store import load_checkpoint
-from dexhand.rl.policy import RlGamesPolicy
+import dexhand
+from dexhand.adapters.policy import ArrayPolicy
 
 
-def play(env: gymnasium.Env, policy: RlGamesPolicy, seed: int) -> float:
+def play(env: gymnasium.Env, policy: ArrayPolicy, seed: int) -> float:
     """Play one episode and return its return."""
     observation, _ = env.reset(seed=seed)
     total, over = 0.0, False
     while not over:
-        action = policy.act(torch.tensor(observation, dtype=torch.float32).reshape(1, -1))[0]
-        observation, reward, terminated, truncated, _ = env.step(action.numpy())
+        observation, reward, terminated, truncated, _ = env.step(policy.act(observation.ravel()))
         total, over = total + float(reward), terminated or truncated
     return total
 
@@ -32,10 +30,10 @@ def main() -> int:
     """Play and print the returns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("environment", help="its name in Gymnasium")
-    parser.add_argument("checkpoint", type=Path, help="the .pth file of a training with train.algorithm=rl_games")
+    parser.add_argument("checkpoint", type=Path, help="a .pth file")
     parser.add_argument("--episodes", type=int, default=1)
     arguments = parser.parse_args()
-    policy = RlGamesPolicy.from_state(load_checkpoint(arguments.checkpoint), torch.device("cpu"))
+    policy = dexhand.load_policy(arguments.checkpoint)
     # policies act from -1 to 1
     env = gymnasium.wrappers.RescaleAction(gymnasium.make(arguments.environment), np.float32(-1.0), np.float32(1.0))
     for seed in range(arguments.episodes):

@@ -1,5 +1,6 @@
 """The entry point: train, test or describe a run. Slow imports are deferred until the command line is validated."""
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 from dexhand.app.installed import check_installed
 from dexhand.app.logs import log_traceback, logging_to_console
 from dexhand.checkpoints.folder import iteration_of
+from dexhand.checkpoints.format import config_in
 from dexhand.config.cli import Invocation, Page, Program, SavedConfigs, Sweep, parse
 from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.schema import Config
+from dexhand.config.settings import SavedConfig
 from dexhand.core.interfaces import EnvironmentFault
 from dexhand.distributed.place import CannotJoin, Place, place_of_process
 from dexhand.files.output import output_code, printable
@@ -79,15 +82,20 @@ class Workspaces(SavedConfigs):
         """See ``SavedConfigs.to_resume``."""
         return _run_to_resume(spec, runs_dir)[0].config_file
 
-    def behind(self, checkpoint: str, runs_dir: str) -> Path | None:
+    def behind(self, checkpoint: str, runs_dir: str) -> SavedConfig | None:
         """See ``SavedConfigs.behind``; errors in ``checkpoint`` are reported when it is loaded."""
         try:
             source = find_source(checkpoint, Path(runs_dir))
-            places = [path.parent.parent for path in source.checkpoints()[:1]] or source.folders()
+            newest = next(iter(source.checkpoints()), None)
         except WorkspaceError:
             return None
+        if newest is not None and newest.parent.name != "nn":  # copied out of its run
+            with contextlib.suppress(ValueError):
+                if (text := config_in(newest)) is not None:
+                    return SavedConfig(newest, text)
+        places = source.folders() if newest is None else [newest.parent.parent]
         files = (Run(place).config_file for place in places)
-        return next((file for file in files if file.is_file()), None)
+        return next((SavedConfig(file) for file in files if file.is_file()), None)
 
 
 def run(invocation: Invocation) -> int:

@@ -172,8 +172,7 @@ def _run_loop(
     sinks: Sequence[MetricSink],
     stop: StopRequest,
 ) -> TrainResult:
-    digest = digest_of(to_yaml(config))
-    store = CheckpointStore(run.checkpoints, keep=config.train.keepCheckpoints, config_digest=digest)
+    store = CheckpointStore(run.checkpoints, keep=config.train.keepCheckpoints, config=to_yaml(config))
     store.remove_leftovers()
     loop = TrainLoop(
         algorithm,

@@ -180,8 +180,8 @@ def _trainings(runs_dir: str) -> str:
 
 def _is_trained_for(task: Sequence[str], checkpoint: str, runs_dir: str) -> bool:
     """Whether it is known that ``checkpoint`` was trained for ``task=NAME``. Raises ``ConfigError`` if for another."""
-    file = Workspaces().behind(checkpoint, runs_dir)
-    trained = {} if file is None else dict(leaves(read_run_file(file)))
+    saved = Workspaces().behind(checkpoint, runs_dir)
+    trained = {} if saved is None else dict(leaves(read_run_file(saved.path, saved.text)))
     for key, override in read_overrides(task).items():
         of_run = trained.get("task.name" if key == "task" else key)
         if of_run not in (None, override.value):

@@ -9,7 +9,8 @@ A checkpoint is what ``torch.save`` writes, with one more record, ``archive/dexh
 Every tensor is contiguous and alone in its record, and occurs once in ``state``, in the order of ``tensors``. In
 ``state``, null, booleans, integers, finite floats, strings and lists stand for themselves; the rest is an object with
 one member: ``{"dict": [[key, value], ...]}``, ``{"tuple": [...]}``, ``{"float": "nan"}`` or
-``{"tensor": index into tensors}``. A training adds ``config``, the digest of its configuration.
+``{"tensor": index into tensors}``. A training adds ``config``, its
+configuration as YAML, so that the file alone can be played; older ones added the digest of that.
 """
 
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dexhand.checkpoints.archive import Archive, ArchiveError
+from dexhand.files.digest import digest_of
 
 FORMAT = "dexhand checkpoint"
 FORMAT_VERSION = 1
@@ -120,13 +122,25 @@ def config_digest_of(path: Path) -> str | None:
 
     Raises ``ValueError`` if the file is damaged, ``OSError`` if it cannot be read.
     """
+    recorded = _recorded_config(path)
+    return digest_of(recorded) if "\n" in recorded else recorded or None
+
+
+def config_in(path: Path) -> str | None:
+    """Return the configuration, YAML, that a checkpoint was saved with, if recorded. Raises like the above."""
+    recorded = _recorded_config(path)
+    return recorded if "\n" in recorded else None
+
+
+def _recorded_config(path: Path) -> str:
+    """A configuration, its digest, or nothing."""
     try:
-        digest = _read_index(path).get("config")
+        recorded = _read_index(path).get("config")
     except KeyError:  # written by another program
-        return None
+        return ""
     except (ArchiveError, *STATE_ERRORS) as error:
         raise ValueError(f"{path}: no readable index: {error}") from error
-    return digest if isinstance(digest, str) else None
+    return recorded if isinstance(recorded, str) else ""
 
 
 def _read_index(path: Path) -> dict[str, Any]:

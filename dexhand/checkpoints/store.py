@@ -68,14 +68,14 @@ class ForeignCheckpointError(CheckpointError):
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def save_checkpoint(path: str | Path, state: Mapping[str, Any], config_digest: str | None = None) -> None:
+def save_checkpoint(path: str | Path, state: Mapping[str, Any], config: str | None = None) -> None:
     """Write ``state`` to ``path`` atomically: a reader sees either the old file or the new one.
 
     ``state`` holds nested dictionaries (``str`` or ``int`` keys), lists, tuples, tensors, ``str``, ``int``, ``float``,
     ``bool`` and ``None``; anything else raises ``TypeError``, naming its place. Tensors that share memory are written
     separately. If ``OSError`` is raised, the file is either the old one or complete.
     """
-    content = _serialize(dict(state), {} if config_digest is None else {"config": config_digest})
+    content = _serialize(dict(state), {} if config is None else {"config": config})
     write_atomically(Path(path), lambda file: file.write(content))
 
 
@@ -294,11 +294,11 @@ class CheckpointStore:
     it is the previous one. It is written first, then the other names of the same state.
     """
 
-    def __init__(self, folder: Path, keep: int | None = None, config_digest: str | None = None) -> None:
-        """``keep``: number of numbered checkpoints to keep, ``None`` = all; ``config_digest`` is saved in each."""
+    def __init__(self, folder: Path, keep: int | None = None, config: str | None = None) -> None:
+        """``keep``: number of numbered checkpoints to keep, ``None`` = all; ``config``, YAML, is saved in each."""
         self.folder = folder
         self.keep = keep
-        self.config_digest = config_digest
+        self.config = config
         self._has_saved = False
 
     def save(self, state: Mapping[str, Any], *, iteration: int, numbered: bool = False, best: bool = False) -> Path:
@@ -316,7 +316,7 @@ class CheckpointStore:
             log.warning(gone, self.folder.parent)
         self.folder.mkdir(parents=True, exist_ok=True)
         latest = self.folder / LATEST_NAME
-        save_checkpoint(latest, state, self.config_digest)
+        save_checkpoint(latest, state, self.config)
         self._has_saved = True
         if best:
             link_atomically(latest, self.folder / BEST_NAME)

@@ -15,6 +15,7 @@ from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.help import help_text
 from dexhand.config.overrides import GROUPS, Overrides, expand, read_overrides
 from dexhand.config.schema import Config, TrainConfig
+from dexhand.config.settings import SavedConfig
 from dexhand.config.sources import leaves, read_run_file
 
 
@@ -62,8 +63,8 @@ class SavedConfigs(Protocol):
     def to_resume(self, spec: str, runs_dir: str) -> Path:
         """The file of the run that ``resume=`` names. Raises ``ConfigError`` if there is none."""
 
-    def behind(self, checkpoint: str, runs_dir: str) -> Path | None:
-        """The file of the run that ``checkpoint=`` comes from; ``None`` if it is unknown."""
+    def behind(self, checkpoint: str, runs_dir: str) -> SavedConfig | None:
+        """What ``checkpoint=`` was trained with: the file of its run, or what it holds; ``None`` if it is unknown."""
 
 
 def parse(argv: Sequence[str], saved: SavedConfigs) -> Invocation | Sweep | Page:

@@ -20,8 +20,24 @@ BODY_KEYS = ("env.hand", "env.actuators.", "env.initialHandPos", "env.controlDec
 POLICY_KEYS = ("task.", "sim.dt", *BODY_KEYS, "env.factory", "train.algorithm")
 """Settings that a policy depends on: observations, actions, control rate, hand, and the learner's network."""
 
-FindConfig = Callable[[str, str], Path | None]
-"""Finds the ``config.yaml`` of the run that a ``train.checkpoint`` in a ``train.runsDir`` comes from."""
+
+@dataclass(frozen=True)
+class SavedConfig:
+    """The configuration that a checkpoint was trained with."""
+
+    path: Path
+    """The ``config.yaml`` of its run, or the checkpoint itself."""
+    text: str | None = None
+    """What the checkpoint holds, YAML; ``None`` if ``path`` is a ``config.yaml``."""
+
+    @property
+    def subject(self) -> str:
+        """What was trained, for messages: the name of the run, or of the file."""
+        return self.path.parent.name if self.text is None else self.path.name
+
+
+FindConfig = Callable[[str, str], SavedConfig | None]
+"""Finds the configuration behind a ``train.checkpoint`` in a ``train.runsDir``."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +61,12 @@ def read_settings(
     """Return the settings of ``sources`` and ``overrides``, and warnings; the command line wins.
 
     With ``find_trained``, those that its policy depends on come from the run that a test plays, unless the command line
-    or a file of the user names a task. Raises ``ConfigError``, also for code that only somebody else's run names.
+    names another task or a file of the user gives one. Raises ``ConfigError``, also for code that only somebody else's
+    run names.
     """
-    given, chosen = _from_command_line(overrides), choices(overrides)
-    changed = _changes(sources.primary)
+    given, changed = _from_command_line(overrides), _changes(sources.primary)
     try:
-        settings, warnings = _from_files(chosen, sources)
-        if find_trained is not None and sources.folders[0] == CFG and "task" not in overrides:
-            run_file = _config_of_played_run(settings | given, find_trained)
-            if run_file is not None:
-                settings, warnings = _compose_like(run_file, chosen, sources)
+        settings, warnings = _composed(overrides, sources, given, find_trained)
     except COMPOSITION_ERRORS as error:
         raise explain(error, overrides, sources.config) from None
     settings |= given
@@ -116,30 +128,55 @@ def _refuse_foreign(settings: Settings) -> None:
             refuse_foreign(run_file, of_run, (runs_dir, TrainConfig.runsDir))
 
 
-def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> Path | None:
-    """The ``config.yaml`` of the run whose policy a test plays, if that is known."""
+def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> SavedConfig | None:
+    """The configuration behind the policy that a test plays, if that is known."""
     values = {key: setting.value for key, setting in settings.items()}
     if values.get("train.test") is not True or values.get("train.checkpoint") is None:
         return None
     places = (values["train.checkpoint"], values.get("train.runsDir", TrainConfig.runsDir))
     checkpoint, runs_dir = OmegaConf.create([str(place) for place in places])  # which resolves ${...}
-    path = find_trained(checkpoint, runs_dir)
-    if path is None:
+    saved = find_trained(checkpoint, runs_dir)
+    if saved is None:
         return None
-    return path if "name" in (read_run_file(path).get("task") or {}) else None
+    return saved if "name" in (read_run_file(saved.path, saved.text).get("task") or {}) else None
 
 
-def _compose_like(config_file: Path, choices: Sequence[str], sources: Sources) -> tuple[Settings, list[str]]:
-    """Settings from files, but task, hand and control rate from the ``config.yaml`` of a run."""
-    trained = dict(leaves(read_run_file(config_file)))
+def _composed(
+    overrides: Overrides, sources: Sources, given: Settings, find_trained: FindConfig | None
+) -> tuple[Settings, list[str]]:
+    """Settings from files; task, hand and control rate from the training whose policy a test plays, if that is known.
+
+    A task on the command line may be the one that was trained, which needs no file then.
+    """
+    chosen, task = choices(overrides), overrides["task"].value if "task" in overrides else None
+    others = [word for word in chosen if not word.startswith("task=")]
+    is_known = task is None or task in names_of("task", sources.folders)
+    settings, warnings = _from_files(chosen if is_known else others, sources)
+    saved = None
+    if find_trained is not None and sources.folders[0] == CFG:
+        saved = _config_of_played_run(settings | given, find_trained)
+    if saved is not None:
+        trained = dict(leaves(read_run_file(saved.path, saved.text)))
+        name, of_users = trained["task.name"], {*names_of("task", sources.folders)} - {*names_of("task")}
+        if task is None or task == name not in of_users:
+            return _compose_like(saved, trained, others, sources)
+        dropped = f"drops the task, hand and control rate of {saved.subject}, task={name}"
+        warnings = [*warnings, f"{overrides['task'].shown} {dropped}"]
+    return (settings, warnings) if is_known else _from_files(chosen, sources)  # which raises
+
+
+def _compose_like(
+    saved: SavedConfig, trained: dict[str, Any], choices: Sequence[str], sources: Sources
+) -> tuple[Settings, list[str]]:
+    """Settings from files, but task, hand and control rate from those of a training."""
     name = trained["task.name"]
     settings, warnings = _from_files([f"task={name}", *choices] if name in names_of("task") else choices, sources)
     if any(choice.startswith("actuators=") for choice in choices):
         trained = {key: value for key, value in trained.items() if not key.startswith("env.actuators.")}
     for key, value in trained.items():
         if key.startswith(POLICY_KEYS):
-            settings[key] = Setting(value, f"{config_file}: {key}={shown(value)}", config_file)
+            settings[key] = Setting(value, f"{saved.path}: {key}={shown(value)}", saved.path)
     factory = value_of(settings, "env.factory")
     played = f"task={name}" if factory is None else f"env.factory={factory}"
-    warnings = [*_changes(config_file), *warnings, f"{played}, which {config_file.parent.name} was trained for"]
-    return settings, warnings
+    changes = _changes(saved.path) if saved.text is None else []
+    return settings, [*changes, *warnings, f"{played}, which {saved.subject} was trained for"]

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dexhand.config.errors import ConfigError, first_line, unknown
 from dexhand.config.plugins import find_package
-from dexhand.files.bounded_yaml import read_yaml_text
+from dexhand.files.bounded_yaml import check_yaml_text, read_yaml_text
 from dexhand.files.digest import has_digest, is_cut
 
 CFG = Path(__file__).parent / "cfg"
@@ -175,12 +175,12 @@ def _is_of_run(file: Path) -> bool:
     return is_marked or (file.parent / "nn").is_dir() or (file.parent / "command.txt").is_file()
 
 
-def read_run_file(path: Path) -> Mapping[Any, Any]:
-    """Read a run's ``config.yaml``, which may be somebody else's.
+def read_run_file(path: Path, text: str | None = None) -> Mapping[Any, Any]:
+    """Read a run's ``config.yaml``, or the ``text`` of one in the checkpoint ``path``; it may be somebody else's.
 
     Raises ``ConfigError`` if it is damaged, or refers to other files or the environment.
     """
-    content = read_yaml(path)
+    content = read_yaml(path, text)
     if not content:
         raise ConfigError(f"{path} is empty. Restore it, or give task= and checkpoint=")
     for key in ("defaults", "hydra"):
@@ -215,10 +215,13 @@ def names_of(group: str, folders: Sequence[Path] = BUILT_IN) -> list[str]:
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
-def read_yaml(path: Path) -> Mapping[Any, Any]:
-    """Read the mapping in a YAML file. Raises ``ConfigError``, also if a run's file is truncated."""
+def read_yaml(path: Path, text: str | None = None) -> Mapping[Any, Any]:
+    """Read the mapping in a YAML file, or the ``text`` in it. Raises ``ConfigError``, also if a run's is truncated."""
     try:
-        text = read_yaml_text(path)
+        if text is None:
+            text = read_yaml_text(path)
+        else:
+            check_yaml_text(text)
         content = _parsed(text)
     except (*UNREADABLE, ValueError) as error:  # ValueError: a number or a date that there is not
         raise unreadable(error, str(path)) from None

@@ -31,10 +31,17 @@ def read_yaml_text(path: Path) -> str:
     if len(content) > LARGEST:
         raise yaml.YAMLError(f"it has more than {LARGEST} bytes")
     text = content.decode("utf-8")
+    check_yaml_text(text)
+    return text
+
+
+def check_yaml_text(text: str) -> None:
+    """Raise ``yaml.YAMLError`` for a text that takes a YAML library much memory or time, or is no YAML."""
+    if len(text) > LARGEST:
+        raise yaml.YAMLError(f"it has more than {LARGEST} bytes")
     if text.count("${") > MOST_REFERENCES:
         raise yaml.YAMLError(f"it has more than {MOST_REFERENCES} references ${{...}}")
     _check_events(text)
-    return text
 
 
 def _check_events(text: str) -> None:

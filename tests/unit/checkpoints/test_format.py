@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from dexhand.checkpoints.format import MOST_MARKS, config_digest_of, parse_index, read_plain_state, state_from
+from dexhand.checkpoints.format import (
+    MOST_MARKS,
+    config_digest_of,
+    config_in,
+    parse_index,
+    read_plain_state,
+    state_from,
+)
 from dexhand.checkpoints.store import load_checkpoint, save_checkpoint
+from dexhand.files.digest import digest_of
 
 STATE = {
     "epoch": 7,
@@ -84,10 +92,22 @@ def test_keys_that_can_all_have_the_same_hash_are_refused() -> None:
         state_from({"dict": [[2**63, 0]]}, [])
 
 
+def test_the_configuration_of_a_training(tmp_path: Path) -> None:
+    """And its digest, which is all that older files hold."""
+    path = tmp_path / "x.pth"
+    save_checkpoint(path, {"epoch": 1}, config="task:\n  name: Ant\n")
+    assert config_in(path) == "task:\n  name: Ant\n"
+    assert config_digest_of(path) == digest_of("task:\n  name: Ant\n")
+    save_checkpoint(path, {"epoch": 1}, config="abc")
+    assert (config_in(path), config_digest_of(path)) == (None, "abc")
+    save_checkpoint(path, {"epoch": 1})
+    assert (config_in(path), config_digest_of(path)) == (None, None)
+
+
 def test_the_digest_of_a_file_that_is_damaged(tmp_path: Path) -> None:
     """The error names the file."""
     path = tmp_path / "x.pth"
-    save_checkpoint(path, {"epoch": 1}, config_digest="abc")
+    save_checkpoint(path, {"epoch": 1}, config="abc")
     assert config_digest_of(path) == "abc"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="no readable index"):

@@ -13,6 +13,7 @@ from dexhand.config.compose import to_yaml
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import all_keys
 from dexhand.config.schema import Config
+from dexhand.config.settings import SavedConfig
 from dexhand.config.sources import names_of
 from dexhand.files.digest import is_cut, with_digest
 from dexhand.tasks import TASKS, BaseTask
@@ -25,9 +26,9 @@ class Saved:
     def to_resume(self, spec: str, runs_dir: str) -> Path:
         return Path(spec, "config.yaml")
 
-    def behind(self, checkpoint: str, runs_dir: str) -> Path | None:
+    def behind(self, checkpoint: str, runs_dir: str) -> SavedConfig | None:
         path = Path(checkpoint, "config.yaml")
-        return path if path.is_file() else None
+        return SavedConfig(path) if path.is_file() else None
 
 
 def parse(argv: list[str]) -> cli.Invocation:
@@ -375,9 +376,28 @@ class TestTheTaskOfARunThatIsPlayed:
         assert (config.task.name, config.task.box.mass) == ("BlindGrasping", 0.2)
         assert (config.env.actuators.fingers.stiffness, config.sim.mujoco.substeps) == (50.0, 1)
 
-    def test_a_task_that_is_given_is_meant_as_it_is(self, trained: Path) -> None:
-        """Even the same one."""
-        assert parse(["test=true", f"checkpoint={trained}", "task=BlindGrasping"]).config.task.box.mass == 0.1
+    def test_the_task_may_be_given_too(self, trained: Path) -> None:
+        """It changes nothing."""
+        invocation = parse(["test=true", f"checkpoint={trained}", "task=BlindGrasping"])
+        assert invocation.config.task.box.mass == 0.3
+        assert invocation.config == parse(["test=true", f"checkpoint={trained}"]).config
+
+    def test_even_a_task_of_ones_own_that_no_file_declares(self, trained: Path) -> None:
+        """Its run tells all about it."""
+        file, module = trained / "config.yaml", trained / "mine.py"
+        file.write_text(file.read_text().replace("name: BlindGrasping", "name: Mine"))
+        module.touch()
+        words = ["test=true", f"checkpoint={trained}", f"task.module={module}", "--dry-run"]
+        assert parse([*words, "task=Mine"]).config.task.name == "Mine"
+        with pytest.raises(ConfigError, match="task=Another"):
+            parse([*words, "task=Another"])
+
+    def test_another_task_is_played_with_its_own_settings(self, trained: Path) -> None:
+        """And what is dropped is said."""
+        invocation = parse(["test=true", f"checkpoint={trained}", "task=BoxGrasping"])
+        assert (invocation.config.task.name, invocation.config.task.box.mass) == ("BoxGrasping", 0.1)
+        dropped = f"task=BoxGrasping drops the task, hand and control rate of {trained.name}, task=BlindGrasping"
+        assert dropped in invocation.warnings
 
     def test_a_training_is_of_the_task_that_is_given(self, trained: Path) -> None:
         """Fine-tuning on another task begins with ``checkpoint=``, too."""
