@@ -14,7 +14,9 @@ Each player writes ``.checkpoint_player.<random>.json``, at least every ``ANNOUN
 its end. ``written`` is its clock's time, seconds since 1970:
 
     {"version": 1, "host": "lab2", "process": 4711, "checkpoint": "checkpoint_100.pth", "iteration": 100,
-     "problem": null or "why the choice does not play", "written": 1795278101.5}
+     "problem": null or "why the choice does not play", "written": 1795278101.5, "lock": null or "5f0c9a1e 2049 17"}
+
+``lock`` is the file's identity (``files.locks.identity_of``) if the player holds a lock on it for as long as it lives.
 """
 
 import contextlib
@@ -25,12 +27,13 @@ import platform
 import secrets
 import stat
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, BinaryIO, Literal, TypeVar
 
 import msgspec
 
 from dexhand.core.interfaces import Clock
 from dexhand.files.atomic import write_atomically
+from dexhand.files.locks import InUse, identity_of, is_in_use
 from dexhand.files.output import printable
 
 log = logging.getLogger(__name__)
@@ -75,6 +78,8 @@ class Player(msgspec.Struct, frozen=True):
     """Why the choice, or the newest checkpoint, does not play."""
     written: float
     """Seconds since 1970, by the player's clock."""
+    lock: _Text | None = None
+    """The identity of the file on which the player holds a lock while it lives; ``None`` = it holds none."""
     version: int = VERSION
 
 
@@ -116,8 +121,8 @@ def chosen_path(checkpoints: Path, name: str) -> Path:
 
 def write_choice(checkpoints: Path, choice: Choice) -> None:
     """Choose, under a new ``id``. Raises ``OSError``."""
-    choice = msgspec.structs.replace(choice, id=secrets.token_hex(4))
-    _write(home_of(checkpoints) / STATE_NAME, choice)
+    encoded = _encoded(msgspec.structs.replace(choice, id=secrets.token_hex(4)))
+    write_atomically(home_of(checkpoints) / STATE_NAME, lambda file: file.write(encoded))
 
 
 def read_choice(checkpoints: Path) -> Choice:
@@ -144,6 +149,14 @@ def read_players(checkpoints: Path) -> dict[Path, Player]:
     return found
 
 
+def has_died(path: Path, player: Player) -> bool:
+    """Whether it is certain that the player of the file ``path`` was killed, which only its own machine can know."""
+    try:
+        return player.lock is not None and player.lock == identity_of(path.stat()) and not is_in_use(path)
+    except OSError:  # it ended a moment ago
+        return False
+
+
 class PanelLink:
     """A player's side of the files."""
 
@@ -157,6 +170,7 @@ class PanelLink:
         self._choice = AUTO
         self._warned = ""
         self._has_complained = False
+        self._marks: list[InUse] = []
 
     def choice(self, checkpoints: Path) -> Choice:
         """Read what was chosen; while the file is broken, which is reported once, the previous choice remains."""
@@ -184,30 +198,47 @@ class PanelLink:
         cut = problem and printable(problem)[:1000]
         player = Player(platform.node(), os.getpid(), printable(checkpoint.name), iteration, cut, self._clock.now())
         try:
-            _write(file, player)
+            write_atomically(file, lambda opened: self._write_marked(opened, player))
+            self._release(self._marks[:-1])
         except OSError as error:
             if not self._has_complained:
                 log.info("The checkpoint panel cannot show what plays: %s", error)
             self._has_complained = True
+
+    def _write_marked(self, file: BinaryIO, player: Player) -> None:
+        """Mark the file, which others see when it is complete, and write ``player`` to it.
+
+        The one before stays marked, since this one may never get its name.
+        """
+        self._release(self._marks[1:])
+        mark = InUse(file)
+        self._marks.append(mark)
+        lock = identity_of(os.fstat(file.fileno())) if mark.is_held else None
+        file.write(_encoded(msgspec.structs.replace(player, lock=lock)))
+
+    def _release(self, marks: list[InUse]) -> None:
+        for mark in marks:
+            mark.release()
+        self._marks = [mark for mark in self._marks if mark not in marks]
 
     def close(self) -> None:
         """Say that nothing plays any more."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.unlink(missing_ok=True)
+        self._release(self._marks)
         self._file = self._announced = None
 
 
 def _remove_forgotten(checkpoints: Path, now: float) -> None:
     with contextlib.suppress(OSError):
         for path, player in read_players(checkpoints).items():
-            if now - player.written > FORGOTTEN:
+            if now - player.written > FORGOTTEN or has_died(path, player):
                 path.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: msgspec.Struct) -> None:
-    encoded = msgspec.json.format(msgspec.json.encode(content), indent=2)
-    write_atomically(path, lambda file: file.write(encoded + b"\n"))
+def _encoded(content: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
 
 def _read(path: Path, kind: type[S]) -> S | None:

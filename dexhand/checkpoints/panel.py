@@ -11,6 +11,7 @@ from dexhand.checkpoints.choice import (
     AUTO,
     Choice,
     Player,
+    has_died,
     home_of,
     in_words,
     is_choosable,
@@ -29,7 +30,7 @@ from dexhand.files.words import age_in_words, size_in_words
 REFRESH_INTERVAL = 5.0
 """Seconds between two looks at the folder; also at each change that the file system reports."""
 SILENCE = 60.0
-"""Seconds without a word after which a player may have been killed."""
+"""Seconds without a word after which a player may have been killed; on this machine that is known at once."""
 HEADERS = ("checkpoint", "iteration", "return", "age", "size")
 
 
@@ -54,6 +55,13 @@ class Playing:
     player: Player
     silence: float
     """Seconds since it was last heard of."""
+    has_died: bool = False
+    """Whether it was killed, as far as this machine can know."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still plays."""
+        return self.silence < SILENCE and not self.has_died
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Snapshot:
     """The newest first."""
     choice: Choice
     players: tuple[Playing, ...]
-    """Those heard of in the last ``SILENCE`` seconds; if there are none, the last one."""
+    """Those that are alive; if there are none, the last one."""
     problem: str | None
     """Why the folder or the choice cannot be read."""
     time: float
@@ -73,7 +81,7 @@ class Snapshot:
     def is_playing(self, name: str) -> bool:
         """Whether a player plays this checkpoint."""
         shown = printable(name)  # as players write it
-        return any(shown == playing.player.checkpoint and playing.silence < SILENCE for playing in self.players)
+        return any(shown == playing.player.checkpoint and playing.is_alive for playing in self.players)
 
     def choosable(self) -> tuple[str, ...]:
         """The names of the checkpoints that can be chosen: all but those that are not UTF-8."""
@@ -177,17 +185,19 @@ class CheckpointPanel:
         for path, player in read_players(self.folder).items():
             written, at = self._heard.get(path, (player.written, now - max(self._clock.now() - player.written, 0.0)))
             heard[path] = player.written, at if written == player.written else now
-            found.append(Playing(player, now - heard[path][1]))
+            found.append(Playing(player, now - heard[path][1], has_died(path, player)))
         self._heard = heard
         found.sort(key=lambda playing: playing.silence)
-        return [playing for playing in found if playing.silence < SILENCE] or found[:1]
+        return [playing for playing in found if playing.is_alive] or found[:1]
 
 
 def _in_words(playing: Playing) -> str:
     player = playing.player
     what = f"{player.checkpoint}, iteration {player.iteration} ({player.host}, process {player.process})"
-    if playing.silence < SILENCE:
+    if playing.is_alive:
         return f"Plays {what}"
+    if playing.has_died:
+        return f"Played {what}, which was killed"
     return f"Played {what}, not heard of for {age_in_words(playing.silence)}"
 
 

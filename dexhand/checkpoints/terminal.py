@@ -109,10 +109,11 @@ def _picture(snapshot: Snapshot, selected: int | None, height: int) -> Renderabl
     first = max(min((selected or 0) - height // 2, len(snapshot.checkpoints) - height), 0)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in ("", *HEADERS):
-        table.add_column(header, justify="left" if header in ("", HEADERS[0]) else "right", no_wrap=True)
+        is_name = header == HEADERS[0]  # cut where there is no room for all columns
+        table.add_column(header, justify="left" if is_name else "right", no_wrap=not is_name)
     for number, checkpoint in enumerate(snapshot.checkpoints[first : first + height], first):
         mark = "▶" if snapshot.is_playing(checkpoint.name) else ""
-        cells = [Text(cell) for cell in (mark, *snapshot.cells(checkpoint))]
+        cells = [Text(cell, no_wrap=True, overflow="ellipsis") for cell in (mark, *snapshot.cells(checkpoint))]
         table.add_row(*cells, style="reverse" if number == selected else "")
     status = [Text(line, "yellow" if line.startswith("Problem") else "") for line in snapshot.status()]
     return Group(*status, table)

@@ -1,6 +1,8 @@
 """What every checkpoint panel shows and does."""
 
 import os
+import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +179,54 @@ def test_what_plays_is_shown_until_nothing_is_heard_any_more(
     assert not panel.look().is_playing("latest.pth")
     assert "Played latest.pth, iteration 300" in panel.look().status()[1]
     link.announce(nn / "latest.pth", 300, None)
+    assert panel.look().is_playing("latest.pth")
+
+
+def killed_player(nn: Path) -> int:
+    """Announce what a process plays that is then killed; returns its number."""
+    child = os.fork()
+    if child == 0:
+        PanelLink(FakeClock(4e9)).announce(nn / "latest.pth", 300, None)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    return child
+
+
+def test_a_player_that_was_killed_on_this_machine_is_known_at_once(panel: CheckpointPanel, nn: Path) -> None:
+    """From its lock; the next player removes what it left."""
+    child = killed_player(nn)
+    snapshot = panel.look()
+    assert not snapshot.is_playing("latest.pth")
+    assert snapshot.status()[1].endswith(f", process {child}), which was killed")
+    link = PanelLink(FakeClock(4e9))
+    link.announce(nn / "checkpoint_100.pth", 100, None)
+    link.announce(nn / "checkpoint_200.pth", 200, None)
+    assert [playing.player.checkpoint for playing in panel.look().players] == ["checkpoint_200.pth"]
+    assert panel.look().is_playing("checkpoint_200.pth")
+    assert len([*nn.parent.glob(".checkpoint_player.*")]) == 1
+
+
+def test_of_a_player_elsewhere_only_its_silence_is_known(clock: FakeClock, nn: Path, tmp_path: Path) -> None:
+    """Its lock is not seen in a copy of the folder, so nothing follows from its absence."""
+    killed_player(nn)
+    copy = shutil.copytree(nn.parent, tmp_path / "copy") / "nn"
+    panel = CheckpointPanel(copy, clock)
+    assert panel.look().is_playing("latest.pth")
+    clock.sleep(SILENCE)
+    assert not panel.look().is_playing("latest.pth")
+    panel.close()
+
+
+def test_a_player_whose_disk_is_full_for_a_while_is_alive(
+    panel: CheckpointPanel, nn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it wrote before stays locked."""
+    link = PanelLink(FakeClock(4e9))
+    link.announce(nn / "latest.pth", 300, None)
+    with monkeypatch.context() as context:
+        context.setattr(os, "fsync", lambda descriptor: exec("raise OSError(28, 'full')"))
+        for iteration in (301, 302):
+            link.announce(nn / "latest.pth", iteration, None)
     assert panel.look().is_playing("latest.pth")
 
 

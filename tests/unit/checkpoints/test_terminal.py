@@ -150,6 +150,20 @@ def test_without_a_terminal_a_long_problem_is_one_line(nn: Path) -> None:
     assert f"Problem: {nn.parent / STATE_NAME}: Input data was truncated" in out.getvalue().splitlines()
 
 
+@pytest.mark.parametrize("width", [60, 100])
+def test_a_long_name_takes_no_room_from_other_columns(nn: Path, width: int) -> None:
+    """It is cut only where the terminal is too narrow for it."""
+    name = "last_Ant_ep_400_rew_123.5_of_quite_some_time_ago.pth"
+    (nn / "checkpoint_100.pth").rename(nn / name)
+    panel, out = CheckpointPanel(nn, SystemClock()), io.StringIO()
+    show_in_terminal(panel, Console(file=out, width=width))
+    panel.close()
+    assert out.getvalue().splitlines()[2].split() == ["checkpoint", "iteration", "return", "age", "size"]
+    (line,) = [line for line in out.getvalue().splitlines() if "last_Ant" in line]
+    assert (name in line) == (width == 100)
+    assert "…" not in line.partition(" ")[2].strip().partition(" ")[2]
+
+
 def test_without_a_terminal_the_list_is_printed(nn: Path) -> None:
     """For pipes and files."""
     panel, out = CheckpointPanel(nn, SystemClock()), io.StringIO()
