@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from datetime import timedelta
 from typing import TypeVar
 
@@ -33,16 +34,28 @@ class NobodyCame(RuntimeError):
     """Other processes did not come in time."""
 
 
-def meet(place: Place, settings: Mapping[str, str], timeout: float) -> Store:
-    """Wait for all processes; returns the store through which they can be connected.
+def meet(place: Place, settings: Mapping[str, str], timeout: float, connect: Callable[[Store], T]) -> T:
+    """Wait for all processes; returns what ``connect`` makes of the store through which they can be connected.
 
-    Raises ``CannotJoin`` in every process if ``settings`` or the number of processes are not those of process 0, and
+    Both happen in a thread, because torch's calls return only when process 0 answers, which may be stopped. Raises
+    ``CannotJoin`` in every process if ``settings`` or the number of processes are not those of process 0, and
     ``NobodyCame`` if the others do not come within ``timeout`` seconds.
     """
     wait = _Wait(place, timeout)
+
+    def join() -> T:
+        store = _agree(place, settings, timeout, wait)
+        wait.whom = "the other processes to connect"
+        return connect(store)
+
+    return wait.result_of(join)
+
+
+def _agree(place: Place, settings: Mapping[str, str], timeout: float, wait: "_Wait") -> Store:
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = PrefixStore(f"dexhand/{attempt}", _connect(place, wait))
     store.set_timeout(timedelta(seconds=timeout))
+    wait.whom = "process 0"
     if store.add(f"{place.rank}/count", 1) > 1:
         raise CannotJoin(f"two processes were started with RANK={place.rank}. Give each of them its own")
     settings = {"WORLD_SIZE": str(place.size), **settings}
@@ -50,9 +63,9 @@ def meet(place: Place, settings: Mapping[str, str], timeout: float) -> Store:
         store.set("settings", json.dumps(settings))
         _decide(place, store, wait)
     else:
-        wait("process 0", lambda: store.check(["settings"]))
+        wait.until("process 0", lambda: store.check(["settings"]))
         store.set(f"{place.rank}/problem", _difference(place, json.loads(store.get("settings")), settings))
-        wait("the other processes", lambda: store.check(["decision"]))
+        wait.until("the other processes", lambda: store.check(["decision"]))
     problem = store.get("decision").decode()
     if problem:
         _part(place, store)
@@ -68,7 +81,7 @@ def _decide(place: Place, store: Store, wait: "_Wait") -> None:
         return [rank for rank in missing if store.check([f"{rank}/problem"])]
 
     while missing and not problem:
-        wait(f"process{'es' * (len(missing) > 1)} {', '.join(map(str, missing))}", lambda: bool(come()))
+        wait.until(f"process{'es' * (len(missing) > 1)} {', '.join(map(str, missing))}", lambda: bool(come()))
         rank = come()[0]
         problem = store.get(f"{rank}/problem").decode()
         missing.remove(rank)
@@ -132,48 +145,71 @@ def _listen(port: int) -> socket.socket:
         ) from None
 
 
+def _do(work: Callable[[], T], future: Future[T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:
+        future.set_exception(error)
+    finally:
+        del future  # an error in it would keep this frame, and with it the store and the port
+
+
 class _Wait:
-    """Waits until something is true, in Python, so that signals are handled meanwhile."""
+    """Does work in a thread until it is done, and waits in Python, so that signals are handled meanwhile."""
 
     def __init__(self, place: Place, timeout: float) -> None:
+        self.whom = ""
+        """Who is being waited for, in words; the work says so."""
         self._place = place
         self._start = time.monotonic()
         self._timeout = timeout
-        self._has_said = False
+        self._is_over = False
 
-    def __call__(self, whom: str, has_come: Callable[[], bool]) -> None:
-        """Raises ``NobodyCame``."""
+    def result_of(self, work: Callable[[], T]) -> T:
+        """Return or raise what ``work`` does. Raises ``NobodyCame`` if that takes too long."""
+        future: Future[T] = Future()
+        thread = threading.Thread(target=_do, args=(work, future), name="meeting", daemon=True)
+        thread.start()
+        has_said = False
+        try:
+            while not future.done():
+                waited = time.monotonic() - self._start
+                if waited >= self._timeout:
+                    raise NobodyCame(f"{self._who} waited {waited:.0f} s for {self.whom}")
+                if waited >= SILENCE and not has_said:
+                    has_said = True
+                    # processes other than the first log only errors
+                    level = logging.WARNING if self._place.is_leader else logging.ERROR
+                    log.log(level, "%s waits for %s", self._who.capitalize(), self.whom)
+                thread.join(_POLL)
+            return future.result()
+        finally:
+            self._is_over = True
+            del future  # as in _do
+
+    @property
+    def _who(self) -> str:
+        return f"process {self._place.rank} of {self._place.size}"
+
+    # --- in the thread
+
+    def until(self, whom: str, has_come: Callable[[], bool]) -> None:
+        """Wait until something is true."""
+        self.whom = whom
         while not has_come():
-            waited = time.monotonic() - self._start
-            if waited >= self._timeout:
-                raise NobodyCame(f"process {self._place.rank} of {self._place.size} waited {waited:.0f} s for {whom}")
-            if waited >= SILENCE and not self._has_said:
-                self._has_said = True
-                # processes other than the first log only errors
-                level = logging.WARNING if self._place.is_leader else logging.ERROR
-                log.log(level, "Process %d of %d waits for %s", self._place.rank, self._place.size, whom)
+            if self._is_over:
+                raise NobodyCame(whom)
             time.sleep(_POLL)
 
     def until_done(self, whom: str, connect: Callable[[], T]) -> T:
-        """Call ``connect`` until it succeeds, in threads, so that a server that is silent blocks no signal.
-
-        Raises ``NobodyCame``.
-        """
+        """Call ``connect`` until it succeeds."""
         results: list[T] = []
-        attempt = threading.Thread()
 
-        def try_once() -> None:
+        def has_succeeded() -> bool:
             # UnicodeError: a text that cannot be a host's name; RuntimeError: of torch
             with contextlib.suppress(OSError, UnicodeError, RuntimeError):
                 results.append(connect())
-
-        def has_come() -> bool:
-            nonlocal attempt
-            if not results and not attempt.is_alive():
-                attempt = threading.Thread(target=try_once, daemon=True)
-                attempt.start()
-            attempt.join(_POLL)
             return bool(results)
 
-        self(whom, has_come)
+        self.until(whom, has_succeeded)
         return results[0]

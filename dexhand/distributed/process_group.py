@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import Store  # type: ignore[attr-defined]
 
 from dexhand.core.finite import Diverged
 from dexhand.core.interfaces import Algorithm, Iteration, Policy
@@ -121,11 +122,14 @@ def join_process_group(
         yield ProcessGroup(own)
         return
     rank, size, limit = place.rank, place.size, datetime.timedelta(seconds=timeout)
-    try:
-        store = meet(place, settings, timeout)
+
+    def connect(store: Store) -> Any:
         backend = "nccl" if own.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=limit, store=store, rank=rank, world_size=size)
-        control = dist.new_group(backend="gloo", timeout=limit)  # objects are sent through the CPU
+        return dist.new_group(backend="gloo", timeout=limit)  # objects are sent through the CPU
+
+    try:
+        control = meet(place, settings, timeout, connect)
         _KEPT.extend((dist.group.WORLD, control))
         yield ProcessGroup(own, rank, size, control)
         dist.barrier(group=control)

@@ -48,6 +48,24 @@ def test_the_second_signal_ends_the_process_at_once(process: "subprocess.Popen[s
     assert process.wait(timeout=20) == 128 + number
 
 
+def test_the_second_signal_ends_a_process_whose_main_thread_is_stuck() -> None:
+    """In a call that does not return to Python, such as one that waits for another process; the first is told."""
+    code = (
+        "import ctypes, os, signal, threading\n"
+        "from dexhand.core.stop import StopRequest, log\n"
+        "def interrupt(*words):\n"
+        "    print(*words)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "log.warning = interrupt\n"
+        "with StopRequest():\n"
+        "    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    mutex, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)\n"
+        "    libc.pthread_mutex_lock(mutex), libc.pthread_mutex_lock(mutex)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 130
+
+
 def test_the_handlers_of_before_come_back(number: int) -> None:
     """After the block a signal does what it did."""
     before = signal.getsignal(number)

@@ -13,7 +13,7 @@ import pytest
 from torch.distributed.elastic.utils.distributed import get_free_port
 
 from dexhand.distributed import meeting
-from dexhand.distributed.meeting import NobodyCame, meet
+from dexhand.distributed.meeting import NobodyCame
 from dexhand.distributed.place import CannotJoin, Place
 
 PlaceOf = Callable[..., Place]
@@ -26,6 +26,11 @@ def place_of(monkeypatch: pytest.MonkeyPatch) -> PlaceOf:
     monkeypatch.setattr(meeting, "_LINGER", 0.5)
     port = get_free_port()
     return lambda rank, size: Place(rank=rank, size=size, host="127.0.0.1", port=port)
+
+
+def meet(place: Place, settings: Mapping[str, str], timeout: float) -> object:
+    """Keep the store, over which nothing is connected."""
+    return meeting.meet(place, settings, timeout, lambda store: store)
 
 
 def meet_all(arrivals: list[tuple[Place, Mapping[str, str]]]) -> list[str]:
@@ -124,6 +129,31 @@ def test_a_name_server_that_does_not_answer_ends_waiting(place_of: PlaceOf, monk
     with pytest.raises(NobodyCame, match="for process 0 at slow"):
         meet(replace(place_of(1, 2), host="slow.example"), ALIKE, timeout=0.1)
     release.set()
+
+
+def test_a_process_0_that_is_stopped_ends_waiting(
+    place_of: PlaceOf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the given time, and it is said: its store does not answer, and torch would wait for ever."""
+    monkeypatch.setattr(meeting, "SILENCE", 0.1)
+    place, release = place_of(1, 2), threading.Event()
+
+    class Stopped:
+        def __init__(self, *arguments: object) -> None: ...
+
+        def set_timeout(self, timeout: object) -> None: ...
+
+        def add(self, key: str, number: int) -> int:
+            release.wait(60.0)
+            return 1
+
+    monkeypatch.setattr(meeting, "PrefixStore", Stopped)
+    with socket.create_server(("127.0.0.1", place.port)):
+        monkeypatch.setattr(meeting, "TCPStore", lambda *arguments, **named: None)
+        with pytest.raises(NobodyCame, match=r"process 1 of 2 waited .* s for process 0"):
+            meet(place, ALIKE, timeout=0.5)
+    release.set()
+    assert "Process 1 of 2 waits for process 0" in caplog.text
 
 
 def test_what_listens_and_says_nothing_ends_waiting(place_of: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
