@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
     from dexhand.adapters.policy import ArrayPolicy
     from dexhand.adapters.vector_env import DexhandVectorEnv
+    from dexhand.config.errors import ConfigError
 
-__all__ = ["load_policy", "make"]
+__version__ = "0.1.0"
+
+__all__ = ["ConfigError", "load_policy", "make"]
 
 
 def make(
@@ -26,7 +29,7 @@ def make(
 
     ``overrides`` are configuration keys as on the command line: ``make("BaseTask", "physics=fast", num_envs=64)``.
     ``config_dir`` is a folder of your own with further configurations, as ``--config-dir`` names it. Raises
-    ``dexhand.config.errors.ConfigError`` for an invalid configuration, and ``TypeError`` for arguments of wrong types.
+    ``ConfigError`` for an invalid configuration, and ``TypeError`` for arguments of wrong types.
     """
     for word in (task, *overrides):
         if not isinstance(word, str):
@@ -62,3 +65,16 @@ def load_policy(checkpoint: str | PathLike[str], *overrides: str) -> ArrayPolicy
     from dexhand.app.load_policy import load_policy as load
 
     return load(str(checkpoint), *overrides)
+
+
+def __getattr__(name: str) -> object:
+    """Import what ``import dexhand`` leaves to its first use."""
+    if name == "ConfigError":
+        from dexhand.config.errors import ConfigError
+
+        return ConfigError
+    raise AttributeError(f"module 'dexhand' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

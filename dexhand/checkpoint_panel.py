@@ -1,4 +1,4 @@
-"""``scripts/checkpoint_control_panel.py``: a page that chooses which checkpoint of a run its players play."""
+"""``dexhand panel``: a page that chooses which checkpoint of a run its players play."""
 
 import argparse
 import sys
@@ -15,8 +15,8 @@ from dexhand.workspace.workspace import WorkspaceError
 
 _ABOUT = """\
 Opens a page that lists the checkpoints of a run and chooses which one plays in the tests without end of that run
-(train.py test=true testGamesNum=0, train_play.py mode=play), wherever they run, as long as the run's folder is shared
-or copied in both directions. For a terminal: python -m dexhand.runs panel RUN"""
+(dexhand watch, dexhand test testGamesNum=0, dexhand train-play mode=play), wherever they run, as long as the run's
+folder is shared or copied in both directions. For a terminal: dexhand runs panel RUN"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="checkpoint_control_panel.py", description=_ABOUT)
+    parser = argparse.ArgumentParser(prog="dexhand panel", description=_ABOUT)
     parser.add_argument(
         "--experiment", metavar="RUN", required=True, help="latest, a run's name, a part of it or a path"
     )

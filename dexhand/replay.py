@@ -1,4 +1,4 @@
-"""``python -m dexhand.replay``: open the replay of a run, or play the run again to make it."""
+"""``dexhand replay``: open the replay of a run, or play the run again to make it."""
 
 from dexhand.core.signals import exit_on_signals
 
@@ -29,24 +29,22 @@ _EXAMPLES = """\
 RUN is latest_test, latest_train, a run's name, a part of it that fits one run only, or a path.
 
 examples:
-  python -m dexhand.replay                                    the newest test
-  python -m dexhand.replay latest_train --no-browser          the newest training's last checkpoint
-  python -m dexhand.replay best_grasp replayDuration=30 numEnvs=1 seed=7
+  dexhand replay                                    the newest test
+  dexhand replay latest_train --no-browser          the newest training's last checkpoint
+  dexhand replay best_grasp replayDuration=30 numEnvs=1 seed=7
 """
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line and return the exit code: 0; 1 if the replay could not be written; 2 for a wrong one."""
     parser = argparse.ArgumentParser(
-        prog="python -m dexhand.replay",
+        prog="dexhand replay",
         description=_ABOUT,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="RUN", nargs="?", help="default: latest_test, if it has ended")
-    parser.add_argument(
-        "settings", metavar="KEY=VALUE", nargs="*", help="as for scripts/train.py: play again with these"
-    )
+    parser.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="as for dexhand train: play again with these")
     parser.add_argument("--runs-dir", metavar="DIR", default=TrainConfig.runsDir, help="default: %(default)s")
     parser.add_argument("--no-browser", action="store_true", help="only print where the replay is")
     arguments = parser.parse_args(argv)
@@ -74,7 +72,7 @@ def _say_which(run: Run) -> None:
     if is_running(run.path):
         raise WorkspaceError(
             f"the newest test, {run.name}, is still running and writes its replay at the end. Wait for it, name "
-            "another run, or name this one to play its checkpoint now: python -m dexhand.replay latest_test"
+            "another run, or name this one to play its checkpoint now: dexhand replay latest_test"
         )
     print(f"The newest test is {run.name}")
 

@@ -1,4 +1,4 @@
-"""``python -m dexhand.runs``: list runs, pin them, tidy up, choose what plays."""
+"""``dexhand runs``: list runs, pin them, tidy up, choose what plays."""
 
 from dexhand.core.signals import exit_on_signals
 
@@ -35,13 +35,13 @@ _EXAMPLES = """\
 RUN is latest, a run's name, a part of it that fits one run only, or a path.
 
 examples:
-  python -m dexhand.runs                              what there is
-  python -m dexhand.runs pin latest best_grasp        keep the newest training in runs/pinned/, under a name of yours
-  python scripts/train.py test=true checkpoint=best_grasp
-  python -m dexhand.runs unpin best_grasp
-  python -m dexhand.runs prune --dry-run              which links the next training would remove
-  python -m dexhand.runs panel latest                 choose what the tests of the newest training play
-  python -m dexhand.runs list --json | jq '.[0].best_return'
+  dexhand runs                              what there is
+  dexhand runs pin latest best_grasp        keep the newest training in runs/pinned/, under a name of yours
+  dexhand test checkpoint=best_grasp
+  dexhand runs unpin best_grasp
+  dexhand runs prune --dry-run              which links the next training would remove
+  dexhand runs panel latest                 choose what the tests of the newest training play
+  dexhand runs list --json | jq '.[0].best_return'
 """
 
 
@@ -57,7 +57,7 @@ class _Parser(argparse.ArgumentParser):
     """Argument parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
-        _fail(f"{message}. python -m dexhand.runs --help lists what can be given")
+        _fail(f"{message}. dexhand runs --help lists what can be given")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     as_json = _Parser(add_help=False)
     as_json.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
     parser = _Parser(
-        prog="python -m dexhand.runs",
+        prog="dexhand runs",
         description=_ABOUT,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -2,7 +2,7 @@
 
     python examples/play_in_gymnasium.py Ant-v5 runs/latest_train/nn/latest.pth --episodes 3
 
-The returns are those of a test of the same policy: python scripts/train.py test=true checkpoint=latest
+The returns are those of a test of the same policy: dexhand test checkpoint=latest
 """
 
 import argparse

@@ -1,15 +1,7 @@
-"""Choose in the browser which checkpoint of a run plays. See docs/hot-reload.md."""
+#!/usr/bin/env python3
+"""Choose in the browser which checkpoint of a run plays: the same as ``dexhand panel``."""
 
-import sys
-
-from dexhand.core.program import run_program
-
-
-def _main() -> int:
-    from dexhand.checkpoint_panel import main
-
-    return main(sys.argv[1:])
-
+from dexhand.__main__ import run_command
 
 if __name__ == "__main__":
-    run_program(_main)
+    run_command("panel")

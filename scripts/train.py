@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Train a policy, or play one with ``test=true``; ``--help`` explains the rest."""
+"""Train a policy, or play one with ``test=true``: the same as ``dexhand train``."""
 
-from dexhand.app.__main__ import main
-from dexhand.core.program import run_program
+from dexhand.__main__ import run_command
 
 if __name__ == "__main__":
-    run_program(main)
+    run_command("train")

@@ -1,1 +1,1 @@
-"""The program behind ``scripts/train.py``: from a command line to an exit code."""
+"""The program behind ``dexhand train`` and ``dexhand test``: from a command line to an exit code."""

@@ -1,4 +1,4 @@
-"""Make ``python -m dexhand.app ...`` equivalent to ``python scripts/train.py ...``."""
+"""Make ``python -m dexhand.app ...`` equivalent to ``dexhand train ...``."""
 
 import sys
 

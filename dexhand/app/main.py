@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TRAIN = Program()
-"""``scripts/train.py``."""
+"""``dexhand train``."""
 
 
 def main(argv: Sequence[str]) -> int:

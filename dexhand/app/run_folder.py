@@ -63,7 +63,7 @@ def _workspace(train: TrainConfig) -> Workspace:
 def _record(run: Run, invocation: Invocation, played: Path | None) -> None:
     with explained(run.path):
         log_to_file(run.log_file)
-    record(run, to_yaml(invocation.config), ["python", "scripts/train.py", *invocation.argv], played)
+    record(run, to_yaml(invocation.config), ["dexhand", "train", *invocation.argv], played)
 
 
 def _publish(run: Run, kind: RunKind, workspace: Workspace) -> None:

@@ -30,7 +30,7 @@ def run_jobs(sweep: Sweep) -> int:
             for number, job in enumerate(sweep.jobs, 1):
                 words = shlex.join(job.argv)
                 log.info("Job %d of %d: %s", number, len(sweep.jobs), words)
-                # -P: like scripts/train.py, do not search the working folder for libraries
+                # -P: like the command dexhand, do not search the working folder for libraries
                 code = current.run([sys.executable, "-P", "-m", "dexhand.app", *job.argv])
                 done += 1
                 if code != 0:

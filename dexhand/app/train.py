@@ -292,7 +292,7 @@ def _report_result(result: TrainResult, run: Run, invocation: Invocation, *, is_
     if result.checkpoint is not None:
         log.info("Saved %s", result.checkpoint)
         backend = "" if config.sim.backend == "auto" else f"sim.backend={config.sim.backend} "
-        log.info("Play it: %s %s%s", program.command, backend, program.play.format(run=run.name))
+        log.info("Play it: %s", program.play.format(words=backend, run=run.name))
         if result.reason == "stop requested":
             words = f"resume={run.name}" if is_exact else _weights_of(result.checkpoint, run)
             log.info("Resume it: %s %s", program.command, words)

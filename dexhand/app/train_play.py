@@ -1,4 +1,4 @@
-"""Train and play beside each other: the words of ``scripts/train_play.py`` in those of ``scripts/train.py``."""
+"""Train and play beside each other: the words of ``dexhand train-play`` in those of ``dexhand train``."""
 
 import logging
 import os
@@ -28,17 +28,17 @@ log = logging.getLogger(__name__)
 _HELP = """\
 Train a policy, and watch it in a second terminal while it learns.
 
-usage: python scripts/train_play.py [mode=train|play] [key=value ...] [options]
+usage: dexhand train-play [mode=train|play] [key=value ...] [options]
 
 examples:
-  python scripts/train_play.py task=Ant mode=train                      prints "Training will save to: runs/..."
-  python scripts/train_play.py task=Ant mode=play experiment=Ant        in a second terminal, at any time
+  dexhand train-play task=Ant mode=train                      prints "Training will save to: runs/..."
+  dexhand train-play task=Ant mode=play experiment=Ant        in a second terminal, at any time
   torchrun --standalone --nnodes=1 --nproc_per_node=2 scripts/train_play.py task=Ant mode=train multi_gpu=True
 
 words of its own:
-  mode=train             (default) train without a window; the same as scripts/train.py
+  mode=train             (default) train without a window; the same as dexhand train
   mode=play              play the newest policy of a run until Ctrl-C, in real time, and each newer one that its
-                         training saves; waits for the run and its first checkpoint. The same as scripts/train.py
+                         training saves; waits for the run and its first checkpoint. The same as dexhand train
                          test=true testGamesNum=0 videoStreamSpeed=1
   experiment=NAME        train: how the run's name begins, instead of the task's name (train.experimentName)
                          play: the run to play, by its name or a part of it, which selects the newest (train.checkpoint)
@@ -46,7 +46,7 @@ words of its own:
                          play: a page in the browser, in which a panel chooses the checkpoint (env.videoStream=true)
   multi_gpu=True         the processes that torchrun starts train one policy
 
-words of scripts/train.py that belong to it:
+words of dexhand train that belong to it:
   checkpoint_save_freq=100        iterations between two numbered checkpoints (train.saveFrequency); latest.pth is also
                                   saved at each best return, and every train.saveInterval seconds
   checkpoint_reload_interval=30   seconds after which mode=play looks for a newer checkpoint (train.reloadInterval)
@@ -57,19 +57,19 @@ words of scripts/train.py that belong to it:
                                   display, else a page in the browser
   wandb_activate=True wandb_entity=E wandb_project=P      (train.wandb.*)
 
-All other keys and options, such as --dry-run and config=, are those of scripts/train.py; --help task=NAME lists them.
+All other keys and options, such as --dry-run and config=, are those of dexhand train; --help task=NAME lists them.
 """
 
 MODES = {"train": ("false", "0", "off", "no"), "play": ("true", "1", "on", "yes")}
 """The values of ``test=`` that each mode implies."""
 OWN_WORDS = ("mode", "experiment", "enable_control_panel", "multi_gpu")
-_PROGRAM = Program("python scripts/train_play.py", "mode=play experiment={run}")
+_PROGRAM = Program("dexhand train-play", "dexhand train-play {words}mode=play experiment={run}")
 _LOOK_INTERVAL = 0.5
 """Seconds between two looks for the run to play."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command line of ``scripts/train_play.py``; returns the exit code, as ``dexhand.app.main.main`` does."""
+    """Run a command line of ``dexhand train-play``; returns the exit code, as ``dexhand.app.main.main`` does."""
     return exit_code_of(lambda: _run(argv))
 
 
@@ -97,7 +97,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _own_words(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The words that ``scripts/train.py`` does not know, and the others."""
+    """The words that ``dexhand train`` does not know, and the others."""
     own: dict[str, str] = {}
     others = []
     for word in argv:

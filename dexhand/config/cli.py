@@ -1,4 +1,4 @@
-"""The command line of ``scripts/train.py``."""
+"""The command line of ``dexhand train``."""
 
 import argparse
 import itertools
@@ -23,9 +23,9 @@ from dexhand.config.sources import leaves, read_run_file
 class Program:
     """How the user called the program, so that the commands in messages work where the user is."""
 
-    command: str = "python scripts/train.py"
-    play: str = "test=true checkpoint={run}"
-    """Words that play the policy of a run."""
+    command: str = "dexhand train"
+    play: str = "dexhand test {words}checkpoint={run}"
+    """Plays the policy of a run; further words are followed by a space."""
 
 
 @dataclass(frozen=True)

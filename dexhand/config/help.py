@@ -18,15 +18,16 @@ _WIDTH, _COLUMN = 118, 40
 _INTRODUCTION = """\
 Train a policy for the DexHand, or play one.
 
-usage: python scripts/train.py [key=value ...] [options]
+usage: dexhand train|test|watch [key=value ...] [options]
 
 examples:
-  python scripts/train.py task=BaseTask maxIter=20                      train for 20 iterations
-  python scripts/train.py test=true checkpoint=latest testGamesNum=20   play 20 episodes with the newest policy
-  python scripts/train.py resume=latest maxIter=40                      continue the newest run up to iteration 40
-  python scripts/train.py physics=fast numEnvs=64 --dry-run             show the whole configuration, start nothing
-  python scripts/train.py --multirun seed=1,2,3 task=BaseTask,BoxGrasping
-                                                                        six runs, one after the other
+  dexhand train task=BaseTask maxIter=20             train for 20 iterations
+  dexhand test checkpoint=latest testGamesNum=20     play 20 episodes with the newest policy: config=test test=true
+  dexhand watch                                      watch the newest policy in the browser: config=watch test=true
+  dexhand train resume=latest maxIter=40             continue the newest run up to iteration 40
+  dexhand train physics=fast numEnvs=64 --dry-run    show the whole configuration, start nothing
+  dexhand train --multirun seed=1,2,3 task=BaseTask,BoxGrasping
+                                                     six runs, one after the other
 
   checkpoint=latest without test=true starts a new run from the newest checkpoint. testGamesNum=0 plays until Ctrl-C and
   switches to newer policies as training saves them. config=debug starts from a whole configuration; key=value words
@@ -47,7 +48,7 @@ options:
   hydra.searchpath=[file://DIR,pkg://PACKAGE]
                          further places with files to choose from
   -sc install=SHELL      print what makes SHELL (bash, fish, zsh) complete words with Tab:
-                         eval "$(python scripts/train.py -sc install=bash)"
+                         eval "$(dexhand -sc install=bash)"
 
 exit codes: 0 done; 1 the end of a training could not be saved; 2 the configuration cannot work (one line on standard
 error gives the reason)

@@ -104,7 +104,7 @@ def find(spec: str, runs: list[FoundRun], workspace: Workspace) -> FoundRun:
     names = [name for run in runs for name in run.names]
     near = difflib.get_close_matches(wanted, names) or names[:3]
     nearest = f"Nearest: {', '.join(near)}" if near else "There are none yet"
-    raise WorkspaceError(f"no run is named {spec!r}. {nearest}. python -m dexhand.runs lists all")
+    raise WorkspaceError(f"no run is named {spec!r}. {nearest}. dexhand runs lists all")
 
 
 def _path(spec: str, workspace: Workspace) -> Path | None:

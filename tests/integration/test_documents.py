@@ -19,7 +19,7 @@ from commands import ForkedJob, Main, Running
 from commands import run as run_here
 from tensorboard.backend.event_processing import event_file_inspector
 
-from dexhand import replay, runs
+from dexhand import command
 from dexhand.app import main as app
 from dexhand.app import sweep, train_play
 from dexhand.core import program
@@ -52,6 +52,9 @@ FILE = r"`([\w/]+\.(?:py|yaml))`[^`\n]*:\n\n```(?:python|yaml)\n(.*?)^```"
 """A file that the reader is to write: its name, then a block with its text."""
 
 DONE_BY_CI = (
+    "python3 -m venv .venv",
+    ". .venv/bin/activate",
+    "pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu",
     "pip install -c constraints.txt -e .",
     "pip install -c constraints.txt -e '.[test]'",
     "pip install tox",
@@ -127,21 +130,26 @@ def play_and_interrupt(arguments: list[str], main: Main = app.main) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def run(command: str) -> None:
+def small_command(words: list[str]) -> list[str]:
+    """The same command of dexhand, made small."""
+    if words[0] in ("train", "train-play"):
+        return [words[0], *made_small(words[1:])]
+    return ["test", *made_small(["test=true", *words[1:]])] if words[0] == "test" else words
+
+
+def run(line: str) -> None:
     """Run one documented command; fails where it does not exit with 0."""
-    words = shlex.split(command)
+    words = shlex.split(line)
     if words[0] == "tensorboard":
         event_file_inspector.inspect(words[words.index("--logdir") + 1])  # what tensorboard --inspect does
     elif words[0] == "eval":
-        subprocess.run(["bash", "-c", command], check=True)
-    elif "testGamesNum=0" in words:
-        play_and_interrupt(words[2:])
+        subprocess.run(["bash", "-c", line], check=True)
     elif "mode=play" in words:
         play_and_interrupt([*words[2:], "numEnvs=2", "replayDuration=0"], train_play.main)
-    elif words[:3] == ["python", "-m", "dexhand.runs"]:
-        assert runs.main(words[3:]) == 0
-    elif words[:3] == ["python", "-m", "dexhand.replay"]:
-        assert replay.main(words[3:]) == 0
+    elif words[:2] == ["dexhand", "watch"] or "testGamesNum=0" in words:
+        play_and_interrupt([*words[1:], "numEnvs=2", "replayDuration=0"], command.run)
+    elif words[0] == "dexhand":
+        assert command.run(["demo", "--seconds", "1"] if words[1] == "demo" else small_command(words[1:])) == 0
     elif words[0] == "pytest":
         subprocess.run([sys.executable, "-m", *words, "-p", "dexhand.testing.plugin"], check=True)
     elif words[:3] == ["python", "-m", "dexhand.mock.isaacgym"]:
@@ -166,7 +174,7 @@ def run(command: str) -> None:
                 runpy.run_path(words[1], run_name="__main__")
         except RenderingUnavailable:  # says which package to install, as the README does
             return
-        assert not end.value.code, f"{command!r} ended with exit code {end.value.code}"
+        assert not end.value.code, f"{line!r} ended with exit code {end.value.code}"
     else:
         subprocess.run(words, check=True)
 
@@ -195,8 +203,8 @@ def test_every_command_of_a_document_works(document: str, clone: Path) -> None:
     for name, text in re.findall(FILE, (ROOT / document).read_text(), re.MULTILINE | re.DOTALL):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         (clone / name).write_text(text)
-    for command in commands(document):
-        run(command)
+    for line in commands(document):
+        run(line)
 
 
 def test_the_python_example_of_the_readme_works(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +216,7 @@ def test_the_python_example_of_the_readme_works(clone: Path, capsys: pytest.Capt
 
 def test_the_examples_from_python_work(clone: Path) -> None:
     """Environments, a policy that was trained before, and Stable-Baselines3."""
-    run("python scripts/train.py task=BlindGrasping maxIter=1")
+    run("dexhand train task=BlindGrasping maxIter=1")
     names: dict[str, object] = {}
     for example in blocks("docs/python.md", "python"):
         exec(compile(example, "docs/python.md", "exec"), names)

@@ -72,7 +72,7 @@ def test_a_policy_has_the_same_return_in_gymnasiums_own_ant(tmp_path: Path) -> N
 def test_what_cannot_be_saved_is_refused_when_it_is_resumed(tmp_path: Path) -> None:
     """The weights alone can be taken over, and tested."""
     trained = run([*PENDULUM, "maxIter=100000"], tmp_path, lambda trainer: stop_after(trainer, "^iteration 1/"))
-    _, _, hint = trained.stdout.partition("Resume it: python scripts/train.py ")
+    _, _, hint = trained.stdout.partition("Resume it: dexhand train ")
     assert run([*hint.split(), "maxIter=1"], tmp_path).returncode == 0
     assert "Pendulum-v1_train" in str(newest(tmp_path).resolve())
     refused = run(["resume=latest", "maxIter=2"], tmp_path)
@@ -126,7 +126,7 @@ def test_an_environment_that_breaks_ends_a_training_in_one_line(tmp_path: Path) 
     assert (broken.returncode, broken.stderr) == (1, "")
     assert line.startswith("error: Training ends: task=Breaks-v0: step raises RuntimeError: the rope is torn. ")
     assert 'raise RuntimeError("the rope is torn")' in (tmp_path / "runs/latest_train/train.log").read_text()
-    _, _, hint = line.partition("python scripts/train.py ")
+    _, _, hint = line.partition("dexhand train ")
     goes_on = run([*hint.split(), "maxIter=1"], tmp_path)
     assert goes_on.returncode == 0, goes_on.stderr
     test = ["test=true", "checkpoint=latest", "against=latest", "testGamesNum=0", "numEnvs=2"]

@@ -46,9 +46,9 @@ def test_an_environment_is_trained_continued_and_played(algorithm: list[str], mi
     assert load_checkpoint(latest(mine) / "nn" / "latest.pth")["epoch"] == 2
     continued = run(["resume=latest", "maxIter=3"], mine)
     assert "at iteration 2" in continued.stdout, continued.stderr
-    (play,) = re.findall(r"Play it: python scripts/train.py (.*)", trained.stdout)
-    for words in (play.split(), ["test=true", "checkpoint=latest"]):
-        played = run([*words, "testGamesNum=2", "numEnvs=2"], mine)
+    (play,) = re.findall(r"Play it: dexhand test (.*)", trained.stdout)
+    for words in (play.split(), ["checkpoint=latest"]):
+        played = run(["test=true", *words, "testGamesNum=2", "numEnvs=2"], mine)
         assert played.returncode == 0, played.stderr
         assert "2 episodes" in played.stdout
 

@@ -1,4 +1,4 @@
-"""``python -m dexhand.replay`` opens a replay, and makes one where there is none."""
+"""``dexhand replay`` opens a replay, and makes one where there is none."""
 
 import webbrowser
 from pathlib import Path

@@ -27,7 +27,7 @@ def test_play_begins_before_the_training_and_follows_it(tmp_path: Path) -> None:
         process.signal()
         ended = process.end()
         assert ended.returncode == 0
-    assert f"Play it: python scripts/train_play.py sim.backend=mock mode=play experiment={name}\n" in ended.stdout
-    assert f"Resume it: python scripts/train_play.py resume={name}\n" in ended.stdout
+    assert f"Play it: dexhand train-play sim.backend=mock mode=play experiment={name}\n" in ended.stdout
+    assert f"Resume it: dexhand train-play resume={name}\n" in ended.stdout
     assert (tmp_path / "runs" / name / "nn" / "checkpoint_2.pth").is_file()
     assert (tmp_path / "runs" / "latest_test" / "results.json").is_file()

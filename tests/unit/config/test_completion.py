@@ -49,18 +49,22 @@ def test_runs_are_offered_as_checkpoints(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-def test_bash_completes() -> None:
-    """The shell function that ``-sc install=bash`` prints asks ``-sc query=bash``."""
+@pytest.mark.parametrize(
+    ("line", "offered"), [("dexhand tes", "test"), ("dexhand train task=Bl", "task=BlindGrasping")]
+)
+def test_bash_completes(line: str, offered: str, tmp_path: Path) -> None:
+    """The shell function that ``dexhand -sc install=bash`` prints asks ``dexhand -sc query=bash``."""
+    program = tmp_path / "dexhand"  # as pip installs it
+    program.write_text(f"#!{sys.executable}\nfrom dexhand.__main__ import main\nmain()\n")
+    program.chmod(0o755)
     script = (
-        'eval "$(python scripts/train.py -sc install=bash)"\n'
-        'COMP_LINE="python scripts/train.py task=Bl"; COMP_POINT=${#COMP_LINE}; COMP_CWORD=2\n'
+        'eval "$(dexhand -sc install=bash)"\n'
+        f'COMP_LINE="{line}"; COMP_POINT=${{#COMP_LINE}}; COMP_CWORD={line.count(" ")}\n'
         'hydra_bash_completion; echo "${COMPREPLY[@]}"'
     )
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "task=BlindGrasping"
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == offered
 
 
 @pytest.mark.parametrize("request_", ["install=tcsh", "delete=bash", "install"])

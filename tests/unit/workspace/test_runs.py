@@ -1,4 +1,4 @@
-"""``python -m dexhand.runs``: what it shows, what it changes, and how it refuses."""
+"""``dexhand runs``: what it shows, what it changes, and how it refuses."""
 
 import json
 import os

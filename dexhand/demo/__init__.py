@@ -1,0 +1,1 @@
+"""The demonstration: a script that grasps boxes, in the browser."""
