@@ -1,12 +1,12 @@
 """Other spellings of configuration keys, for the command line, YAML files and ``--help``."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from dexhand.config.errors import ConfigError
-from dexhand.config.keys import all_keys, sections
+from dexhand.config.errors import ConfigError, did_you_mean
+from dexhand.config.keys import GROUPS, all_keys, example_key, sections, tasks_with
 
 SHORT_FORMS: dict[str, str] = {
     "render": "env.viewer",
@@ -111,6 +111,22 @@ def spelling_warnings(keys: Mapping[str, str]) -> list[str]:
         for alias, key in keys.items()
         if alias not in (key, *SHORT_FORMS) and _snake(alias) != _snake(key.rpartition(".")[2])
     ]
+
+
+def no_such_key(key: str, shown: str, keys: Iterable[str]) -> ConfigError:
+    """The error for a ``key`` that is not one of ``keys``; ``shown`` is the user's spelling of it."""
+    if key in sections():
+        return ConfigError(
+            f"{shown}: {key} is a section. Give its keys one by one, such as {example_key(key)}=..., or leave it out "
+            "for the defaults"
+        )
+    tasks = tasks_with(key)
+    if tasks:
+        return ConfigError(f"{shown}: the chosen task has no {key}. It belongs to task={' or task='.join(tasks)}")
+    if key in OTHER_NAMES:
+        return ConfigError(f"{shown}: there is no key {key}. It is called {OTHER_NAMES[key]} here")
+    known = [*keys, *SHORT_FORMS, *without_section(), *OLD_KEYS, *GROUPS, "config", "resume"]
+    return ConfigError(f"{shown}: there is no key {key}.{did_you_mean(key, known)} --help lists all keys")
 
 
 @cache

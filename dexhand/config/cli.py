@@ -2,18 +2,20 @@
 
 import argparse
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from dexhand.config.completion import complete
 from dexhand.config.compose import Composed, compose_with_warnings, to_yaml
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.help import help_text
-from dexhand.config.overrides import GROUPS, Overrides, expand, read_overrides
+from dexhand.config.keys import GROUPS
+from dexhand.config.overrides import MOST_JOBS, Overrides, expand, read_overrides
 from dexhand.config.schema import Config, TrainConfig
 from dexhand.config.settings import SavedConfig
 from dexhand.config.sources import leaves, read_run_file
@@ -108,26 +110,14 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(message)
 
 
-class _Once(argparse.Action):
-    """An option with one value; a second, different value is an error."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, flags: argparse.Namespace, value: Any, option: str | None = None
-    ) -> None:
-        first = getattr(flags, self.dest)
-        if first not in (None, value):
-            raise ConfigError(f"{self.dest}={first} and {self.dest}={value} exclude each other. Give one of them")
-        setattr(flags, self.dest, value)
-
-
 def _parser() -> _Parser:
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("-cn", "--config-name", dest="config", action=_Once)
-    parser.add_argument("--resume", action=_Once)
-    parser.add_argument("-cd", "--config-dir", action=_Once)
+    parser.add_argument("-cn", "--config-name", dest="config", action="append", default=[])
+    parser.add_argument("--resume", action="append", default=[])
+    parser.add_argument("-cd", "--config-dir", action="append", default=[])
     parser.add_argument("-c", "--cfg", choices=["job"])
     parser.add_argument("-p", "--package", default="")
     parser.add_argument("--resolve", action="store_true", help="as with Hydra; values are always resolved")
@@ -151,6 +141,11 @@ def _read_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
                 raise ConfigError(f"{word}: keys have no dashes. Write {word.lstrip('-')}")
             known = [option for action in parser._actions for option in action.option_strings]
             raise ConfigError(f"{word} is unknown. Known: {', '.join(known)}, key=value.{did_you_mean(word, known)}")
+    for name in ("config", "resume", "config_dir"):
+        first, *others = dict.fromkeys(getattr(flags, name)) or [None]
+        if others:
+            raise ConfigError(f"{name}={first} and {name}={others[0]} exclude each other. Give one of them")
+        setattr(flags, name, first)
     folder = flags.config_dir
     if folder is not None and not (folder and Path(folder).is_dir()):
         raise ConfigError(f"--config-dir={folder}: there is no such folder")
@@ -218,5 +213,7 @@ def _sweep(argv: Sequence[str], flags: argparse.Namespace, words: Sequence[str],
         if value is not None:
             raise ConfigError(f"--multirun and {what} exclude each other: one is about many runs, the other about one")
     others = [word for word in argv if word not in words and word not in ("-m", "--multirun")]
-    combinations = itertools.product(*expand(words, flags.config_dir))
-    return Sweep(tuple(_invocation([*others, *job], flags, job, saved) for job in combinations))
+    values = [*expand(words, flags.config_dir)]
+    if math.prod(map(len, values)) > MOST_JOBS:
+        raise ConfigError(f"--multirun: these words give more than {MOST_JOBS} jobs. Give fewer values")
+    return Sweep(tuple(_invocation([*others, *job], flags, job, saved) for job in itertools.product(*values)))

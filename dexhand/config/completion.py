@@ -3,13 +3,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from dexhand.config.aliases import SHORT_FORMS, canonical_key, without_section
 from dexhand.config.errors import ConfigError
-from dexhand.config.keys import all_keys
-from dexhand.config.overrides import GROUPS
-from dexhand.config.sources import hydra_loader, names_of
+from dexhand.config.keys import GROUPS, all_keys
+from dexhand.config.sources import names_of
 
 
 def complete(request: str) -> str:
@@ -21,15 +20,15 @@ def complete(request: str) -> str:
     from hydra.plugins.completion_plugin import CompletionPlugin
 
     command, _, shell = request.partition("=")
-    with hydra_loader() as loader:
-        discovered = cast(list[type[CompletionPlugin]], Plugins.instance().discover(CompletionPlugin))
-        plugins = {plugin.provides(): plugin for plugin in discovered}
-        if command not in ("install", "uninstall", "query") or shell not in plugins:
-            shells = ", ".join(plugins)
-            raise ConfigError(f"-sc {request}: expected install|uninstall|query=SHELL, SHELL one of {shells}")
-        if command == "query":
-            return ("\n" if shell == "fish" else " ").join(candidates(os.environ.get("COMP_LINE", ""))) + "\n"
-        getattr(plugins[shell](loader), command)()
+    discovered = cast(list[type[CompletionPlugin]], Plugins.instance().discover(CompletionPlugin))
+    plugins = {plugin.provides(): plugin for plugin in discovered}
+    if command not in ("install", "uninstall", "query") or shell not in plugins:
+        shells = ", ".join(plugins)
+        raise ConfigError(f"-sc {request}: expected install|uninstall|query=SHELL, SHELL one of {shells}")
+    if command == "query":
+        return ("\n" if shell == "fish" else " ").join(candidates(os.environ.get("COMP_LINE", ""))) + "\n"
+    without_loader: Any = None  # which only Hydra's own answers to queries need
+    getattr(plugins[shell](without_loader), command)()
     return ""
 
 
@@ -56,4 +55,4 @@ def _values(key: str) -> Iterator[str]:
         yield from ("latest", *(path.name for path in Path("runs").glob("*") if path.is_dir()))
     elif (known := all_keys().get(canonical_key(key))) is not None:
         yield from (str(choice) for choice in known.choices or ())
-        yield from ("true", "false") if known.is_switch else ()
+        yield from ("true", "false") if known.plain_type is bool else ()

@@ -5,30 +5,28 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields, make_dataclass
-from functools import cache, reduce
+from functools import reduce
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf._utils import get_omega_conf_dumper  # which quotes what its loader would take for numbers
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from dexhand.config.aliases import canonical_key
+from dexhand.config.aliases import canonical_key, no_such_key
 from dexhand.config.errors import ConfigError, first_line
-from dexhand.config.explain import no_such_key
-from dexhand.config.keys import Key, all_keys, is_unused
+from dexhand.config.keys import Key, all_keys, is_section, is_unused
 from dexhand.config.overrides import SEARCHPATH, Overrides, read_overrides, two_spellings
 from dexhand.config.plugins import settled
 from dexhand.config.schema import Config
 from dexhand.config.settings import BODY_KEYS, FindConfig, Setting, Settings, read_settings, value_of
-from dexhand.config.sources import find_sources
+from dexhand.config.sources import LOADER, find_sources
 from dexhand.config.task_class import task_config
-from dexhand.config.trust import check_code_exists
+from dexhand.config.trust import check_code_exists, refuse_foreign
 from dexhand.config.validate import check_values, validate
 from dexhand.core.option import option
 from dexhand.hands.spec import known_hands
-from dexhand.tasks import BaseTaskConfig
+from dexhand.tasks import BaseTaskConfig, TaskConfig
 
 TEST_ENVS, COMPARISON_ENVS = 4, 64
 """Values for env.numEnvs=null in tests, and in tests that compare checkpoints."""
@@ -66,18 +64,25 @@ def compose_with_warnings(
     """
     sources = find_sources(config, config_dir, overrides[SEARCHPATH].value if SEARCHPATH in overrides else ())
     settings, warnings = read_settings(overrides, sources, find_trained)
-    _refuse_incomplete(settings, config)
-    schema, unread = (_task_schema(settings), []) if imports else _schema_without_import(settings)
-    keys = all_keys(schema)
-    _refuse_unknown(settings, keys)
-    typed = _typed(settings, schema, keys)
+    refuse_foreign(settings)
+    missing = [entry.name for entry in fields(Config) if not is_section(entry.name, settings)]
+    if missing:
+        raise ConfigError(f"config={config} lacks {', '.join(missing)}. Begin it with defaults: [config, _self_]")
+    module = value_of(settings, "task.module")
+    if module is None or imports:
+        schema = task_config(str(value_of(settings, "task.name")), None if module is None else str(module))
+    else:
+        schema = _schema_without_import(settings)
+        unread = f"task.module={module} is not imported in a dry run: keys that only its task has are not checked"
+        warnings.append(unread)
+    typed = _typed(settings, schema)
     check_values(typed)
     if not imports:
-        check_code_exists({key: setting.value for key, setting in settings.items()})
+        check_code_exists(settings)
     _refuse_unused(typed, overrides)
     _fill_in(typed)
     validate(typed)
-    return Composed(typed, (*warnings, *unread, *_without_effect(typed), *_ignored(typed, overrides)))
+    return Composed(typed, (*warnings, *_without_effect(typed), *_ignored(typed, overrides)))
 
 
 def to_yaml(config: Config, section: str = "") -> str:
@@ -87,7 +92,7 @@ def to_yaml(config: Config, section: str = "") -> str:
     """
     task_schema: Any = type(config.task)
     name, keys = canonical_key(section), all_keys(task_schema)
-    if section and name not in keys and not _is_section(name, keys):
+    if section and name not in keys and not is_section(name, keys):
         raise ConfigError(f"{section} is no section. Known: sim, env, task, train and those below, such as train.ppo")
     if name in keys:
         return yaml.safe_dump(attrgetter(name)(config)).removesuffix("...\n")
@@ -98,86 +103,73 @@ def to_yaml(config: Config, section: str = "") -> str:
             reduce(lambda node, part: node.setdefault(part, {}), sections, tree)[last] = deepcopy(
                 attrgetter(key)(config)
             )
-    return yaml.dump(tree, Dumper=_DUMPER, allow_unicode=True, sort_keys=False)
+    return yaml.dump(tree, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
 
 
-_OF_OMEGACONF = get_omega_conf_dumper()
-_DUMPER = type("_Dumper", (yaml.CDumper, _OF_OMEGACONF), {}) if yaml.__with_libyaml__ else _OF_OMEGACONF
-"""Writes what ``OmegaConf.to_yaml`` does, but in C, which is several times as fast."""
+class _Dumper(yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper):  # type: ignore[misc]
+    """Quotes texts that the loader would take for numbers, such as 1e3."""
 
-
-# --- checks -----------------------------------------------------------------------------------------------------------
-
-
-def _refuse_incomplete(settings: Settings, config: str) -> None:
-    missing = [entry.name for entry in fields(Config) if not _is_section(entry.name, settings)]
-    if missing:
-        raise ConfigError(f"config={config} lacks {', '.join(missing)}. Begin it with defaults: [config, _self_]")
-
-
-def _refuse_unknown(settings: Settings, keys: Mapping[str, Key]) -> None:
-    for key, setting in [*settings.items()]:
-        if setting.value == {} and _is_section(key, keys):
-            del settings[key]  # a section of a file that is left at its defaults
-        elif key not in keys and not any(known.is_open and key.startswith(f"{name}.") for name, known in keys.items()):
-            raise no_such_key(key, setting.shown, keys)
-
-
-def _is_section(name: str, keys: Iterable[str]) -> bool:
-    return any(key.startswith(f"{name}.") for key in keys)
+    yaml_implicit_resolvers = LOADER.yaml_implicit_resolvers
 
 
 # --- types ------------------------------------------------------------------------------------------------------------
 
 
-def _typed(settings: Settings, task_schema: type, keys: Mapping[str, Key]) -> Config:
-    tree = deepcopy(_schema(task_schema))
-    key = ""
+def _typed(settings: Settings, task_schema: type[TaskConfig]) -> Config:
+    task: Any = task_schema  # mypy takes no ``type`` for hashable, which @cache asks for
+    config, keys = Config(task=task_schema()), all_keys(task)
+    open_sections = tuple(f"{name}." for name, key in keys.items() if key.is_open)
+    for name, setting in [*settings.items()]:
+        if setting.value == {} and is_section(name, keys):
+            del settings[name]  # a section of a file that is left at its defaults
+        elif name not in keys and not name.startswith(open_sections):
+            raise no_such_key(name, setting.shown, keys)
+    _resolve(settings, keys)
+    _gather(settings, open_sections)
+    for name, key in keys.items():
+        section, _, last = name.rpartition(".")
+        try:
+            value = key.convert(settings[name].value) if name in settings else deepcopy(key.default)
+        except OmegaConfBaseException:
+            raise ConfigError(f"{settings[name].shown}: expected {key.allowed()}") from None
+        setattr(attrgetter(section)(config), last, value)
+    return config
+
+
+def _resolve(settings: Settings, keys: Mapping[str, Key]) -> None:
+    """Replace references, such as ``${sim.dt}``, by the values that they name."""
+    references = [name for name, setting in settings.items() if "${" in str(setting.value)]
+    tree = OmegaConf.create()
+    defaults = {name: Setting(key.default, "") for name, key in keys.items()} if references else {}
+    name = ""
     try:
-        for key, setting in settings.items():
-            OmegaConf.update(tree, key, setting.value)
-        return cast(Config, OmegaConf.to_object(tree))
+        for name, setting in (defaults | settings).items() if references else ():
+            OmegaConf.update(tree, name, setting.value)
+        for name in references:
+            value = OmegaConf.select(tree, name)
+            if OmegaConf.is_config(value):
+                value = OmegaConf.to_container(value, resolve=True)
+            settings[name] = Setting(value, f"{settings[name].shown} ({value})")
     except OmegaConfBaseException as error:
-        key = (error.full_key or key).partition("[")[0]  # of a list, the list
-        is_reference = isinstance(error, InterpolationResolutionError)
-        problem = first_line(error) if is_reference else f"expected {keys[key].allowed()}"
-        raise ConfigError(f"{settings[key].shown}: {problem}") from None
+        raise ConfigError(f"{settings[name].shown}: {first_line(error)}") from None
 
 
-@cache
-def _schema(task_schema: type) -> DictConfig:
-    """Types and defaults; cached, because creating them takes a fifth of a composition."""
-    schema: DictConfig = OmegaConf.structured(Config)
-    try:
-        schema.task = OmegaConf.structured(task_schema)
-    except OmegaConfBaseException as error:
-        problem = str(error).splitlines()[0]
-        raise ConfigError(f"task.{error.full_key}: its default does not fit its type: {problem}") from None
-    return schema
+def _gather(settings: Settings, open_sections: Iterable[str]) -> None:
+    """Make one setting, a mapping, of those in a section that takes any: ``task.kwargs.g=9.8``."""
+    for section in open_sections:
+        mapping = OmegaConf.create()
+        for name in [name for name in settings if name.startswith(section)]:
+            setting = settings.pop(name)
+            OmegaConf.update(mapping, name.removeprefix(section), setting.value)
+            settings[section.removesuffix(".")] = Setting(OmegaConf.to_container(mapping), setting.shown)
 
 
-def _task_schema(settings: Settings) -> type:
-    """The class of the ``task`` section."""
-    name, module = value_of(settings, "task.name"), value_of(settings, "task.module")
-    return task_config(str(name), None if module is None else str(module))
-
-
-def _schema_without_import(settings: Settings) -> tuple[type, list[str]]:
-    """Like ``_task_schema``, but a module's task has the keys that ``settings`` give; with a warning that says so."""
-    module = value_of(settings, "task.module")
-    if module is None:
-        return _task_schema(settings), []
-    section, own = OmegaConf.create(), {}
-    for key in [key for key in settings if key.startswith("task.")]:
-        name, setting = key.removeprefix("task."), settings.pop(key)
-        OmegaConf.update(section, name, setting.value)
-        own[name.partition(".")[0]] = setting.shown
-    values = cast(dict[str, Any], OmegaConf.to_container(section))
-    settings |= {f"task.{name}": Setting(values[name], shown) for name, shown in own.items()}
+def _schema_without_import(settings: Settings) -> type[TaskConfig]:
+    """The keys that tasks of hands have, and those that ``settings`` give."""
     known = {entry.name for entry in fields(BaseTaskConfig)}
-    added: list[Any] = [(name, Any, option(None, "a key of the task")) for name in own if name not in known]
-    schema = make_dataclass("TaskConfig", added, bases=(BaseTaskConfig,))
-    return schema, [f"task.module={module} is not imported in a dry run: keys that only its task has are not checked"]
+    given = dict.fromkeys(name.split(".")[1] for name in settings if name.startswith("task."))
+    own: list[Any] = [(name, Any, option({}, "a key of the task")) for name in given if name not in known]
+    return make_dataclass("TaskConfig", own, bases=(BaseTaskConfig,))
 
 
 def _fill_in(config: Config) -> None:

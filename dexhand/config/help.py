@@ -7,8 +7,8 @@ from operator import attrgetter
 from typing import Any
 
 from dexhand.config.aliases import ALIASES, NEGATED, OLD_KEYS, OLD_SECTIONS, SHORT_FORMS
-from dexhand.config.keys import Key, all_keys, is_unused, tasks_with
-from dexhand.config.overrides import GROUPS, INCOMPLETE_TASKS
+from dexhand.config.keys import GROUPS, Key, all_keys, is_unused, tasks_with
+from dexhand.config.overrides import INCOMPLETE_TASKS
 from dexhand.config.schema import Config
 from dexhand.config.sources import names_of, shown
 from dexhand.tasks import TASK_CONFIGS

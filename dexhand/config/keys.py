@@ -2,17 +2,33 @@
 
 import math
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any
 
-from dexhand.config.errors import ConfigError, unknown
+from omegaconf import ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dexhand.config.errors import ConfigError, first_line, unknown
 from dexhand.config.plugins import check_plugin_name
 from dexhand.config.schema import Config
 from dexhand.core.option import Names
 from dexhand.tasks import TASK_CONFIGS
+
+GROUPS = ("task", "physics", "actuators", "train")
+"""Sections of the configuration that are chosen as a whole: ``physics=fast``."""
+
+_TYPE_NAMES: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a string",
+    list[int]: "a list of whole numbers",
+    list[float]: "a list of numbers",
+    list[str]: "a list of names",
+}
 
 
 @dataclass(frozen=True)
@@ -38,42 +54,41 @@ class Key:
         if self.choices and not self.is_list:
             own = ", or package.module:Name" if self.names == "code" else ""
             return "one of " + ", ".join(str(choice) for choice in self.choices) + own
-        words = "keys with values" if self.is_open else _type_name(self.type)
+        words = "keys with values" if self.is_open else _TYPE_NAMES.get(self.plain_type, str(self.plain_type))
         if self.low is not None and self.high is not None:
             words += f" from {self.low} to {self.high}"
         elif self.low is not None:
             words += f" >= {self.low}"
         elif self.above is not None:
             words += f" > {self.above}" + (f" and <= {self.high}" if self.high is not None else "")
-        return words + (" or null" if self.is_optional else "")
+        return words + (" or null" if self.plain_type is not self.type else "")
 
     @property
-    def is_optional(self) -> bool:
-        """``null`` is allowed."""
-        return type(None) in typing.get_args(self.type)
-
-    @property
-    def is_switch(self) -> bool:
-        """The value is true or false."""
-        return self.type is bool or bool in typing.get_args(self.type)
+    def plain_type(self) -> Any:
+        """The type of values other than ``null``."""
+        kinds = typing.get_args(self.type)
+        return kinds[0] if NoneType in kinds else self.type
 
     @property
     def is_open(self) -> bool:
-        """The value holds keys of its own, which can be any."""
-        return typing.get_origin(self.type) is dict
+        """The value may hold keys of its own, which can be any."""
+        return self.type is Any or typing.get_origin(self.type) is dict
 
     @property
     def is_list(self) -> bool:
         """The value is a list."""
         return typing.get_origin(self.type) is list
 
+    def convert(self, value: Any) -> Any:
+        """Return ``value`` in the key's type: the text ``5`` is a number. Raises ``OmegaConfBaseException``."""
+        if type(value) is self.type in (bool, int, float):  # which OmegaConf leaves alone, but takes its time
+            return value
+        typed: Any = ListConfig([value], element_type=self.type)
+        return OmegaConf.to_container(typed, throw_on_missing=True)[0]  # type: ignore[index]
+
     def check(self, value: Any) -> None:
         """Raise ``ConfigError`` if a value of the right type is not one of the choices or is out of range."""
-        if self.type is Any or self.is_open:
-            return
-        for element in value if isinstance(value, list) else [value]:
-            if isinstance(element, (list, dict)) or self.is_list > isinstance(value, list):
-                raise ConfigError(f"{self.name}={value}: expected {self.allowed()}")
+        for element in value if isinstance(value, list) and not self.is_open else [value]:
             if self.names == "code" and element is not None:
                 check_plugin_name(self.name, element, self.choices or ())
             elif self.choices is not None and element is not None and element not in self.choices:
@@ -92,16 +107,7 @@ class Key:
         )
 
 
-def _type_name(kind: Any) -> str:
-    inner = [part for part in typing.get_args(kind) if part is not type(None)]
-    if typing.get_origin(kind) is list:
-        return f"a list of {_type_name(inner[0])}s".replace("a list of a ", "a list of ").replace(" strings", " names")
-    if inner:
-        return _type_name(inner[0])
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}[kind]
-
-
-def _keys_of(schema: Any, prefix: str = "") -> list[Key]:
+def _keys_of(schema: Any, prefix: str) -> list[Key]:
     """All keys of a schema class, depth first."""
     hints = typing.get_type_hints(schema)
     found: list[Key] = []
@@ -109,11 +115,15 @@ def _keys_of(schema: Any, prefix: str = "") -> list[Key]:
         name, kind = f"{prefix}{entry.name}", hints[entry.name]
         if is_dataclass(kind):
             found += _keys_of(kind, f"{name}.")
-        else:
-            if "help" not in entry.metadata:
-                raise ConfigError(f"{schema.__name__}.{entry.name} is no configuration key. Declare it with option()")
-            default = entry.default_factory() if callable(entry.default_factory) else entry.default
-            found.append(Key(name, kind, default, **entry.metadata))
+            continue
+        if "help" not in entry.metadata:
+            raise ConfigError(f"{schema.__name__}.{entry.name} is no configuration key. Declare it with option()")
+        default = entry.default_factory() if callable(entry.default_factory) else entry.default
+        key = Key(name, kind, default, **entry.metadata)
+        try:
+            found.append(replace(key, default=key.convert(default)))
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{name}: its default does not fit its type: {first_line(error)}") from None
     return found
 
 
@@ -129,6 +139,11 @@ def all_keys(task_schema: Any = None) -> Mapping[str, Key]:
                 choices = key.choices and tuple(dict.fromkeys([*(known.choices or ()), *key.choices]))
                 keys[key.name] = replace(known, choices=choices)
     return MappingProxyType(keys)
+
+
+def is_section(name: str, keys: Iterable[str]) -> bool:
+    """Whether some of ``keys`` are below ``name``."""
+    return any(key.startswith(f"{name}.") for key in keys)
 
 
 def tasks_with(key: str) -> list[str]:

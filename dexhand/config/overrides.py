@@ -3,26 +3,27 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob
+from hydra.core.override_parser.types import Glob, RangeSweep
 from hydra.core.override_parser.types import Override as ParsedOverride
 from hydra.errors import HydraException
 
 from dexhand.config.aliases import NEGATED, OLD_SECTIONS, canonical_key, canonical_value
 from dexhand.config.errors import ConfigError
-from dexhand.config.keys import example_key, sections
+from dexhand.config.keys import GROUPS, example_key, sections
 from dexhand.config.sources import find_sources, names_of
 from dexhand.tasks import TASK_CONFIGS
-
-GROUPS = ("task", "physics", "actuators", "train")
-"""Sections of the configuration that are chosen as a whole: ``physics=fast``."""
 
 INCOMPLETE_TASKS = [name for name, config in TASK_CONFIGS.items() if not config.is_complete]
 """Tasks that need more than their name: ``task=gymnasium:NAME``."""
 
 SEARCHPATH = "hydra.searchpath"
+
+MOST_JOBS = 1_000
+"""Of a sweep: ``range(0,1e12)`` would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def read_overrides(words: Iterable[str]) -> Overrides:
     ``+key=value`` and ``++key=value``, with which Hydra adds a key, mean the same as ``key=value``.
     """
     overrides: Overrides = {}
-    for word in _without_defaults(_with_environments(words)):
+    for word in chain.from_iterable(map(_expanded, words)):
         parsed = _parse(word)
         spelling, _, text = word.partition("=")
         if parsed.is_sweep_override():
@@ -117,58 +118,51 @@ def expand(words: Sequence[str], config_dir: str | None = None) -> Iterator[list
     folders = find_sources("config", config_dir).folders
     for word in words:
         parsed = _parse(word)
-        value = parsed.value()
+        value, swept = parsed.value(), []
         try:
             if isinstance(value, Glob):
                 names = names_of(parsed.key_or_group, folders)
                 swept = value.filter([name for name in names if name not in INCOMPLETE_TASKS])
-            else:
-                swept = list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else None
+            elif not parsed.is_sweep_override():
+                swept = [word.partition("=")[2]]
+            elif not (isinstance(value, RangeSweep) and _is_long(value)):
+                swept = list(parsed.sweep_string_iterator())
         except HydraException:
-            swept = []
-        if swept == []:
+            pass  # a kind of sweep that has no end
+        if not swept:
             raise ConfigError(f"{word}: these values cannot be listed. Write key=a,b,c or key=range(1,4)")
-        yield [word] if swept is None else [f"{word.partition('=')[0]}={value}" for value in swept]
+        yield [f"{word.partition('=')[0]}={value}" for value in swept]
 
 
-def _without_defaults(words: Iterable[str]) -> Iterator[str]:
-    """Replace ``+defaults=[config,/physics/fast]``, which in Hydra only adds a key, by the files it selects."""
-    for word in words:
-        key, _, value = word.partition("=")
+def _is_long(sweep: RangeSweep) -> bool:
+    return abs((sweep.stop or 0) - (sweep.start or 0)) > MOST_JOBS * abs(sweep.step)
+
+
+def _expanded(word: str) -> Iterator[str]:
+    """Yield the words that ``task=gymnasium:PACKAGE:NAME`` or ``+defaults=[config,/physics/fast]`` stands for."""
+    key, _, value = word.partition("=")
+    task, colon, environment = value.strip("'\"").partition(":")
+    if key.lstrip("+") == "task" and colon and task.isidentifier():
+        package, colon, name = environment.rpartition(":")
+        yield from (f"task={task}", f"task.id={name}", *([f"task.package={package}"] if colon else []))
+    elif key.lstrip("+") == "defaults":  # in Hydra, this only adds a key
         entries = [entry.strip() for entry in value.strip("[]").split(",")]
-        if key.lstrip("+") != "defaults":
-            yield word
-        elif all(entry == "config" or entry.count("/") > 0 for entry in entries):
-            yield from ("+" + "=".join(entry.strip("/").rsplit("/", 1)) for entry in entries if entry != "config")
-        else:
+        if not all(entry == "config" or "/" in entry for entry in entries):
             raise ConfigError(
                 f"{word} names no preset. Write +defaults=[config,/physics/fast], or config=NAME for a whole "
                 "configuration"
             )
-
-
-def _with_environments(words: Iterable[str]) -> Iterator[str]:
-    """Replace ``task=gymnasium:PACKAGE:NAME`` by the keys that it stands for."""
-    for word in words:
-        key, _, value = word.partition("=")
-        task, colon, environment = value.strip("'\"").partition(":")
-        if key.lstrip("+") != "task" or not (colon and task.isidentifier()):
-            yield word
-            continue
-        package, colon, name = environment.rpartition(":")
-        yield from (f"task={task}", f"task.id={name}", *([f"task.package={package}"] if colon else []))
-
-
-def _quoted(word: str) -> str:
-    """Quote a value with letters that Hydra's grammar lacks, as in ``runsDir=/home/jürgen``."""
-    key, _, value = word.partition("=")
-    return word if value.isascii() or set(value) & set("'\"[]{}(),\\") else f"{key}='{value}'"
+        yield from ("+" + "=".join(entry.strip("/").rsplit("/", 1)) for entry in entries if entry != "config")
+    else:
+        yield word
 
 
 @lru_cache(maxsize=256)  # takes a millisecond, and a sweep's jobs share most of their words
 def _parse(word: str) -> ParsedOverride:
-    try:
-        (parsed,) = OverridesParser.create().parse_overrides([_quoted(word)])
+    name, _, value = word.partition("=")
+    is_plain = value.isascii() or set(value) & set("'\"[]{}(),\\")
+    try:  # Hydra's grammar lacks other letters, as in runsDir=/home/jürgen
+        (parsed,) = OverridesParser.create().parse_overrides([word if is_plain else f"{name}='{value}'"])
     except HydraException:
         raise ConfigError(
             f"{word!r} cannot be read. Write key=value without spaces; quote values with special characters"
@@ -185,13 +179,12 @@ def _parse(word: str) -> ParsedOverride:
 
 def _check(override: Override) -> None:
     key, shown = override.key, override.shown
-    if key in GROUPS:
-        if not (override.value and isinstance(override.value, str)):
-            raise ConfigError(
-                f"{shown} is no name. Known: {', '.join(names_of(key))}. Keys of the section are given one by one, "
-                f"such as {example_key(key)}=..."
-            )
-    elif key == "task.name":
+    if key in GROUPS and not (override.value and isinstance(override.value, str)):
+        raise ConfigError(
+            f"{shown} is no name. Known: {', '.join(names_of(key))}. Keys of the section are given one by one, "
+            f"such as {example_key(key)}=..."
+        )
+    if key == "task.name":
         raise ConfigError(f"{shown}: choose a task with task={override.text}")
-    elif key.partition(".")[0].partition("/")[0] == "hydra" and key != SEARCHPATH:
+    if key.partition(".")[0].partition("/")[0] == "hydra" and key != SEARCHPATH:
         raise ConfigError(f"{shown}: of Hydra's own keys only {SEARCHPATH} can be set. Runs lie in train.runsDir")

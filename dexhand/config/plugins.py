@@ -4,11 +4,10 @@ import functools
 import importlib
 import importlib.util
 import os
-import pkgutil
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from importlib.machinery import ModuleSpec
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -107,24 +106,11 @@ def _specs(module: str) -> Iterator[ModuleSpec | None]:
     except ValueError:  # no name
         spec = None
     if spec is None or spec.origin is None:  # a mere folder of this name elsewhere comes after modules here
-        spec = _spec_in([*sys.path, os.getcwd()], top) or spec
+        spec = PathFinder.find_spec(top, [*sys.path, os.getcwd()]) or spec
     yield spec
-    for name in names:
-        if spec is None:
-            return
-        spec = _spec_in(spec.submodule_search_locations or [], f"{spec.name}.{name}")
+    for name in names if spec else ():
+        spec = spec and PathFinder.find_spec(name, [*(spec.submodule_search_locations or ())])
         yield spec
-
-
-def _spec_in(folders: Iterable[str], name: str) -> ModuleSpec | None:
-    """The module or package ``name`` in the first folder that has it, else a package without a file, of all folders."""
-    finders = [finder for folder in folders if (finder := pkgutil.get_importer(folder))]
-    found = [spec for finder in finders if (spec := finder.find_spec(name))]
-    if not found or any(spec.loader for spec in found):
-        return next((spec for spec in found if spec.loader), None)
-    package = found[0]
-    package.submodule_search_locations = [place for spec in found for place in spec.submodule_search_locations or ()]
-    return package
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -9,11 +9,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from dexhand.config.aliases import canonical_key, canonical_value, spelling_warnings
-from dexhand.config.explain import COMPOSITION_ERRORS, explain
 from dexhand.config.overrides import SEARCHPATH, Overrides, choices
 from dexhand.config.schema import TrainConfig
 from dexhand.config.sources import CFG, Sources, leaves, names_of, read_run_file, shown
-from dexhand.config.trust import refuse_foreign
 from dexhand.files.digest import is_changed
 
 BODY_KEYS = ("env.hand", "env.actuators.", "env.initialHandPos", "env.controlDecimation")
@@ -61,16 +59,11 @@ def read_settings(
     """Return the settings of ``sources`` and ``overrides``, and warnings; the command line wins.
 
     With ``find_trained``, those that its policy depends on come from the run that a test plays, unless the command line
-    names another task or a file of the user gives one. Raises ``ConfigError``, also for code that only somebody else's
-    run names.
+    names another task or a file of the user gives one. Raises ``ConfigError``.
     """
     given, changed = _from_command_line(overrides), _changes(sources.primary)
-    try:
-        settings, warnings = _composed(overrides, sources, given, find_trained)
-    except COMPOSITION_ERRORS as error:
-        raise explain(error, overrides, sources.config) from None
+    settings, warnings = _composed(overrides, sources, given, find_trained)
     settings |= given
-    _refuse_foreign(settings)
     spellings = spelling_warnings({override.alias: key for key, override in overrides.items()})
     return settings, [*changed, *spellings, *warnings]
 
@@ -117,15 +110,6 @@ def _drop_machine_settings(settings: Settings, run_file: Path) -> None:
     links = os.path.realpath(str(value_of(settings, "train.runsDir")))
     if os.path.realpath(run_file.parent.parent) not in (links, f"{links}_all"):
         settings.pop("train.runsDir", None)
-
-
-def _refuse_foreign(settings: Settings) -> None:
-    of_run = {key: setting.value for key, setting in settings.items() if setting.run_file is not None}
-    run_files = {setting.run_file for setting in settings.values() if setting.run_file is not None}
-    runs_dir = str(value_of(settings, "train.runsDir") or TrainConfig.runsDir)
-    if value_of(settings, "train.trustCheckpoint") is not True:
-        for run_file in run_files:  # the default as well, because a run may give another runsDir
-            refuse_foreign(run_file, of_run, (runs_dir, TrainConfig.runsDir))
 
 
 def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> SavedConfig | None:

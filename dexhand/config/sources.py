@@ -1,17 +1,17 @@
 """The YAML files that configurations are composed of: the built-in ones and the user's."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import initialize_config_dir
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader  # OmegaConf.load takes no other loader
@@ -28,6 +28,8 @@ BUILT_IN = (CFG, *sorted(CFG.parents[1].glob("tasks/*/cfg")))
 
 MOST_DEFAULTS = 100
 """Entries of defaults lists, each counted as often as its file is named: Hydra takes milliseconds for each."""
+
+QUOTES = "\"'"
 
 UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError, RecursionError)
 """Exceptions that reading a YAML file raises."""
@@ -52,19 +54,25 @@ class Sources:
     def values(self, choices: Sequence[str]) -> Iterable[tuple[str, str, Any]]:
         """File, key and value of all that ``config`` and ``choices`` (``physics=fast``) set; later ones win.
 
-        The file of ``config`` is named with its path, others as choices. Keys are as the file spells them.
+        The file of ``config`` is named with its path, others as choices. Keys are as the file spells them. Raises
+        ``ConfigError``.
         """
-        if self.is_of_run and not choices:  # it names no other files, for which Hydra would read the built-in ones
-            return [(str(self.primary), *leaf) for leaf in leaves(read_run_file(self.primary))]
-        read = _read_once if self.folders == BUILT_IN else _read
-        return read(self, tuple(choices))
+        content = _read_primary(self.primary, self.is_of_run)
+        if "defaults" not in content and not choices:  # without which Hydra would read the built-in files
+            return [(str(self.primary), *leaf) for leaf in leaves(content)]
+        try:
+            return (_read_once if self.folders == BUILT_IN else _read)(self, tuple(choices))
+        except (HydraException, ValueError, *UNREADABLE) as error:
+            raise _explained(error, choices, f"config={self.config}") from None
 
 
 def _read(sources: Sources, choices: tuple[str, ...]) -> list[tuple[str, str, Any]]:
     found: list[tuple[str, str, Any]] = []
     quoted = ",".join("'file://" + str(folder).replace("'", "\\'") + "'" for folder in sources.folders[1:])
-    with hydra_loader(sources.folders[0]) as loader:
-        words = [*choices, f"hydra.searchpath=[{quoted}]"]
+    words = [*choices, f"hydra.searchpath=[{quoted}]"]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(sources.folders[0]), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
         chosen = loader.compute_defaults_list(sources.primary.stem, words, RunMode.RUN)
     for entry in chosen.defaults:
         name, section = str(entry.config_path), f"{entry.package}." if entry.package else ""
@@ -81,13 +89,29 @@ def _read(sources: Sources, choices: tuple[str, ...]) -> list[tuple[str, str, An
 _read_once = cache(_read)
 """For built-in files, which do not change: a sweep reads them once, not for each job."""
 
+_NO_GROUP = re.compile(r"Could not override '(\w+)'. No match in the defaults list")
 
-@contextmanager
-def hydra_loader(folder: Path = CFG) -> Iterator[ConfigLoader]:
-    """Hydra's loader for a folder."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        yield GlobalHydra.instance().config_loader()
+
+def _explained(error: Exception, choices: Sequence[str], where: str) -> ConfigError:
+    """The error, in one line, for what Hydra raises when ``choices`` and files do not compose."""
+    if isinstance(error, ConfigError):
+        return error
+    if isinstance(error, RecursionError):
+        return ConfigError(f"{where} names itself in its defaults list. Name another file there")
+    no_group = _NO_GROUP.match(str(error))
+    for choice in choices:
+        group, _, name = choice.lstrip("+").partition("=")
+        if isinstance(error, MissingConfigException) and error.missing_cfg_file == f"{group}/{name.strip(QUOTES)}":
+            return unknown(choice, name, sorted(error.options or ()), " A file of your own is found with --config-dir")
+        if no_group and no_group[1] == group:
+            return ConfigError(
+                f"{choice}: {where} is complete and has no {group} to choose. Override its keys one by one, or start "
+                "from another config"
+            )
+    if isinstance(error, UNREADABLE) and not isinstance(error, MissingConfigException):
+        mark = getattr(error, "problem_mark", None)
+        return _unreadable(error, mark.name if mark else f"{where} or a file that it names")
+    return ConfigError(f"{where}: {first_line(error)}")
 
 
 def find_sources(config: str, config_dir: str | None = None, searchpath: Sequence[str] = ()) -> Sources:
@@ -106,8 +130,7 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
         known = names_of("", [*own, CFG])
         raise unknown(f"config={config}", config, known, " A file of your own is named with its path and .yaml")
     is_of_run = _is_of_run(primary)
-    content = read_run_file(primary) if is_of_run else read_yaml(primary)
-    in_file = _searchpath(primary, content)
+    in_file = _searchpath(primary, _read_primary(primary, is_of_run))
     asked = [_folder(str(place)) for place in (*searchpath, *in_file)]
     folders = dict.fromkeys([primary.parent, *own, *BUILT_IN, *asked])
     _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, *BUILT_IN)])
@@ -130,20 +153,17 @@ def _check_named(primary: Path, folders: Sequence[Path]) -> None:
 
     Hydra reads them too, as often as they are named, and would read one of any size. Raises ``ConfigError``.
     """
-    contents: dict[Path, Mapping[Any, Any]] = {}
     waiting, entries = [primary], 0
     while waiting:
         file = waiting.pop()
-        contents[file] = content = contents[file] if file in contents else read_yaml(file)
-        for name in _names_in(content.get("defaults", [])):
+        for name in _names_in(read_yaml(file).get("defaults", [])):
             entries += 1
             if entries > MOST_DEFAULTS:
                 raise ConfigError(
                     f"{primary}: defaults: this file and those that it names have more than {MOST_DEFAULTS} entries, "
                     "as where one names itself. Shorten the list, or rename the file"
                 )
-            found = dict.fromkeys((_find(name, folders), _find(name, [file.parent])))
-            waiting += [path for path in found if path is not None]
+            waiting += {path for path in (_find(name, folders), _find(name, [file.parent])) if path is not None}
 
 
 def _names_in(defaults: Iterable[Any]) -> Iterator[str]:
@@ -173,6 +193,10 @@ def _is_of_run(file: Path) -> bool:
     with open(file, encoding="utf-8", errors="replace") as opened:
         is_marked = has_digest(opened.read(200))
     return is_marked or (file.parent / "nn").is_dir() or (file.parent / "command.txt").is_file()
+
+
+def _read_primary(path: Path, is_of_run: bool) -> Mapping[Any, Any]:
+    return read_run_file(path) if is_of_run else read_yaml(path)
 
 
 def read_run_file(path: Path, text: str | None = None) -> Mapping[Any, Any]:
@@ -222,9 +246,11 @@ def read_yaml(path: Path, text: str | None = None) -> Mapping[Any, Any]:
             text = read_yaml_text(path)
         else:
             check_yaml_text(text)
-        content = _parsed(text)
+        content = yaml.load(text, Loader=LOADER) or {}
+        if isinstance(content, dict) and "defaults" in content:
+            OmegaConf.create(content)  # as Hydra will, whose error would not name the file
     except (*UNREADABLE, ValueError) as error:  # ValueError: a number or a date that there is not
-        raise unreadable(error, str(path)) from None
+        raise _unreadable(error, str(path)) from None
     if is_cut(text):
         raise ConfigError(
             f"{path} is not complete: its last line, with a digest, is missing. Restore it, or use "
@@ -239,18 +265,11 @@ def read_yaml(path: Path, text: str | None = None) -> Mapping[Any, Any]:
 
 
 _OF_OMEGACONF = get_yaml_loader()
-_LOADER = type("_Loader", (yaml.CSafeLoader, _OF_OMEGACONF), {}) if yaml.__with_libyaml__ else _OF_OMEGACONF
+LOADER: Any = type("_Loader", (yaml.CSafeLoader, _OF_OMEGACONF), {}) if yaml.__with_libyaml__ else _OF_OMEGACONF
 """Constructs the same values as OmegaConf's loader, but parses in C, which is several times as fast."""
 
 
-@lru_cache(maxsize=64)
-def _parsed(text: str) -> Any:
-    """The content of a YAML file, which nothing changes: a composition reads some files several times."""
-    loaded = yaml.load(text, Loader=_LOADER)
-    return OmegaConf.to_container(OmegaConf.create({} if loaded is None else loaded))
-
-
-def unreadable(error: Exception, file: str) -> ConfigError:
+def _unreadable(error: Exception, file: str) -> ConfigError:
     """Return the error for a file that cannot be read or parsed."""
     mark: Any = getattr(error, "problem_mark", None)
     if mark is None:

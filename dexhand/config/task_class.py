@@ -21,10 +21,8 @@ def task_class(name: str, module: str | None) -> type[BaseTask]:
 
     Raises ``ConfigError``.
     """
-    return TASKS[name] if module is None else _in_module(name, module)
-
-
-def _in_module(name: str, module: str) -> type[BaseTask]:
+    if module is None:
+        return TASKS[name]
     where = f"task.module={module}"
     found = callable_in(load_module(module, where), name, where)
     if not (isinstance(found, type) and issubclass(found, BaseTask)):

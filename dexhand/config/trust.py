@@ -3,36 +3,43 @@
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dexhand.config.errors import ConfigError
 from dexhand.config.keys import Key, all_keys
 from dexhand.config.plugins import find_code
+from dexhand.config.schema import TrainConfig
+from dexhand.config.settings import Settings, value_of
 from dexhand.hands.spec import known_hands
 
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-def refuse_foreign(run_file: Path, values: Mapping[str, Any], runs_dirs: Iterable[str]) -> None:
-    """Raise ``ConfigError`` if ``values``, which only ``run_file`` gives, name code or files that are not the user's.
+def refuse_foreign(settings: Settings) -> None:
+    """Raise ``ConfigError`` if a value that only a run's file gives names code or files that are not the user's.
 
-    The user's own are in the working folder or below, but not in ``runs_dirs``, in the part of the working folder that
-    holds the run, or in an installed package. Nothing is imported.
+    The user's own are in the working folder or below, but not in ``train.runsDir``, in the part of the working folder
+    that holds the run, or in an installed package. Nothing is imported.
     """
-    not_own = _not_own(run_file, runs_dirs)
+    of_run = {name: setting for name, setting in settings.items() if setting.run_file is not None}
+    run_file = next((setting.run_file for setting in of_run.values()), None)
+    if run_file is None or value_of(settings, "train.trustCheckpoint") is True:
+        return
+    runs_dir = str(value_of(settings, "train.runsDir") or TrainConfig.runsDir)
+    not_own = _not_own(run_file, (runs_dir, TrainConfig.runsDir))  # both, because a run may give another runsDir
     for key in all_keys().values():
-        for name in _named(key, values.get(key.name)):
+        for name in _named(key, value_of(of_run, key.name)):
             places = _places(key, name)
             if not places or not all(_is_own(place, not_own) for place in places):
                 what = "files" if key.names == "files" else "code"
-                raise _refusal(key.name, name, values[key.name], run_file, what)
+                raise _refusal(key.name, name, of_run[key.name].value, run_file, what)
     open_sections = tuple(f"{key.name}." for key in all_keys().values() if key.is_open)
-    for name, value in values.items():
-        for text in _texts(value) if name.startswith(open_sections) else ():
+    for name, setting in of_run.items():
+        for text in _texts(setting.value) if name.startswith(open_sections) else ():
             if not all(_is_own(place, not_own) for place in _meant_by(text)):
-                raise _refusal(name, text, value, run_file, "files or code")
+                raise _refusal(name, text, setting.value, run_file, "files or code")
 
 
 def _refusal(key: str, name: str, value: Any, run_file: Path, what: str) -> ConfigError:
@@ -60,10 +67,10 @@ def _meant_by(text: str) -> list[Path]:
     return find_code(text.partition(":")[0]) if {".", ":"} & set(text) else []
 
 
-def check_code_exists(values: Mapping[str, Any]) -> None:
-    """Raise ``ConfigError`` if there is no file for code that ``values`` name; imports nothing."""
+def check_code_exists(settings: Settings) -> None:
+    """Raise ``ConfigError`` if there is no file for code that ``settings`` name; imports nothing."""
     for key in all_keys().values():
-        for name in _named(key, values.get(key.name)):
+        for name in _named(key, value_of(settings, key.name)):
             if key.names != "files" and not _places(key, name):
                 raise ConfigError(
                     f"{key.name}={name}: there is no such file or module. Start in the folder that holds it, install "

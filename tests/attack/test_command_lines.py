@@ -8,8 +8,7 @@ from findings import Attack
 from forks import TINY, program, run, tiny
 
 from dexhand.config.aliases import ALIASES
-from dexhand.config.keys import Key, all_keys, sections
-from dexhand.config.overrides import GROUPS
+from dexhand.config.keys import GROUPS, Key, all_keys, sections
 
 SECONDS = 10.0
 """Processor time that composing a configuration may take on a busy machine; a hundred times what it takes."""
@@ -92,7 +91,7 @@ def a_key(draw: random.Random) -> str:
 def a_fitting_value(draw: random.Random, key: Key) -> Any:
     """A value within the range of a key, most often."""
     candidates = [key.default, key.low, key.high, *(key.choices or ()), "null" if key.is_optional else key.default]
-    if key.is_switch:
+    if key.plain_type is bool:
         candidates += ["true", "false"]
     value = draw.choice([value for value in candidates if value is not None] or ["null"])
     return f"[{value}]" if key.is_list and not isinstance(value, list) else value

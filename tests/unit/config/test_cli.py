@@ -344,6 +344,9 @@ class TestSweeps:
             (["-m", "resume=latest"], "--multirun and resume exclude each other"),
             (["-m", "--cfg", "job"], "--multirun and --cfg exclude each other"),
             (["-m", "seed=interval(0,1)"], "cannot be listed"),
+            (["-m", "seed=range(0,1e12)"], "cannot be listed"),
+            (["-m", "seed=shuffle(range(1e12,0,-1))"], "cannot be listed"),
+            (["-m", "seed=range(0,900)", "numEnvs=8,16"], "more than 1000 jobs"),
             (["seed=1,2"], "--multirun"),
         ],
     )

@@ -270,7 +270,7 @@ class TestRefusals:
             ("env.numEnvs=???", ["env.numEnvs=???", "whole number"]),
             ("env.numEnvs=1,2", ["env.numEnvs=1,2", "Give one", "env.numEnvs=[1,2]", "--multirun"]),
             ("env.numEnvs=${nothing}", ["env.numEnvs=${nothing}", "not found"]),
-            ("env.numEnvs=${sim.dt}", ["env.numEnvs=${sim.dt}", "Integer"]),
+            ("env.numEnvs=${sim.dt}", ["env.numEnvs=${sim.dt}", "a whole number"]),
             ("train.seed=4294967296", ["train.seed=4294967296", "4294967295"]),
             ("train.ppo.learning_rate=inf", ["train.ppo.learning_rate=inf", "finite", "> 0"]),
             ("env.initialHandPos=[nan,0,0]", ["env.initialHandPos=[nan", "finite", "numbers"]),
@@ -282,9 +282,9 @@ class TestRefusals:
             ("hydra.run.dir=x", ["hydra.run.dir=x", "hydra.searchpath", "train.runsDir"]),
             ("seed={}", ["seed={}", "whole number"]),
             ("task.reward={}", ["task.reward={}", "there is no key"]),
-            ("train.network.units=[8,[8]]", ["train.network.units=[8, [8]]", "a list of whole numbers"]),
+            ("train.network.units=[8,[8]]", ["train.network.units=[8,[8]]", "a list of whole numbers"]),
             ("train.network.units=[{a:1}]", ["train.network.units=", "a list of whole numbers"]),
-            ("train.sinks=[[console]]", ["train.sinks=[['console']]", "a list of names"]),
+            ("train.sinks=[[console]]", ["train.sinks=[[console]]", "a list of names"]),
             ("task.policy_observation_keys=[[hand_pose]]", ["task.policy_observation_keys=", "a list of names"]),
             ("env.initialHandPos=[[0],0,1]", ["env.initialHandPos=", "a list of numbers"]),
             ("env.hand=", ["env.hand= is unknown", "dexhand021_right"]),
@@ -323,6 +323,7 @@ class TestRefusals:
             (b"ppo:\n  gamma: abc", ["train/MinePPO", "train.ppo.gamma=abc", "from 0 to 1"]),
             (b"ppo:\n  gama: 0.5", ["train/MinePPO", "train.ppo.gama", "Did you mean 'train.ppo.gamma'?"]),
             (b"ppo: null", ["train/MinePPO", "train.ppo is a section"]),
+            (b"ppo:\n  gamma: ${env.device}", ["train/MinePPO", "train.ppo.gamma=${env.device} (auto)", "from 0 to 1"]),
         ],
     )
     def test_a_fault_in_the_users_own_file_is_found(self, text: bytes, parts: list[str], tmp_path: Path) -> None:
