@@ -1,8 +1,18 @@
-"""Processes that a test launches need not import torch again."""
+"""Processes that a test launches need not import torch again, and no test waits for a disk."""
 
 import functools
+import os
+from collections.abc import Iterator
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def files_need_not_outlive_a_power_cut() -> Iterator[None]:
+    """``os.fsync`` returns at once, which nothing but a power cut could tell."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture

@@ -220,10 +220,3 @@ def test_the_examples_from_python_work(clone: Path) -> None:
     names: dict[str, object] = {}
     for example in blocks("docs/python.md", "python"):
         exec(compile(example, "docs/python.md", "exec"), names)
-
-
-def test_links_between_documents_lead_somewhere() -> None:
-    """No link to a file that is not there."""
-    for document in DOCUMENTS:
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text()):
-            assert ((ROOT / document).parent / target).exists(), f"{document} links to {target}, which does not exist"

@@ -1,16 +1,13 @@
 """A panel stands between a training and a test of it, which are processes of their own."""
 
-import contextlib
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import PPO, Forked, Running, beside, run
-from test_live_view import Browser, browser  # noqa: F401
+from browser import Browser
+from commands import PPO, Forked, run
 
-from dexhand import checkpoint_panel
 from dexhand.checkpoints.choice import Choice, write_choice
 from dexhand.view.checkpoint_page import CheckpointPage
 
@@ -45,7 +42,7 @@ def page(training: Path) -> Iterator[CheckpointPage]:
     page.close()
 
 
-def choose(browser: Browser, label: str, option: str) -> None:  # noqa: F811
+def choose(browser: Browser, label: str, option: str) -> None:
     """Choose in a list of the page."""
     browser.driver.find_element("xpath", f"//input[@id=//label[.='{label}']/@for]").click()
     browser.wait(lambda: browser.driver.find_elements("xpath", f"//*[@role='option'][.='{option}']"), option)
@@ -56,7 +53,7 @@ def test_a_person_looks_back_while_the_training_goes_on(
     training: Path,
     player: Forked,
     page: CheckpointPage,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     """The page and the player's log agree about an early checkpoint, which stays, and about the newest one after it."""
     browser.driver.get(page.url)
@@ -97,25 +94,3 @@ def test_a_test_of_some_episodes_ignores_the_panel(training: Path) -> None:
     write_choice(training / "runs" / "latest_train" / "nn", Choice("manual", "checkpoint_2.pth"))
     tested = run(["test=true", "checkpoint=latest", "testGamesNum=2", *MOCK], training)
     assert re.search(r"^Playing .*latest\.pth", tested.stdout, re.MULTILINE)
-
-
-def test_the_program_prints_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> None:
-    """Also before the first checkpoint."""
-    (tmp_path / "runs_all" / "Reach_train_20260101_000000").mkdir(parents=True)
-    out = io.StringIO()
-
-    def interrupt(program: Running) -> None:
-        program.wait_for(r"^Checkpoints of .*Reach_train_20260101_000000/nn: http://127\.0\.0\.1:\d+/ ")
-        program.signal()
-
-    with contextlib.redirect_stdout(out), beside(interrupt, out):
-        assert checkpoint_panel.main(["--experiment=Reach", f"--runs-dir={tmp_path / 'runs'}"]) == 0
-
-
-def test_an_experiment_that_does_not_exist_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Which names the option and what there is."""
-    with pytest.raises(SystemExit) as end:
-        checkpoint_panel.main(["--experiment=Nobody", f"--runs-dir={tmp_path / 'runs'}"])
-    assert end.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: --experiment='Nobody': no file, folder or run has this name")

@@ -22,7 +22,7 @@ from dexhand.app import __main__ as program
 from dexhand.app.main import main
 from dexhand.core.program import run_program
 
-TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
+TRAIN = Path(__file__).parents[1] / "scripts" / "train.py"
 BACKEND = "mujoco"
 PPO = ["train.ppo.horizon_length=8", "train.ppo.mini_epochs=1"]
 """Few steps and few updates of the network in an iteration."""
