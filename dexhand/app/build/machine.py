@@ -73,7 +73,7 @@ def check_machine(config: Config) -> None:
     maker = f"task={config.task.subject}" if config.task.kind != "hand" else f"sim.backend={backend_of(config)}"
     maker = maker if config.env.factory is None else f"env.factory={config.env.factory}"
     choice = "; for code of your own, env.device=auto is the CPU" if is_own and config.env.device == "auto" else ""
-    place = f": physics on the CPU, learner on {device}" if _has_gymnasiums_physics(config) else f" on {device}"
+    place = f": physics on the CPU, network on {device}" if _has_gymnasiums_physics(config) else f" on {device}"
     log.info("%s%s%s", maker, place, choice)
 
 

@@ -74,7 +74,7 @@ class TestChoice:
         with caplog.at_level(logging.INFO):
             check_machine(config)
         assert str(device_of(config)) == device
-        assert caplog.messages == [f"task=Ant: physics on the CPU, learner on {device}"]
+        assert caplog.messages == [f"task=Ant: physics on the CPU, network on {device}"]
 
     @pytest.mark.parametrize(
         ("backend", "line"),
