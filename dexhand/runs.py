@@ -17,6 +17,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from dexhand.checkpoints.panel import CheckpointPanel
+from dexhand.config.errors import ConfigError
 from dexhand.config.schema import TrainConfig
 from dexhand.core.clock import SystemClock
 from dexhand.core.program import run_program
@@ -24,8 +25,8 @@ from dexhand.files.output import output_code
 from dexhand.workspace.checkpoint_names import CheckpointNotFound, find_source
 from dexhand.workspace.links import LATEST, PINNED, Change, Limits
 from dexhand.workspace.listing import FoundRun, facts_of, find, found_runs
-from dexhand.workspace.table import print_table
-from dexhand.workspace.workspace import Workspace, WorkspaceError
+from dexhand.workspace.table import print_differences, print_table
+from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
 
 _ABOUT = """\
 Lists the runs of the workspace, the newest first, and keeps it tidy. No command here deletes a run: only links in
@@ -39,6 +40,7 @@ examples:
   dexhand runs pin latest best_grasp        keep the newest training in runs/pinned/, under a name of yours
   dexhand test checkpoint=best_grasp
   dexhand runs unpin best_grasp
+  dexhand runs diff latest best_grasp       which keys differ between them
   dexhand runs prune --dry-run              which links the next training would remove
   dexhand runs panel latest                 choose what the tests of the newest training play
   dexhand runs list --json | jq '.[0].best_return'
@@ -123,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
         prune.add_argument(flag, metavar="N", type=_count, default=argparse.SUPPRESS, dest=limit, help=text)
     prune.set_defaults(action=_prune)
 
+    diff = commands.add_parser(
+        "diff", parents=[common], help="show the keys in which the configurations of runs differ"
+    )
+    diff.add_argument("runs", metavar="RUN", nargs="+", help="two or more")
+    diff.set_defaults(action=_diff)
+
     panel = commands.add_parser(
         "panel", parents=[common], help="choose which checkpoint of a run plays in its tests without end"
     )
@@ -195,6 +203,29 @@ def _prune(arguments: argparse.Namespace, workspace: Workspace) -> None:
     removed = sum(change.target is None for change in changes)
     done = "to be removed" if arguments.dry_run else "removed"
     print(f"links {done}: {removed}; no run is ever deleted")
+
+
+def _diff(arguments: argparse.Namespace, workspace: Workspace) -> None:
+    from dexhand.config.sources import leaves, read_run_file, shown  # Hydra takes a while to import
+
+    found = found_runs(workspace.view)
+    runs = [find(spec, found, workspace) for spec in arguments.runs]
+    if len(runs) < 2:
+        raise WorkspaceError(f"{runs[0].name} can only differ from another run. Give two or more")
+    try:
+        files = [read_run_file(Run(run.path).config_file) for run in runs]
+    except ConfigError as error:
+        raise WorkspaceError(str(error)) from None
+    values = [{key: shown(value) for key, value in leaves(file)} for file in files]
+    keys = [key for key in dict.fromkeys(key for run in values for key in run) if len({*_column(key, values)}) > 1]
+    if keys:
+        print_differences([run.name for run in runs], {key: _column(key, values) for key in keys})
+    else:
+        print("Their configurations are the same")
+
+
+def _column(key: str, values: list[dict[str, str]]) -> tuple[str, ...]:
+    return tuple(run.get(key, "-") for run in values)
 
 
 def _panel(arguments: argparse.Namespace, workspace: Workspace) -> None:

@@ -180,9 +180,9 @@ class ComparisonReport:
 
     def _verdicts(self) -> list[str]:
         a, b = self._a.results, self._b.results
-        verdicts = [f"return: {_in_full(compare_returns(a, b), number)}"]
+        verdicts = [f"return: {in_full(compare_returns(a, b), number)}"]
         if self._has_success:
-            verdicts.append(f"success: {_in_full(compare_success(a, b), percent)}")
+            verdicts.append(f"success: {in_full(compare_success(a, b), percent)}")
         return verdicts
 
     def _state(self) -> Comparison:
@@ -217,7 +217,8 @@ def verdict(difference: Difference) -> str:
     return f"{'B' if difference.estimate.value > 0 else 'A'} is better"
 
 
-def _in_full(difference: Difference, form: Callable[[float], str]) -> str:
+def in_full(difference: Difference, form: Callable[[float], str]) -> str:
+    """Format a difference, with what it shows."""
     joined = " with" if difference.p < SIGNIFICANT else ","
     p = f"{verdict(difference)}{joined} p = {difference.p:.2g}"
     return f"{p}; B - A = {in_words(difference.estimate, form)}"

@@ -59,6 +59,68 @@ def estimate_rate_difference(only_a: int, only_b: int, pairs: int) -> Estimate:
     return Estimate((only_b - only_a) / pairs, max(b - a - half, -1.0), min(b - a + half, 1.0))
 
 
+def estimate_mean_difference(a: Sequence[float], b: Sequence[float]) -> Estimate:
+    """Estimate by how much the mean of ``b`` is above that of ``a``, which have no pairs.
+
+    The interval is Welch's (1947, Biometrika 34, 28-35), with whole degrees of freedom; unbounded for single values.
+    """
+    (mean_a, error_a), (mean_b, error_b) = (
+        (float(np.mean(values)), float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else math.inf)
+        for values in (a, b)
+    )
+    difference, error = mean_b - mean_a, error_a + error_b
+    if error in (0.0, math.inf):
+        return Estimate(difference, difference - error, difference + error)
+    degrees = error**2 / (error_a**2 / (len(a) - 1) + error_b**2 / (len(b) - 1))
+    half = _student_t(max(int(degrees), 1)) * math.sqrt(error)
+    return Estimate(difference, difference - half, difference + half)
+
+
+def estimate_unpaired_rate_difference(a: int, trials_a: int, b: int, trials_b: int) -> Estimate:
+    """Estimate by how much a rate of ``b`` successes is above one of ``a``, in trials that have no pairs.
+
+    The interval joins both of ``estimate_rate`` (Newcombe 1998, Stat. Med. 17, 873-890, method 10).
+    """
+    first, second = estimate_rate(a, trials_a), estimate_rate(b, trials_b)
+    difference = second.value - first.value
+    below = math.hypot(second.value - second.low, first.high - first.value)
+    above = math.hypot(second.high - second.value, first.value - first.low)
+    return Estimate(difference, difference - below, difference + above)
+
+
+def relabelling_p(a: Sequence[float], b: Sequence[float]) -> float:
+    """Two-sided p-value of the hypothesis that each value could as well have been among the others.
+
+    A permutation test of the difference of means (Pitman 1937, J. R. Stat. Soc. Suppl. 4, 119-130) with the observed
+    permutation and ``FLIPS`` random ones, which are always the same.
+    """
+    values = np.concatenate((np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)))
+    values -= values.mean()
+    least = abs(values[: len(a)].sum()) - 1e-12 * abs(values).sum()  # equal sums may differ in their last bits
+    generator = np.random.default_rng(0)
+    sums = np.array([generator.permutation(values)[: len(a)].sum() for _ in range(FLIPS)])
+    return (1 + int((abs(sums) >= least).sum())) / (FLIPS + 1)
+
+
+def fisher_p(a: int, trials_a: int, b: int, trials_b: int) -> float:
+    """Two-sided p-value of the hypothesis that both succeed equally often: Fisher's exact test.
+
+    Sums the probabilities of all tables with these margins that are no more likely than this one (Fisher 1935, J. R.
+    Stat. Soc. 98, 39-82).
+    """
+    successes, trials = a + b, trials_a + trials_b
+
+    def log_comb(n: int, k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+    def log_p(k: int) -> float:
+        return log_comb(trials_a, k) + log_comb(trials_b, successes - k) - log_comb(trials, successes)
+
+    tables = range(max(0, successes - trials_b), min(trials_a, successes) + 1)
+    most = log_p(a) + 1e-9  # equal probabilities may differ in their last bits
+    return min(math.fsum(math.exp(each) for each in map(log_p, tables) if each <= most), 1.0)
+
+
 def sign_flip_p(differences: Sequence[float]) -> float:
     """Two-sided p-value of the hypothesis that each paired difference could as well have had the other sign.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dexhand.checkpoints.folder import LATEST_NAME, checkpoints_in
+from dexhand.checkpoints.folder import BEST_NAME, LATEST_NAME, checkpoints_in
 from dexhand.workspace.links import LATEST, began, is_running
 from dexhand.workspace.run_name import RunName
 from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
@@ -15,7 +15,8 @@ from dexhand.workspace.workspace import Run, Workspace, WorkspaceError
 _LATEST = {"latest": "train", **LATEST}
 _DASHED = re.compile(r"(.+)_(\d{4})-(\d\d)-(\d\d)_(\d\d)-(\d\d)-(\d\d)")
 """``Ant_2025-01-14_10-30-45``, which means ``Ant_train_20250114_103045``."""
-_ACCEPTED = "Give latest, a run's name or a part of it, a run folder or a .pth file"
+_BEST = "best"
+_ACCEPTED = "Give latest, best, a run's name or a part of it, a run folder or a .pth file"
 
 
 class CheckpointNotFound(WorkspaceError):
@@ -90,11 +91,12 @@ class CheckpointSource:
 def find_source(spec: str, runs_dir: Path, *, waits: bool = True) -> CheckpointSource:
     """Find what ``spec`` names in the workspace ``runs_dir``; it need not hold checkpoints yet.
 
-    ``spec`` is, in this order: ``latest``, ``latest_train`` or ``latest_test``; a file; a run folder or its ``nn/``;
-    the name of a run or pin; ``RUN/checkpoint.pth`` or ``RUN.pth``, older spellings of ``RUN``; a training's name as
-    other programs spell it, ``Ant_2025-01-14_10-30-45``; a part of a name, which selects the newest matching run that
-    has checkpoints or, if the caller ``waits`` for them, is being trained. A test run stands for the checkpoint it
-    played. Raises ``CheckpointNotFound``.
+    ``spec`` is, in this order: ``latest``, ``latest_train`` or ``latest_test``; a file, ``best.pth`` for that with the
+    best mean return; a run folder or its ``nn/``; the name of a run or pin; ``best`` for that of the newest training;
+    ``RUN/checkpoint.pth`` or ``RUN.pth``, older spellings of ``RUN``; a training's name as other programs spell it,
+    ``Ant_2025-01-14_10-30-45``; a part of a name, which selects the newest matching run that has checkpoints or, if the
+    caller ``waits`` for them, is being trained. A test run stands for the checkpoint it played. Raises
+    ``CheckpointNotFound``.
     """
     workspace = Workspace(runs_dir)
     name = _name_in(workspace, spec)
@@ -103,6 +105,8 @@ def find_source(spec: str, runs_dir: Path, *, waits: bool = True) -> CheckpointS
             return CheckpointSource(spec, workspace, _latest(spec, _LATEST[name], workspace))
         places = list(_places(spec, name, workspace))
         place = next((found for place in places for found in [_place_at(spec, place)] if found), None)
+        if place is None and name == _BEST:
+            place = _best(spec, workspace)
         if place is None:
             _explain_dead_links(spec, places, workspace)
             place = _by_part(spec, _DASHED.sub(r"\1_train_\2\3\4_\5\6\7", name), places, workspace, waits)
@@ -152,6 +156,8 @@ def _places(spec: str, name: str, workspace: Workspace) -> Iterator[Path]:
 
 def _place_at(spec: str, path: Path) -> Path | None:
     """The file or folder that ``path`` leads to, if any."""
+    if path.name == f"{_BEST}.pth" and not path.is_file():
+        path = path.with_name(BEST_NAME)
     if path.is_file():
         return path
     if path.is_dir():
@@ -199,6 +205,16 @@ def _latest(spec: str, kind: str, workspace: Workspace) -> Path | None:
     if played is None:
         raise CheckpointNotFound(spec, f"{newest} holds no checkpoint and names none in checkpoint.txt. {_ACCEPTED}")
     return played
+
+
+def _best(spec: str, workspace: Workspace) -> Path:
+    _latest(spec, "train", workspace)  # raises if there is no training
+    best = (workspace.latest("train") or workspace.links) / "nn" / BEST_NAME
+    if not best.is_file():
+        raise CheckpointNotFound(
+            spec, f"{best.parent.parent} has no best checkpoint: no episode has ended yet. latest is its newest one"
+        )
+    return best
 
 
 def _by_part(spec: str, name: str, places: list[Path], workspace: Workspace, waits: bool) -> Path:

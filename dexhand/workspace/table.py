@@ -1,6 +1,6 @@
 """The list of runs as a table for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +15,7 @@ _WIDE = 200
 
 def print_table(runs: Sequence[FoundRun], facts: Sequence[Facts]) -> None:
     """Print a line for each run."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDE)
+    console = _console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in ("run", "task", "kind", "age", "iterations", "best return", "size", ""):
         right = header in ("age", "iterations", "best return", "size")
@@ -30,6 +28,21 @@ def print_table(runs: Sequence[FoundRun], facts: Sequence[Facts]) -> None:
     for fact in facts:
         if fact.problem is not None:
             console.print(f"?  {fact.problem}", style="yellow", markup=False, soft_wrap=True)
+
+
+def print_differences(names: Sequence[str], values: Mapping[str, Sequence[str]]) -> None:
+    """Print a line for each key, with its value in each of the runs ``names``."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("key", *names):
+        table.add_column(header, overflow="fold")
+    for key, row in values.items():
+        table.add_row(key, *(Text(value) for value in row))
+    _console().print(table)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
 
 
 def _cells(run: FoundRun, fact: Facts) -> list[str]:

@@ -8,10 +8,14 @@ import pytest
 from dexhand.core.statistics import (
     Estimate,
     estimate_mean,
+    estimate_mean_difference,
     estimate_rate,
     estimate_rate_difference,
+    estimate_unpaired_rate_difference,
+    fisher_p,
     holm,
     mcnemar_p,
+    relabelling_p,
     sign_flip_p,
 )
 
@@ -132,3 +136,46 @@ def test_several_tests_are_adjusted_for_their_number() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+class TestWithoutPairs:
+    @pytest.mark.parametrize(
+        ("a", "trials_a", "b", "trials_b", "low", "high"),
+        [(48, 80, 56, 70, 0.0524, 0.3339), (3, 10, 9, 10, 0.1705, 0.8090), (0, 29, 5, 56, -0.0381, 0.1926)],
+    )
+    def test_published_intervals_of_rates_are_reproduced(
+        self, a: int, trials_a: int, b: int, trials_b: int, low: float, high: float
+    ) -> None:
+        """Newcombe's examples (1998, Statistics in Medicine 17, 873-890, table II, method 10)."""
+        estimate = estimate_unpaired_rate_difference(a, trials_a, b, trials_b)
+        assert estimate.value == pytest.approx(b / trials_b - a / trials_a)
+        assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=6e-5)
+
+    def test_fishers_test_of_the_lady_who_tasted_tea(self) -> None:
+        """She named three of four cups rightly in each of two groups."""
+        assert fisher_p(3, 4, 1, 4) == pytest.approx(34 / 70)
+        assert fisher_p(0, 4, 4, 4) == pytest.approx(2 / 70)
+        assert fisher_p(5, 50, 5, 50) == 1.0
+
+    def test_fishers_test_of_very_many_trials(self) -> None:
+        """Whose number of tables no integer type holds."""
+        assert fisher_p(40_000, 100_000, 40_100, 100_000) > 0.5
+        assert fisher_p(40_000, 100_000, 42_000, 100_000) < 1e-6
+
+    def test_the_interval_of_a_difference_of_means_covers_the_truth(self) -> None:
+        """Of 12 and 30 values with unlike spreads."""
+        generator = np.random.default_rng(5)
+        samples = zip(generator.normal(1.0, 3.0, (2000, 12)), generator.normal(2.5, 1.0, (2000, 30)))
+        share = np.mean([covers(estimate_mean_difference(a, b), 1.5) for a, b in samples])
+        assert 0.935 < share < 0.97
+
+    def test_single_values_and_constant_ones(self) -> None:
+        assert estimate_mean_difference([1.0], [2.0, 3.0]) == Estimate(1.5, -math.inf, math.inf)
+        assert estimate_mean_difference([1.0, 1.0], [2.0, 2.0]) == Estimate(1.0, 1.0, 1.0)
+
+    def test_relabelling_finds_what_is_there_and_rarely_what_is_not(self) -> None:
+        generator = np.random.default_rng(6)
+        assert relabelling_p(generator.normal(0, 1, 30), generator.normal(2, 1, 20)) < 0.001
+        assert relabelling_p([1.0, 2.0], [1.0, 2.0]) == 1.0
+        found = [relabelling_p(*generator.exponential(1, (2, 15))) < 0.05 for _ in range(100)]
+        assert np.mean(found) < 0.12

@@ -58,6 +58,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (f"runs_all/{OLD}/nn/checkpoint_100.pth", OLD, "checkpoint_100.pth"),
         (f"runs/{OLD}/nn/checkpoint_100.pth", OLD, "checkpoint_100.pth"),
         (f"runs/{OLD}/nn", OLD, "latest.pth"),
+        ("best", NEW, "checkpoint_best.pth"),
+        (f"runs/{OLD}/nn/best.pth", OLD, "checkpoint_best.pth"),
+        (f"{OLD}/best.pth", OLD, "checkpoint_best.pth"),
         (f"runs/{OLD}", OLD, "latest.pth"),
         (f"runs/{OLD}/", OLD, "latest.pth"),
         (f"runs_all/{OLD}", OLD, "latest.pth"),
@@ -151,6 +154,12 @@ def test_which_file_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert meaning(OLD) == (OLD, preferred)
 
 
+def test_a_run_without_a_best_checkpoint_says_so(workspace: Path) -> None:
+    (Path("runs_all", NEW, "nn", "checkpoint_best.pth")).unlink()
+    with pytest.raises(CheckpointNotFound, match="has no best checkpoint: no episode has ended yet"):
+        resolve_checkpoint("best", RUNS)
+
+
 def test_part_of_a_name_prefers_runs_with_checkpoints(workspace: Path) -> None:
     """A newer run that saved nothing does not hide an older one that did."""
     publish(make_run("BaseTask_train_20260105_000000"))
@@ -169,7 +178,7 @@ def test_runs_of_other_programs_are_found_by_part_of_name(tmp_path: Path, monkey
 class TestPinned:
     """Pinned runs are found by every name, whether the move has broken their link or not."""
 
-    SPECS = ("best_grasp", "best", "pinned/best_grasp", "runs/pinned/best_grasp", "runs/pinned/best_grasp/")
+    SPECS = ("best_grasp", "grasp", "pinned/best_grasp", "runs/pinned/best_grasp", "runs/pinned/best_grasp/")
 
     @pytest.fixture(params=["by command", "by mv", "by mv, repaired", "renamed in runs/"])
     def pinned(self, request: pytest.FixtureRequest, workspace: Path) -> str:
@@ -287,7 +296,7 @@ class TestMisses:
         assert "no file, folder or run has this name" in message
         assert f"runs_all: {NEW}, {OLD}" in message
         assert "Other" not in message
-        assert message.endswith("Give latest, a run's name or a part of it, a run folder or a .pth file")
+        assert message.endswith("Give latest, best, a run's name or a part of it, a run folder or a .pth file")
 
     def test_nothing_near(self, workspace: Path) -> None:
         """Where nothing is near, the newest runs are shown."""

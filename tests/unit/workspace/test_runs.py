@@ -380,3 +380,36 @@ class TestCommandLine:
         command = f"{sys.executable} -m dexhand.runs list --json | head -1"
         answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
         assert (answer.stdout, answer.stderr) == ("[\n", "")
+
+
+def configured(day: int, *words: str) -> Run:
+    """A run with a configuration."""
+    run = begin(day)
+    run.config_file.write_text(to_yaml(compose(words)))
+    return run
+
+
+class TestDiff:
+    def test_the_keys_that_differ_are_shown_with_their_values(self, capsys: pytest.CaptureFixture[str]) -> None:
+        first = configured(1, "task=BoxGrasping", "seed=1")
+        second = configured(2, "task=BoxGrasping", "seed=1", "task.box.mass=0.3", "train.network.units=[64,64]")
+        header, *lines = said(capsys, "diff", first.name, second.name).splitlines()
+        assert header.split() == ["key", first.name, second.name]
+        found = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}
+        assert found.keys() == {"task.box.mass", "train.network.units"}
+        assert found["task.box.mass"].split() == ["0.1", "0.3"]
+
+    def test_a_key_that_a_run_does_not_have(self, capsys: pytest.CaptureFixture[str]) -> None:
+        runs = configured(1, "task=BaseTask"), configured(2, "task=BlindGrasping"), configured(3, "task=BlindGrasping")
+        lines = said(capsys, "diff", *(run.name for run in runs)).splitlines()
+        (line,) = (line for line in lines if line.startswith("task.box.mass "))
+        assert line.split() == ["task.box.mass", "-", "0.1", "0.1"]
+
+    def test_runs_that_do_not_differ(self, capsys: pytest.CaptureFixture[str]) -> None:
+        runs = configured(1, "seed=1"), configured(2, "seed=1")
+        assert said(capsys, "diff", *(run.name for run in runs)) == "Their configurations are the same\n"
+
+    def test_what_cannot_be_compared_is_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        run, bare = configured(1), begin(2)
+        assert "Give two or more" in refused(capsys, "diff", run.name)
+        assert str(bare.config_file) in refused(capsys, "diff", run.name, bare.name)
