@@ -115,7 +115,7 @@ def _parser() -> _Parser:
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("-cn", "--config-name", dest="config", action="append", default=[])
+    parser.add_argument("-cn", "--config-name", "--config", dest="config", action="append", default=[])
     parser.add_argument("--resume", action="append", default=[])
     parser.add_argument("-cd", "--config-dir", action="append", default=[])
     parser.add_argument("-c", "--cfg", choices=["job"])
@@ -128,12 +128,8 @@ def _parser() -> _Parser:
 
 def _read_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """The flags of a command line, with ``config=`` and ``resume=`` among them, and its ``key=value`` words."""
-    pseudo_keys = {"config": "--config-name", "resume": "--resume"}
-    plain = []
-    for word in argv:
-        key, equals, value = word.partition("=")
-        plain.append(f"{pseudo_keys[key]}={value}" if equals and key in pseudo_keys else word)
     parser = _parser()
+    plain = [f"--{word}" if word.startswith(("config=", "resume=")) else word for word in argv]
     flags, words = parser.parse_known_args(plain)
     for word in words:
         if word.startswith("-"):
@@ -179,8 +175,8 @@ def _compose_to_resume(flags: argparse.Namespace, overrides: Overrides, saved: S
             raise ConfigError(
                 f"resume={resume} continues a run with its own configuration; {key}= cannot be given with it"
             )
-    runs_dir = overrides["train.runsDir"].value.strip("\"'") if "train.runsDir" in overrides else TrainConfig.runsDir
-    file = saved.to_resume(resume, runs_dir)
+    runs_dir = overrides["train.runsDir"].value if "train.runsDir" in overrides else TrainConfig.runsDir
+    file = saved.to_resume(resume, str(runs_dir))
     _refuse_fixed(resume, file, overrides)
     keys = {key: override for key, override in overrides.items() if key != "task"}
     composed = compose_with_warnings(keys, str(file), flags.config_dir, imports=not flags.dry_run)

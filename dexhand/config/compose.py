@@ -5,7 +5,6 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields, make_dataclass
-from functools import reduce
 from operator import attrgetter
 from typing import Any
 
@@ -73,8 +72,9 @@ def compose_with_warnings(
         schema = task_config(str(value_of(settings, "task.name")), None if module is None else str(module))
     else:
         schema = _schema_without_import(settings)
-        unread = f"task.module={module} is not imported in a dry run: keys that only its task has are not checked"
-        warnings.append(unread)
+        warnings.append(
+            f"task.module={module} is not imported in a dry run: keys that only its task has are not checked"
+        )
     typed = _typed(settings, schema)
     check_values(typed)
     if not imports:
@@ -82,7 +82,7 @@ def compose_with_warnings(
     _refuse_unused(typed, overrides)
     _fill_in(typed)
     validate(typed)
-    return Composed(typed, (*warnings, *_without_effect(typed), *_ignored(typed, overrides)))
+    return Composed(typed, (*warnings, *_warnings(typed, overrides)))
 
 
 def to_yaml(config: Config, section: str = "") -> str:
@@ -99,10 +99,10 @@ def to_yaml(config: Config, section: str = "") -> str:
     tree: dict[str, Any] = {}
     for key in keys:
         if (not section or key.startswith(f"{name}.")) and not is_unused(key, config):
-            *sections, last = key.removeprefix(f"{name}.").split(".")
-            reduce(lambda node, part: node.setdefault(part, {}), sections, tree)[last] = deepcopy(
-                attrgetter(key)(config)
-            )
+            node, (*sections, last) = tree, key.removeprefix(f"{name}.").split(".")
+            for part in sections:
+                node = node.setdefault(part, {})
+            node[last] = deepcopy(attrgetter(key)(config))
     return yaml.dump(tree, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
 
 
@@ -187,15 +187,9 @@ def _fill_in(config: Config) -> None:
     for name, key in all_keys(task_schema).items():  # the run may be continued from another folder
         section, _, last = name.rpartition(".")
         if key.names in ("code", "module"):
-            setattr(attrgetter(section)(config), last, _settled(attrgetter(name)(config)))
+            setattr(attrgetter(section)(config), last, settled(attrgetter(name)(config)))
     if env.hand and env.hand not in known_hands():
         env.hand = os.path.realpath(env.hand)
-
-
-def _settled(value: Any) -> Any:
-    if isinstance(value, list):
-        return [settled(element) for element in value]
-    return None if value is None else settled(value)
 
 
 _OF_TASKS = ("task", "physics", "actuators", "sim.", "env.viewer", *BODY_KEYS)
@@ -215,18 +209,15 @@ def _refuse_unused(config: Config, overrides: Overrides) -> None:
             )
 
 
-def _without_effect(config: Config) -> Iterator[str]:
-    if not isinstance(config.task, BaseTaskConfig) or config.task.name != "BaseTask" or config.task.module is not None:
-        return
-    weight = config.task.reward_weights.object_height
-    if weight != 0.0:
-        yield f"task.reward_weights.object_height={weight} has no effect: task=BaseTask has no object"
-
-
-def _ignored(config: Config, overrides: Overrides) -> Iterator[str]:
-    """Warnings for keys on the command line that have no effect on the environments, but do no harm."""
+def _warnings(config: Config, overrides: Overrides) -> Iterator[str]:
+    """Yield a line for each key that has no effect, but does no harm."""
+    task = config.task
+    if isinstance(task, BaseTaskConfig) and task.name == "BaseTask" and task.module is None:
+        weight = task.reward_weights.object_height
+        if weight != 0.0:
+            yield f"task.reward_weights.object_height={weight} has no effect: task=BaseTask has no object"
     for key, override in overrides.items():
         if config.env.factory is not None and key.startswith(_OF_TASKS):
             yield f"{override.shown} has no effect: env.factory={config.env.factory} makes the environments"
         if override.sim_device is not None:
-            yield f"{override.sim_device} has no effect on task={config.task.subject}, whose physics run on the CPU"
+            yield f"{override.sim_device} has no effect on task={task.subject}, whose physics run on the CPU"

@@ -20,6 +20,7 @@ from dexhand.tasks import TASK_CONFIGS
 GROUPS = ("task", "physics", "actuators", "train")
 """Sections of the configuration that are chosen as a whole: ``physics=fast``."""
 
+_SCALARS = (bool, int, float, str)
 _TYPE_NAMES: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -81,7 +82,8 @@ class Key:
 
     def convert(self, value: Any) -> Any:
         """Return ``value`` in the key's type: the text ``5`` is a number. Raises ``OmegaConfBaseException``."""
-        if type(value) is self.type in (bool, int, float):  # which OmegaConf leaves alone, but takes its time
+        kind = self.plain_type  # OmegaConf takes its time, also for values that it leaves alone
+        if (value is None and kind is not self.type) or (type(value) is kind in _SCALARS and value != "???"):
             return value
         typed: Any = ListConfig([value], element_type=self.type)
         return OmegaConf.to_container(typed, throw_on_missing=True)[0]  # type: ignore[index]

@@ -55,9 +55,11 @@ def check_plugin_name(key: str, value: str, known: Sequence[str] = ()) -> None:
     )
 
 
-def settled(value: str) -> str:
-    """Make the path in ``value`` absolute, if it has one, because a run may be resumed from another folder."""
-    path, dot, name = value.partition(".py")
+def settled(value: Any) -> Any:
+    """Make the paths in a text or in a list of them absolute, because a run may be resumed from another folder."""
+    if isinstance(value, list):
+        return [settled(element) for element in value]
+    path, dot, name = str(value).partition(".py")
     return f"{os.path.realpath(path)}{dot}{name}" if dot and name[:1] in ("", ":") else value
 
 

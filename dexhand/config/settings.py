@@ -114,15 +114,12 @@ def _drop_machine_settings(settings: Settings, run_file: Path) -> None:
 
 def _config_of_played_run(settings: Settings, find_trained: FindConfig) -> SavedConfig | None:
     """The configuration behind the policy that a test plays, if that is known."""
-    values = {key: setting.value for key, setting in settings.items()}
-    if values.get("train.test") is not True or values.get("train.checkpoint") is None:
+    checkpoint = value_of(settings, "train.checkpoint")
+    if value_of(settings, "train.test") is not True or checkpoint is None:
         return None
-    places = (values["train.checkpoint"], values.get("train.runsDir", TrainConfig.runsDir))
-    checkpoint, runs_dir = OmegaConf.create([str(place) for place in places])  # which resolves ${...}
-    saved = find_trained(checkpoint, runs_dir)
-    if saved is None:
-        return None
-    return saved if "name" in (read_run_file(saved.path, saved.text).get("task") or {}) else None
+    runs_dir = settings["train.runsDir"].value if "train.runsDir" in settings else TrainConfig.runsDir
+    saved = find_trained(*OmegaConf.create([str(checkpoint), str(runs_dir)]))  # which resolves ${...}
+    return saved if saved and "name" in (read_run_file(saved.path, saved.text).get("task") or {}) else None
 
 
 def _composed(

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Sources:
     """Laid out like ``cfg/``; the first has ``config``, and a file in an earlier one wins."""
     is_of_run: bool
     """Whether ``config`` is the ``config.yaml`` of a run, possibly somebody else's."""
+    content: Mapping[Any, Any] = field(compare=False)
+    """What the file of ``config`` holds."""
 
     @property
     def primary(self) -> Path:
@@ -57,9 +59,8 @@ class Sources:
         The file of ``config`` is named with its path, others as choices. Keys are as the file spells them. Raises
         ``ConfigError``.
         """
-        content = _read_primary(self.primary, self.is_of_run)
-        if "defaults" not in content and not choices:  # without which Hydra would read the built-in files
-            return [(str(self.primary), *leaf) for leaf in leaves(content)]
+        if "defaults" not in self.content and not choices:  # without which Hydra would read the built-in files
+            return [(str(self.primary), *leaf) for leaf in leaves(self.content)]
         try:
             return (_read_once if self.folders == BUILT_IN else _read)(self, tuple(choices))
         except (HydraException, ValueError, *UNREADABLE) as error:
@@ -130,13 +131,14 @@ def find_sources(config: str, config_dir: str | None = None, searchpath: Sequenc
         known = names_of("", [*own, CFG])
         raise unknown(f"config={config}", config, known, " A file of your own is named with its path and .yaml")
     is_of_run = _is_of_run(primary)
-    in_file = _searchpath(primary, _read_primary(primary, is_of_run))
+    content = read_run_file(primary) if is_of_run else read_yaml(primary)
+    in_file = _searchpath(primary, content)
     asked = [_folder(str(place)) for place in (*searchpath, *in_file)]
     folders = dict.fromkeys([primary.parent, *own, *BUILT_IN, *asked])
     _refuse_shadowed([folder for folder in folders if folder not in (primary.parent, *BUILT_IN)])
     if primary.parent != CFG:
         _check_named(primary, [folder for folder in folders if folder not in BUILT_IN])
-    return Sources(config, tuple(folders), is_of_run)
+    return Sources(config, tuple(folders), is_of_run, content)
 
 
 def _searchpath(file: Path, content: Mapping[Any, Any]) -> list[Any]:
@@ -193,10 +195,6 @@ def _is_of_run(file: Path) -> bool:
     with open(file, encoding="utf-8", errors="replace") as opened:
         is_marked = has_digest(opened.read(200))
     return is_marked or (file.parent / "nn").is_dir() or (file.parent / "command.txt").is_file()
-
-
-def _read_primary(path: Path, is_of_run: bool) -> Mapping[Any, Any]:
-    return read_run_file(path) if is_of_run else read_yaml(path)
 
 
 def read_run_file(path: Path, text: str | None = None) -> Mapping[Any, Any]:

@@ -212,7 +212,7 @@ class TestASavedConfigurationThatIsNotWhole:
     [
         (["env.numEnvs=abc"], "env.numEnvs=abc"),
         (["--dryrun"], "Did you mean '--dry-run'?"),
-        (["-cn"], "-cn/--config-name: expected one argument"),
+        (["-cn"], "-cn/--config-name/--config: expected one argument"),
         (["--config-dir", "/nowhere"], "no such folder"),
         (["--config-dir="], "no such folder"),
         (["config="], "config= is unknown. Known: config, "),
@@ -221,6 +221,7 @@ class TestASavedConfigurationThatIsNotWhole:
         (["resume=latest", "checkpoint=latest"], "train.checkpoint= cannot be given with it"),
         (["resume=latest", "physics=fast"], "physics= cannot be given with it"),
         (["resume=weights"], "train.resume=weights"),
+        (["resume=latest", "runsDir=5"], "there is no training run in"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(argv: list[str], words: str, capsys: pytest.CaptureFixture) -> None:
