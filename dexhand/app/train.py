@@ -293,6 +293,8 @@ def _report_result(result: TrainResult, run: Run, invocation: Invocation, *, is_
         log.info("Saved %s", result.checkpoint)
         backend = "" if config.sim.backend == "auto" else f"sim.backend={config.sim.backend} "
         log.info("Play it: %s", program.play.format(words=backend, run=run.name))
+        if config.env.factory is None and config.task.outlook:
+            log.info("What to expect: %s", config.task.outlook)
         if result.reason == "stop requested":
             words = f"resume={run.name}" if is_exact else _weights_of(result.checkpoint, run)
             log.info("Resume it: %s %s", program.command, words)

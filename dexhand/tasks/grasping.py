@@ -59,6 +59,10 @@ class BoxConfig:
 class GraspingTaskConfig(BaseTaskConfig):
     """Keys that BlindGrasping and BoxGrasping share."""
 
+    outlook: ClassVar[str] = (
+        "no success is normal, also after hundreds of iterations: with the noise of exploration the fingers drop the "
+        "box. examples/scripted_grasp.py shows what a solution looks like"
+    )
     episodeLength: int = option(500, "an episode times out after episodeLength - 1 control steps", low=2)
     box: BoxConfig = option(BoxConfig, "the cube")
     success_height_threshold: float = option(0.2, "the box is held up above this height", unit="m", above=0)

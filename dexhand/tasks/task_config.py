@@ -22,6 +22,8 @@ class TaskConfig:
     """How keys outside this section begin that have no effect on the task."""
     accepted: ClassVar[tuple[str, ...]] = ()
     """How those of them begin that are taken all the same."""
+    outlook: ClassVar[str] = ""
+    """What to expect of a training, for people; empty = unknown."""
     policy_keys: ClassVar[tuple[str, ...]] = ()
     """Keys of this section that give observations and actions their meaning, beside the name."""
 

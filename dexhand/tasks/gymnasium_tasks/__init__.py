@@ -72,6 +72,10 @@ class WalkerConfig(GymnasiumConfig):
 class AntConfig(WalkerConfig):
     """``Ant-v5``: four legs run along x."""
 
+    outlook: ClassVar[str] = (
+        "a mean return of 1,000, standing still, after 70 iterations of 128 environments, and of 2,000, walking, after "
+        "some 210 (1.7 million frames)"
+    )
     name: str = option("Ant", "the task")
     forward_reward_weight: float = option(1.0, "reward per m/s along x")
     ctrl_cost_weight: float = option(0.5, "cost of the sum of squared actions", low=0)
@@ -87,6 +91,10 @@ class AntConfig(WalkerConfig):
 class HumanoidConfig(WalkerConfig):
     """``Humanoid-v5``: a body with arms and legs walks along x."""
 
+    outlook: ClassVar[str] = (
+        "a mean return of 600 after 120 iterations of 128 environments, and of 1,500 after some 270 (1.1 million "
+        "frames)"
+    )
     name: str = option("Humanoid", "the task")
     forward_reward_weight: float = option(1.25, "reward per m/s along x")
     ctrl_cost_weight: float = option(0.1, "cost of the sum of squared controls", low=0)
