@@ -35,7 +35,7 @@ COMMANDS = {
         _APP,
         ("config=watch", "test=true"),
     ),
-    "compare": _Command("say which of two tests went better", "Best Newest", "dexhand.compare"),
+    "compare": _Command("say which of two tests went better", "Best Newest", "dexhand.compare_tests"),
     "replay": _Command("open the replay of a run", "latest_test", "dexhand.replay"),
     "runs": _Command("list runs, pin them, tidy up", "pin latest best_grasp", "dexhand.runs"),
     "panel": _Command(

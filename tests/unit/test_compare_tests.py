@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dexhand.compare import main
+from dexhand.compare_tests import main
 from dexhand.config.compose import compose, to_yaml
 from dexhand.workspace.workspace import Run
 
