@@ -37,7 +37,10 @@ def main(argv: Sequence[str]) -> int:
         while page.is_open and not ended.wait(0.2):
             pass
     page.close()
-    return 0 if ended.is_set() else 1
+    if not ended.is_set():
+        print("error: the process of the page has ended", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
