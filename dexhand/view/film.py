@@ -1,5 +1,6 @@
 """Drawing and encoding videos, which can be done in a process of its own that takes no time from the run."""
 
+import contextlib
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -187,7 +188,8 @@ def serve(pipe: Connection, make_pictures: Callable[[Sequence[Shape]], Pictures]
                 pipe.send(None)
     except (EOFError, OSError):
         if film is not None:
-            film.close()
+            with contextlib.suppress(OSError):  # nobody is left to tell that the disk is full
+                film.close()
 
 
 @cache

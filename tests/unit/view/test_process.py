@@ -1,16 +1,18 @@
 """Processes of views leave the processors to the run, and end with it."""
 
+import errno
 import os
 import socket
 import sys
 from contextlib import closing
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from typing import cast
 
 import pytest
 
 from dexhand.sim import window_process
-from dexhand.view import process
+from dexhand.view import film, process
 from dexhand.view.messages import Settings
 from dexhand.view.process import Patience, claim_processors, start_process
 
@@ -30,6 +32,20 @@ def test_pages_of_a_run_that_is_killed_end_without_a_word(capfd: pytest.CaptureF
         pages.append(page)
     assert [page.wait(120.0) for page in pages] == [0, 0, 0]
     assert capfd.readouterr().err == ""
+
+
+def test_a_video_of_a_run_that_is_killed_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the disk is full."""
+
+    class Full:
+        def close(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    ours, theirs = Pipe()
+    ours.send(("open", ((),)))
+    ours.close()
+    monkeypatch.setattr(film, "yield_processors", lambda: None)
+    film.serve(theirs, lambda shapes: cast(film.Pictures, Full()))
 
 
 def test_a_window_of_a_run_that_is_killed_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
