@@ -62,13 +62,18 @@ class Key:
             words += f" >= {self.low}"
         elif self.above is not None:
             words += f" > {self.above}" + (f" and <= {self.high}" if self.high is not None else "")
-        return words + (" or null" if self.plain_type is not self.type else "")
+        return words + (" or null" if self.is_optional else "")
 
     @property
     def plain_type(self) -> Any:
         """The type of values other than ``null``."""
         kinds = typing.get_args(self.type)
         return kinds[0] if NoneType in kinds else self.type
+
+    @property
+    def is_optional(self) -> bool:
+        """``null`` is allowed."""
+        return self.plain_type is not self.type
 
     @property
     def is_open(self) -> bool:
@@ -82,8 +87,9 @@ class Key:
 
     def convert(self, value: Any) -> Any:
         """Return ``value`` in the key's type: the text ``5`` is a number. Raises ``OmegaConfBaseException``."""
-        kind = self.plain_type  # OmegaConf takes its time, also for values that it leaves alone
-        if (value is None and kind is not self.type) or (type(value) is kind in _SCALARS and value != "???"):
+        # OmegaConf takes its time, also for values that it leaves alone
+        is_plain = type(value) is self.plain_type in _SCALARS and value != "???"
+        if is_plain or (value is None and self.is_optional):
             return value
         typed: Any = ListConfig([value], element_type=self.type)
         return OmegaConf.to_container(typed, throw_on_missing=True)[0]  # type: ignore[index]
