@@ -110,7 +110,8 @@ def run(invocation: Invocation) -> int:
         try:
             return _test(invocation, console, place) if train.test else _train(invocation, console)
         except EnvironmentFault as error:
-            log.error("%s ends: %s", "The test" if train.test else "Training", error)
+            said = ". ".join([str(error), *getattr(error, "__notes__", [])])
+            log.error("%s ends: %s", "The test" if train.test else "Training", said)
             log_traceback(error)
             return 1
 

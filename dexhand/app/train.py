@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 
 from dexhand.app import build
-from dexhand.app.logs import log_traceback
 from dexhand.app.run_folder import new_run, resume_run
 from dexhand.checkpoints.folder import checkpoints_in, preferred_checkpoint
 from dexhand.checkpoints.format import config_digest_of
@@ -158,8 +157,8 @@ def _lead(
     try:
         result = _run_loop(config, algorithm, run, clock, best_return, sinks, stop)
     except EnvironmentFault as error:
-        _report_fault(error, run, invocation)
-        return 1
+        error.add_note(_advice_after_fault(run, invocation))
+        raise
     return _report_result(result, run, invocation, is_exact=has_state(env))
 
 
@@ -309,13 +308,12 @@ def _weights_of(checkpoint: Path, run: Run) -> str:
     return f"config={run.config_file} checkpoint={checkpoint} train.resume=weights"
 
 
-def _report_fault(error: EnvironmentFault, run: Run, invocation: Invocation) -> None:
+def _advice_after_fault(run: Run, invocation: Invocation) -> str:
     last = preferred_checkpoint(run.checkpoints)
     kept = "No checkpoint was saved before"
     if last is not None:
         kept = f"To go on from the last checkpoint: {invocation.program.command} {_weights_of(last, run)}"
-    log.error("Training ends: %s. %s has the traceback. %s", error, run.log_file, kept)
-    log_traceback(error)
+    return f"{run.log_file} has the traceback. {kept}"
 
 
 def _report_divergence(result: TrainResult, run: Run, invocation: Invocation) -> None:

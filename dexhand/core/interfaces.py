@@ -64,8 +64,11 @@ class RenderingUnavailable(RuntimeError):
     """Rendering is not possible on this machine; the message names what to install."""
 
 
-class EnvironmentFault(RuntimeError):
-    """An environment that other programs provide has failed; the message is one line with its name and what it did."""
+class EnvironmentFault(Exception):
+    """An environment that other programs provide has failed; the message is one line with its name and what it did.
+
+    It is no error of a kind that other code catches. Its notes say what to do.
+    """
 
     def __init__(self, environment: str, problem: str) -> None:
         super().__init__(f"{environment}: {problem}")

@@ -223,7 +223,13 @@ class DistributedAlgorithm:
 
     def _call_everywhere(self, method: str, *arguments: Any) -> Any:
         self._processes.broadcast((method, arguments))
-        return getattr(self._algorithm, method)(*arguments)
+        try:
+            return getattr(self._algorithm, method)(*arguments)
+        except (ValueError, Diverged):
+            raise  # as all processes do
+        except Exception:
+            self._closed = True  # the others are in the middle of it, and would not hear of the end
+            raise
 
 
 def run_worker(algorithm: Algorithm, processes: ProcessGroup) -> None:

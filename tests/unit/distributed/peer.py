@@ -22,9 +22,9 @@ from dexhand.distributed.process_group import (
 class Counting:
     """``Algorithm`` that writes down what it is asked to do, and adds up what all processes know."""
 
-    def __init__(self, processes: ProcessGroup) -> None:
+    def __init__(self, processes: ProcessGroup, calls: list[str] | None = None) -> None:
         self.processes = processes
-        self.calls: list[str] = []
+        self.calls: list[str] = [] if calls is None else calls
         self.iterations_done = 0
         self.frames_done = 0
 

@@ -1,5 +1,6 @@
 """Several processes that train together; this one is one of them, the other is real."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -11,6 +12,7 @@ import torch
 from peer import Counting, lead, main, talk
 from torch.distributed.elastic.utils.distributed import get_free_port
 
+from dexhand.core.interfaces import Iteration
 from dexhand.distributed.process_group import (
     DistributedAlgorithm,
     LostProcess,
@@ -76,6 +78,24 @@ def test_the_leader_takes_the_other_along(start_peer: StartPeer) -> None:
         led.close()
     assert algorithm.calls.count("close") == 1
     assert has_ended_well(peer)
+
+
+def test_a_leader_that_fails_alone_waits_for_nobody(start_peer: StartPeer) -> None:
+    """The other is in the middle of what has failed here, and would not hear that it is to close."""
+
+    class Failing(Counting):
+        def iterate(self) -> Iteration:
+            raise OSError("a fault")
+
+    start_peer("follow")
+    calls: list[str] = []
+    with (
+        pytest.raises(OSError, match="a fault"),
+        join_process_group(timeout=30.0) as processes,
+        contextlib.closing(DistributedAlgorithm(Failing(processes, calls), processes)) as led,
+    ):
+        led.iterate()
+    assert calls == []
 
 
 def test_a_worker_leaves_signals_to_the_leader(start_peer: StartPeer) -> None:
