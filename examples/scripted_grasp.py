@@ -10,19 +10,17 @@ import sys
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from dexhand.app.build import build_screens, build_task_env
+from dexhand.app.build import build_task_env
 from dexhand.config.compose import compose
-from dexhand.core.clock import SystemClock
 from dexhand.demo.expert import Expert
 from dexhand.hand_env.task_env import TaskEnv
-from dexhand.view.watched_env import watched
 
 RESERVE = 0.3
 """Time of stage 1 that must remain on arrival for a start to count as within reach, s: for settling and joint lag."""
@@ -96,12 +94,6 @@ def main() -> int:
     keys = (f"sim.backend={arguments.sim}", *arguments.overrides, f"env.numEnvs={arguments.num_envs}")
     config = compose(["task=BlindGrasping", *keys])
     env = build_task_env(config)
-    screens = build_screens(config, env, SystemClock())
-    if screens.page is not None:
-        print(f"Watch it in a browser: {screens.page.url}", flush=True)
-        if sys.stdin.isatty():
-            input("Press Enter to begin, once the page is open: ")
-    env = cast(TaskEnv, watched(env, screens.viewers))
     result = play(env, arguments.seed)
     total, within = env.num_envs, int(result.reachable.sum())
     print(f"{total} starts, {within} of them within reach in time ({within / total:.0%})")
@@ -112,7 +104,6 @@ def main() -> int:
             print(f"  {count:4d}  {count / len(outcomes):4.0%}  {outcome}")
     if arguments.strip:
         _save_strip(env, arguments.seed, result, arguments.strip)
-    screens.close()
     env.close()
     return 0
 

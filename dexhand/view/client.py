@@ -18,8 +18,14 @@ _STYLE = """<style>
 .dx td:first-child, .dx th:first-child { text-align: left; padding-left: 0; }
 .dx .bar { position: relative; min-width: 84px; width: 84px; }
 .dx .bar i { position: absolute; top: 6px; height: 8px; border-radius: 2px; }
+/* on phones the panel is as wide as the page, and the picture ends where it begins */
+@media (max-width: 36em) {
+  [style*="fixed"][style*="width: 20em"], [style*="fixed"] [style*="width: 20em"] { width: 100% !important; }
+  [style*="fixed"][style*="width: 20em"] { position: static !important; flex: none; }
+  div:has(> [style*="width: 20em"][style*="fixed"]) { flex-direction: column; }
+}
 </style>"""
-"""Of the HTML that panels add."""
+"""Of the HTML that panels add, and of the panel itself."""
 
 _SCRIPT = """<script>
 (() => {

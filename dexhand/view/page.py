@@ -48,6 +48,7 @@ class Page:
         self._server, self._gate = start_server(self._settings.title, listening, self._settings.token)
         self._stage = Stage(self._server, self._settings.shapes)
         self._server.on_client_connect(self._stage.frame_for)
+        self._server.on_client_disconnect(self._stage.forget)
         self._panel = Panel(self._server, self._stage, self._settings, self._send)
         self._patience = Patience()
         self._end: Ended | None = None

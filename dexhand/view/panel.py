@@ -22,6 +22,8 @@ FIRST_SHOWN = 16
 KEPT_POINTS = 1000
 """Newest points of a curve that are kept."""
 KEPT_CHECKPOINTS = 12
+AXES = tuple(uplot.Axis(size=size, ticks=uplot.Axis_Ticks(show=False)) for size in (26, 50))
+"""Of curves; sizes in pixels."""
 
 SPEEDS = {
     "0.1 x": 0.1,
@@ -241,8 +243,11 @@ class Panel:
                     (np.array([x]), np.array([y])),
                     (uplot.Series(label=x_name), line),
                     scales={"x": uplot.Scale(time=False), **({"y": share} if name == "success rate" else {})},
-                    padding=(12, 12, 0, 0),
-                    height=120,
+                    legend=uplot.Legend(show=False),
+                    title=f"{name}, over {x_name}",
+                    axes=AXES,
+                    padding=(6, 12, 0, 0),
+                    height=100,
                 )
             self._curves[name] = deque(maxlen=KEPT_POINTS), plot
         self._curves[name][0].append((x, y))

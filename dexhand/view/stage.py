@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import product
 from math import ceil, sqrt, tan
 from typing import Any
 
@@ -24,10 +25,6 @@ Vector = tuple[float, float, float]
 
 FIELD_OF_VIEW = 0.8
 """Of the camera from top to bottom, rad."""
-WIDEST_WITH_SHEET = 480
-"""Pictures up to this wide, in pixels, are taken for those of phones, where the panel covers the lower part."""
-FREE_ABOVE_SHEET = 0.4
-"""The part of the picture's height that is then free."""
 
 _ROUND = 16
 """Corners of a circle: few, since a browser may have to draw thousands of shapes without a graphics card."""
@@ -50,6 +47,8 @@ class Stage:
         self._batches: list[tuple[list[int], Any]] = []
         self._labels: list[Any] = []
         self._spacing = 0.0
+        self._framed: dict[int, Vector] = {}
+        """Where viewers' cameras were placed last, by the viewers' numbers."""
         self._is_dark = False
         self.show_forces = True
         self.show_captions = True
@@ -97,8 +96,7 @@ class Stage:
 
     def _offsets(self, count: int) -> np.ndarray:
         """Places (count, 3) of environments in a grid around the origin, row by row."""
-        columns = ceil(sqrt(count)) or 1
-        rows = ceil(count / columns)
+        columns, rows = _layout(count)
         place = np.arange(count)
         x = place % columns - (columns - 1) / 2
         y = (rows - 1) / 2 - place // columns
@@ -121,29 +119,40 @@ class Stage:
         self._lay_ground()
         camera = self._server.initial_camera
         camera.fov = FIELD_OF_VIEW
-        camera.position, camera.look_at = view_of(self._side, aspect=1.5)
+        camera.position, camera.look_at = view_of(self._reach, aspect=1.5)
         for client in self._server.get_clients().values():
             self._frame(client.camera)
 
     @property
     def _side(self) -> float:
         """Length of the grid's longer side, metres."""
-        return self._spacing * ceil(sqrt(len(self._shown)))
+        return self._spacing * _layout(len(self._shown))[0]
+
+    @property
+    def _reach(self) -> tuple[float, float]:
+        """How far from the middle of the grid anything usually is along x and y, metres."""
+        columns, rows = _layout(len(self._shown))
+        return self._spacing * (columns / 2 - 0.15), self._spacing * (rows / 2 - 0.15)
 
     def frame_for(self, client: viser.ClientHandle) -> None:
         """Keep a viewer's camera where it sees all environments, until the viewer moves it, and after "Reset View"."""
         client.camera.on_update(self._frame_untouched)
         self._frame(client.camera)
 
+    def forget(self, client: viser.ClientHandle) -> None:
+        """Forget a viewer who has left."""
+        self._framed.pop(client.client_id, None)
+
     def _frame_untouched(self, camera: viser.CameraHandle) -> None:
-        if np.allclose(camera.position, self._server.initial_camera.position, atol=1e-3):
+        placed = self._server.initial_camera.position, self._framed.get(camera.client.client_id, (0.0, 0.0, 0.0))
+        if any(np.allclose(camera.position, position, atol=1e-3) for position in placed):
             self._frame(camera)
 
     def _frame(self, camera: viser.CameraHandle) -> None:
         if not self._shown:  # they are framed for everyone when they come
             return
-        free = FREE_ABOVE_SHEET if camera.image_width <= WIDEST_WITH_SHEET else 1.0
-        position, look_at = view_of(self._side, camera.aspect, free)
+        position, look_at = view_of(self._reach, camera.aspect)
+        self._framed[camera.client.client_id] = position
         if np.allclose(camera.position, position, atol=1e-3):  # or the beginning of a drag would be taken back
             return
         with camera.client.atomic():
@@ -212,6 +221,12 @@ class Stage:
             self._world.position = (0.0, 0.0, 0.0)
 
 
+def _layout(count: int) -> tuple[int, int]:
+    """Columns and rows of the grid."""
+    columns = ceil(sqrt(count)) or 1
+    return columns, ceil(count / columns)
+
+
 def _grouped(shapes: Sequence[Shape]) -> list[tuple[Any, list[int]]]:
     """Meshes with the indices of the shapes that are copies of them, stretched by ``_scale``."""
     groups: dict[Any, list[int]] = defaultdict(list)
@@ -238,17 +253,15 @@ def _scale(shape: Shape) -> tuple[float, float, float]:
     return (1.0, 1.0, 1.0) if shape.kind == "capsule" else shape.size
 
 
-def view_of(side: float, aspect: float, free: float = 1.0) -> tuple[Vector, Vector]:
-    """Where a camera is and looks to see a grid of length ``side`` in the upper part ``free`` of its picture."""
+def view_of(reach: tuple[float, float], aspect: float) -> tuple[Vector, Vector]:
+    """Where a camera is and looks to see what is no farther from the origin than ``reach`` along x and y."""
     axes = np.array(((1.0, 0.4, 0.0), (-0.24, 0.6, 1.16), (0.4, -1.0, 0.6)))  # right, up, backward
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    middle, reach = np.array((0.0, 0.0, 0.2)), side / 2
-    corners = np.array([(x, y, z) for x in (-reach, reach) for y in (-reach, reach) for z in (-0.2, 0.3)])
+    look_at = np.array((0.0, 0.0, 0.2))
+    corners = np.array(list(product((-reach[0], reach[0]), (-reach[1], reach[1]), (-0.2, 0.3))))
     across, upward, nearer = axes @ corners.T
     slope = tan(FIELD_OF_VIEW / 2)
-    needed = np.maximum(abs(across) / (slope * aspect), abs(upward) / (slope * free)) + nearer
-    distance = needed.max()
-    look_at = middle - axes[1] * distance * slope * (1.0 - free)
+    distance = (np.maximum(abs(across) / aspect, abs(upward)) / slope + nearer).max()
     return tuple((look_at + distance * axes[2]).tolist()), tuple(look_at.tolist())
 
 

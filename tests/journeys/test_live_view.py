@@ -113,6 +113,25 @@ def still(browser: Browser) -> Iterator[None]:
     view.close()
 
 
+def test_the_picture_fits_the_window(browser: Browser, still: None) -> None:
+    """Until a viewer moves the camera, it steps back from a narrower picture."""
+    before = browser.camera().distance
+    for width, fits in ((600, lambda now: now > 1.5 * before), (900, lambda now: now == pytest.approx(before))):
+        browser.driver.set_window_size(width, 600)
+        browser.wait(lambda: fits(browser.camera().distance), f"a picture of {width} pixels")  # noqa: B023
+
+
+def test_on_phones_the_panel_is_below_the_picture(browser: Browser, still: None) -> None:
+    """As wide as the page."""
+    browser.driver.set_window_size(500, 600)
+    below = "const [top, right, , left] = ['top', 'right', 'bottom', 'left'].map((side) =>"
+    below += " document.querySelector('[style*=\"20em\"]').getBoundingClientRect()[side]);"
+    below += " const end = document.querySelector('canvas').getBoundingClientRect().bottom;"
+    below += " return left === 0 && right === innerWidth && Math.abs(top - end) < 2;"
+    browser.wait(lambda: browser.driver.execute_script(below), "a panel below the picture")
+    browser.driver.set_window_size(900, 600)
+
+
 def test_mouse_and_keys_move_the_camera(browser: Browser, still: None) -> None:
     """Left: around what it looks at; middle: sideways; wheel: closer; W, S, A, D, Q and E: the ways that they say."""
     before, after = browser.drag(MouseButton.LEFT)
