@@ -60,7 +60,7 @@ class Film(Protocol):
         """Finish the video, if one has been begun."""
 
     def hurry(self) -> None:
-        """Called when the run waits for what is left."""
+        """Called while the run waits."""
 
     def close(self) -> None:
         """Finish the video, if one has been begun, and release all resources."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, Full, Queue
 
 from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Drawable, Frame, StepInfo, VecEnv
@@ -25,9 +25,11 @@ MAX_TILES = 16
 PICTURES_PER_SECOND = 30
 """Pictures per simulated second, about: of every control step, or every second one, and so on."""
 MAX_WAITING = 256
-"""Pictures that wait to be drawn. When there are as many, new ones are dropped until half of them are drawn."""
+"""Pictures that wait to be drawn. When there are more, the older half is dropped, or the run waits."""
 CLIP_DURATION = 60.0
 """Seconds at the end of the best and the worst episode that are kept."""
+POLL = 1.0
+"""Seconds after which a failure is noticed while there is no room."""
 PROGRESS_INTERVAL = 10.0
 """Seconds between two lines about what is left to draw at the end."""
 
@@ -56,8 +58,8 @@ class _Clip:
 class Recording(Viewer):
     """Makes videos of what it is told.
 
-    Steps only copy poses; a thread has them drawn and encoded. Where that is too slow, pictures are dropped, and
-    the video has a cut. A failure, such as a full disk, ends the recording and nothing else.
+    Steps only copy poses; a thread has them drawn and encoded. Where that is too slow, steps wait for it, or pictures
+    are dropped, and the video has a cut. A failure, such as a full disk, ends the recording and nothing else.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class Recording(Viewer):
         *,
         title: str,
         max_duration: float,
+        waits: bool = False,
         sinks: Sequence[VideoSink] = (),
     ) -> None:
         """A file is at most ``max_duration`` seconds long; then the next one begins. ``sinks`` get the finished ones.
 
-        ``open_film`` is called in the recording's thread. Raises what it raises, and ``OSError`` for the folder.
+        ``waits``: steps wait where drawing is slower. ``open_film`` is called in the recording's thread. Raises what it
+        raises, and ``OSError`` for the folder.
         """
         self._drawable = drawable
         self._env_ids = range(min(env.num_envs, MAX_TILES))
@@ -82,15 +86,16 @@ class Recording(Viewer):
         self._pictures_per_file = max(1, round(max_duration * self._rate))
         self._folder = folder
         self._title = title
+        self._waits = waits
         self._sinks = sinks
         self._iteration: int | None = None
         self._steps = 0
         self._counts = EpisodeCounts(len(self._env_ids), env.device)
         self._moments: list[deque[_Moment]] = []
         self._clips: dict[str, _Clip] = {}
-        self._queue: SimpleQueue[_Moment | None] = SimpleQueue()
+        self._queue: Queue[_Moment | None] = Queue(MAX_WAITING)
         self._taken = self._dropped = self._drawn = 0
-        self._is_dropping = self._is_over = False
+        self._is_over = False
         folder.mkdir(exist_ok=True)
         opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(open_film, opened), name="recording", daemon=True)
@@ -119,12 +124,23 @@ class Recording(Viewer):
         for moments in self._moments:
             moments.append(moment)
         self._taken += 1
-        waiting = self._queue.qsize()
-        self._is_dropping = waiting >= (MAX_WAITING // 2 if self._is_dropping else MAX_WAITING)
-        if self._is_dropping:
-            self._dropped += 1
-        else:
-            self._queue.put(moment)
+        if self._queue.full() and not self._waits:
+            self._drop_older_half()
+        self._put(moment)
+
+    def _drop_older_half(self) -> None:
+        """Leave a gap in the video, so that it shows whole stretches, up to the end of the run."""
+        with contextlib.suppress(Empty):
+            for _ in range(MAX_WAITING // 2):
+                self._queue.get_nowait()
+                self._dropped += 1
+
+    def _put(self, moment: _Moment | None) -> None:
+        """Have ``moment`` drawn, once there is room, or end with ``None``; nothing if the recording has failed."""
+        while self._thread.is_alive():
+            with contextlib.suppress(Full):
+                self._queue.put(moment, timeout=POLL)
+                return
 
     def _keep_finished(self, counts: Counts) -> None:
         """Keep the clips of episodes that have ended since the last moment if they are the best or the worst so far."""
@@ -154,7 +170,7 @@ class Recording(Viewer):
             self._keep_finished(self._counts.now())
             log.info("Finishing the videos in %s: %d pictures are left to draw", self._folder, self._left())
         self._is_over = True
-        self._queue.put(None)
+        self._put(None)
         self._thread.join(PROGRESS_INTERVAL)
         while self._thread.is_alive():
             log.info("Still finishing the videos: %d pictures are left to draw", self._left())
@@ -200,7 +216,7 @@ class Recording(Viewer):
         path = self._folder / name
         film.begin(path, self._rate)
         for moment in moments:
-            if self._is_over:
+            if self._is_over or self._waits:
                 film.hurry()
             film.add(self._shot(moment, rows))
             self._drawn += 1

@@ -115,21 +115,11 @@ def still(browser: Browser) -> Iterator[None]:
 
 def test_the_picture_fits_the_window(browser: Browser, still: None) -> None:
     """Until a viewer moves the camera, it steps back from a narrower picture."""
-    before = browser.camera().distance
-    for width, fits in ((600, lambda now: now > 1.5 * before), (900, lambda now: now == pytest.approx(before))):
-        browser.driver.set_window_size(width, 600)
-        browser.wait(lambda: fits(browser.camera().distance), f"a picture of {width} pixels")  # noqa: B023
-
-
-def test_on_phones_the_panel_is_below_the_picture(browser: Browser, still: None) -> None:
-    """As wide as the page."""
-    browser.driver.set_window_size(500, 600)
-    below = "const [top, right, , left] = ['top', 'right', 'bottom', 'left'].map((side) =>"
-    below += " document.querySelector('[style*=\"20em\"]').getBoundingClientRect()[side]);"
-    below += " const end = document.querySelector('canvas').getBoundingClientRect().bottom;"
-    below += " return left === 0 && right === innerWidth && Math.abs(top - end) < 2;"
-    browser.wait(lambda: browser.driver.execute_script(below), "a panel below the picture")
+    near = browser.camera().distance
+    browser.driver.set_window_size(600, 600)
+    browser.wait(lambda: browser.camera().distance > 1.5 * near, "the whole scene in a narrow window")
     browser.driver.set_window_size(900, 600)
+    browser.wait(lambda: browser.camera().distance < 1.2 * near, "the scene in a wide window")
 
 
 def test_mouse_and_keys_move_the_camera(browser: Browser, still: None) -> None:
@@ -154,6 +144,17 @@ def test_mouse_and_keys_move_the_camera(browser: Browser, still: None) -> None:
     for key, sign in (("q", 1), ("e", -1)):
         before, after = browser.hold(key)
         assert sign * (after.position - before.position) @ up > 0.0, key
+
+
+def test_on_phones_the_panel_is_below_the_picture(browser: Browser, still: None) -> None:
+    """As wide as the page."""
+    browser.driver.set_window_size(500, 600)
+    below = """
+        const sheet = document.querySelector('[style*="fixed"][style*="width: 20em"]')?.getBoundingClientRect();
+        const end = document.querySelector("canvas").getBoundingClientRect().bottom;
+        return sheet?.left === 0 && sheet.right === innerWidth && Math.abs(sheet.top - end) < 2;"""
+    browser.wait(lambda: browser.driver.execute_script(below), "a panel below the picture")
+    browser.driver.set_window_size(900, 600)
 
 
 def test_the_replay_of_a_test_plays_without_anything_else(browser: Browser, trained: Path, tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ def build_recording(config: Config, env: VecEnv, folder: Path, sinks: Sequence[M
             folder,
             title=config.subject,
             max_duration=settings.videoMaxDuration,
+            waits=config.train.test and config.train.testGamesNum > 0,
             sinks=accepting,
         )
     except RenderingUnavailable as error:
