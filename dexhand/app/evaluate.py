@@ -68,7 +68,7 @@ def evaluate(invocation: Invocation, source: CheckpointSource, console: Console)
                 console_sink = (lambda: EvaluationConsoleSink(console, clock)) if has_console else None
                 sinks = build.build_sinks(config, run, console_sink)
                 recording = build.build_recording(config, env, run.videos, sinks)
-                replay = build.build_replay(config, env, run.replay_file)
+                replay = build.build_replay(config, env, run.replay_file, sinks)
                 return sinks, [*screens.viewers, *(viewer for viewer in (recording, replay) if viewer is not None)]
 
             with new_run("test", invocation, clock, prepare, played=first.path) as (run, (sinks, viewers)):

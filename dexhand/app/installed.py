@@ -24,5 +24,5 @@ def check_installed(config: Config) -> None:
     backend, train = config.sim.backend, config.train
     if backend in _SIMULATORS and config.env.factory is None and not is_installed(backend):
         raise ConfigError(f"sim.backend={backend}: {_SIMULATORS[backend]}")
-    if train.wandb.enabled and not train.test and not is_installed("wandb"):
+    if train.wandb.enabled and not is_installed("wandb"):
         raise ConfigError("train.wandb.enabled=true: Weights & Biases is not installed: pip install 'dexhand[wandb]'")

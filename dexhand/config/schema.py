@@ -224,9 +224,11 @@ class HardExamplesConfig:
 
 @dataclass
 class WandbConfig:
-    """The project, owner and name of a training on Weights & Biases."""
+    """The project, owner and name of a run on Weights & Biases."""
 
-    enabled: bool = option(False, "send metrics and hard examples to Weights & Biases (needs dexhand[wandb])")
+    enabled: bool = option(
+        False, "send metrics, hard examples, videos and replays to Weights & Biases (needs dexhand[wandb])"
+    )
     project: str = option("dexhand", "project there")
     entity: str | None = option(None, "user or team there; null = the account's own")
     name: str | None = option(None, "name of the run there; null = that of the run folder")

@@ -1,4 +1,4 @@
-"""Metrics, pictures and hard examples on Weights & Biases. Read for wandb 0.31; needs the extra ``dexhand[wandb]``."""
+"""Metrics, hard examples, videos and replays on Weights & Biases. Read for wandb 0.31; needs dexhand[wandb]."""
 
 import logging
 import secrets
@@ -73,6 +73,10 @@ class WandbSink:
     def video(self, path: Path) -> None:
         """See ``VideoSink``."""
         self._try(lambda run: run.log({f"videos/{path.stem}": wandb.Video(str(path), format="mp4")}))
+
+    def replay(self, path: Path) -> None:
+        """See ``ReplaySink``."""
+        self._try(lambda run: run.log({"replay": wandb.Html(path.read_text(encoding="utf-8"), inject=False)}))
 
     def close(self) -> None:
         """See ``MetricSink.close``."""

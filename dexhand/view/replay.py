@@ -11,7 +11,7 @@ from dexhand.core.interfaces import Drawable, Frame, StepInfo, VecEnv
 from dexhand.files.atomic import write_atomically
 from dexhand.view.address import random_loopback
 from dexhand.view.episode_counts import EpisodeCounts
-from dexhand.view.watched_env import Viewer
+from dexhand.view.watched_env import ReplaySink, Viewer
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,19 @@ class Replay(Viewer):
     """
 
     def __init__(
-        self, env: VecEnv, drawable: Drawable, path: Path, *, title: str, duration: float, max_megabytes: float
+        self,
+        env: VecEnv,
+        drawable: Drawable,
+        path: Path,
+        *,
+        title: str,
+        duration: float,
+        max_megabytes: float,
+        sinks: Sequence[ReplaySink] = (),
     ) -> None:
         """The page shows ``duration`` simulated seconds, or less if it would be larger than ``max_megabytes``.
 
-        It holds at least the viewer and one moment, however large these are.
+        It holds at least the viewer and one moment, however large these are. ``sinks`` get the finished page.
         """
         self._drawable = drawable
         self._path = path
@@ -43,6 +51,7 @@ class Replay(Viewer):
         self._max_bytes = round(max_megabytes * MEGABYTE)
         self._counts = EpisodeCounts(len(self._env_ids), env.device)
         self._frames: list[Frame] = []
+        self._sinks = sinks
         self._is_closed = False
         self.is_written = False
         """Whether the page is there."""
@@ -75,6 +84,8 @@ class Replay(Viewer):
         else:
             self.is_written = True
             log.info("Wrote %s, which shows the beginning in any browser", self._path)
+            for sink in self._sinks:
+                sink.replay(self._path)
 
     def _page(self) -> bytes:
         """Make the page with as many frames as its size allows."""

@@ -48,6 +48,14 @@ class VideoSink(Protocol):
         """Copy a finished MP4 file."""
 
 
+@runtime_checkable
+class ReplaySink(Protocol):
+    """Receives replays."""
+
+    def replay(self, path: Path) -> None:
+        """Copy a page."""
+
+
 def watched(env: VecEnv, listeners: Iterable[StepListener]) -> VecEnv:
     """Return ``env`` with ``listeners``, to which more may be added later; see ``WatchedEnv``."""
     return cast(VecEnv, WatchedEnv(env, listeners))

@@ -34,7 +34,7 @@ def build_sinks(
             from dexhand.sinks.guarded import GuardedSink
 
             sinks.append(GuardedSink(name, build_plugin("train.sinks", name, MetricSink, run.path)))
-    if config.train.wandb.enabled and not config.train.test:
+    if config.train.wandb.enabled:
         sinks.append(_wandb(config, run))
     return sinks
 

@@ -17,7 +17,7 @@ from dexhand.core.stop import StopRequest
 from dexhand.hand_env.task_env import TaskEnv
 from dexhand.tasks import BaseTask
 from dexhand.view.side_by_side import SideBySideDrawable
-from dexhand.view.watched_env import VideoSink, Viewer
+from dexhand.view.watched_env import ReplaySink, VideoSink, Viewer
 
 if TYPE_CHECKING:
     from dexhand.view.live import LiveView
@@ -186,8 +186,11 @@ def build_recording(config: Config, env: VecEnv, folder: Path, sinks: Sequence[M
         raise ConfigError(f"env.videoRecord=true: {error} Or watch in a browser: env.videoStream=true") from None
 
 
-def build_replay(config: Config, env: VecEnv, path: Path) -> "Replay | None":
-    """Build what keeps the beginning of a test in ``path``, ``None`` if that is not wanted or cannot be drawn."""
+def build_replay(config: Config, env: VecEnv, path: Path, sinks: Sequence[MetricSink] = ()) -> "Replay | None":
+    """Build what keeps the beginning of a test in ``path``, ``None`` if that is not wanted or cannot be drawn.
+
+    The page is also sent to the ``sinks`` that accept it.
+    """
     settings = config.env
     drawable = build_drawable(config, env) if settings.replayDuration else None
     if drawable is None:
@@ -201,6 +204,7 @@ def build_replay(config: Config, env: VecEnv, path: Path) -> "Replay | None":
         title=config.subject,
         duration=settings.replayDuration,
         max_megabytes=settings.replayMegabytes,
+        sinks=[sink for sink in sinks if isinstance(sink, ReplaySink)],
     )
 
 

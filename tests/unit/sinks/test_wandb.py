@@ -77,6 +77,13 @@ def test_videos_are_sent(tmp_path: Path, wandb: Any) -> None:
     assert logged(tmp_path)[-1] == ["log", {"videos/best": {"path": f"{tmp_path}/best.mp4"}}]
 
 
+def test_replays_are_sent(tmp_path: Path, wandb: Any) -> None:
+    """As pages, to which nothing is added."""
+    (tmp_path / "replay.html").write_text("<title>Reach</title>")
+    sink(tmp_path).replay(tmp_path / "replay.html")
+    assert logged(tmp_path)[-1] == ["log", {"replay": {"html": "<title>Reach</title>", "inject": False}}]
+
+
 def test_a_run_that_goes_on_is_the_same_run(tmp_path: Path, wandb: Any) -> None:
     """Its id lies in the run folder; another folder is another run."""
     for folder in ("one", "one", "two"):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from dexhand.view.replay import PRECISION, Replay
 DiskWithRoomFor = Callable[[int], AbstractContextManager[None]]
 
 
-def replayed(path: Path, steps: int = 0, **settings: float) -> tuple[Replay, list[np.ndarray]]:
+def replayed(path: Path, steps: int = 0, **settings: Any) -> tuple[Replay, list[np.ndarray]]:
     """A replay of 5 of the mock's environments, and the poses (4, K, 7) of the first four after reset and each step."""
     env = MockEnv(5, seed=1)
     limits: dict[str, Any] = {"duration": 100.0, "max_megabytes": 5.0, **settings}
@@ -47,6 +48,16 @@ def scene_in(page: Path) -> tuple[float, list[tuple[float, dict[str, Any]]], lis
         arrays.append(packed[at : at + size])
         at += size
     return scene["durationSeconds"], scene["messages"], arrays
+
+
+def test_sinks_get_the_page_once(tmp_path: Path) -> None:
+    """When it is complete."""
+    told: list[bytes] = []
+    sink = SimpleNamespace(replay=lambda path: told.append(path.read_bytes()))
+    replay, _ = replayed(tmp_path / "replay.html", sinks=[sink])
+    replay.close()
+    replay.close()
+    assert told == [(tmp_path / "replay.html").read_bytes()]
 
 
 def test_the_page_holds_every_step_at_its_time(tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ class Video:
         self.path = data_or_path
 
 
+class Html:
+    def __init__(self, data: str, inject: bool) -> None:
+        self.html, self.inject = data, inject
+
+
 class Table:
     def __init__(self, columns: list[str], data: list[list[Any]]) -> None:
         assert all(len(row) == len(columns) for row in data)
@@ -63,7 +68,7 @@ class Run:
         self.write("define_metric", [name, step_metric])
 
     def log(self, data: dict[str, Any]) -> None:
-        assert all(isinstance(value, (int, float, Image, Table, Video)) for value in data.values())
+        assert all(isinstance(value, (int, float, Html, Image, Table, Video)) for value in data.values())
         self.write("log", data)
 
     def finish(self) -> None:
