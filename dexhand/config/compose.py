@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields, make_dataclass
 from operator import attrgetter
@@ -125,7 +125,7 @@ def _typed(settings: Settings, task_schema: type[TaskConfig]) -> Config:
         elif name not in keys and not name.startswith(open_sections):
             raise no_such_key(name, setting.shown, keys)
     _resolve(settings, keys)
-    _gather(settings, open_sections)
+    _gather(settings, keys)
     for name, key in keys.items():
         section, _, last = name.rpartition(".")
         try:
@@ -154,14 +154,15 @@ def _resolve(settings: Settings, keys: Mapping[str, Key]) -> None:
         raise ConfigError(f"{settings[name].shown}: {first_line(error)}") from None
 
 
-def _gather(settings: Settings, open_sections: Iterable[str]) -> None:
-    """Make one setting, a mapping, of those in a section that takes any: ``task.kwargs.g=9.8``."""
-    for section in open_sections:
-        mapping = OmegaConf.create()
-        for name in [name for name in settings if name.startswith(section)]:
+def _gather(settings: Settings, keys: Mapping[str, Key]) -> None:
+    """Make one setting, a mapping, of those below a key that takes any: ``task.kwargs.g=9.8``."""
+    for section in [name for name, key in keys.items() if key.is_open]:
+        default = keys[section].default
+        mapping = OmegaConf.create(default if isinstance(default, dict) else {})
+        for name in [name for name in settings if name.startswith(f"{section}.")]:
             setting = settings.pop(name)
-            OmegaConf.update(mapping, name.removeprefix(section), setting.value)
-            settings[section.removesuffix(".")] = Setting(OmegaConf.to_container(mapping), setting.shown)
+            OmegaConf.update(mapping, name.removeprefix(f"{section}."), setting.value)
+            settings[section] = Setting(OmegaConf.to_container(mapping), setting.shown)
 
 
 def _schema_without_import(settings: Settings) -> type[TaskConfig]:

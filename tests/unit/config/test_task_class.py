@@ -21,6 +21,7 @@ from dexhand.tasks import BaseTask, BaseTaskConfig, failure, observation, option
 @dataclass
 class Config(BaseTaskConfig):
     closed_at: float = option(1.0, "joint angle of a fist", unit="rad", above=0)
+    angles: dict[str, float] = option({"thumb": 1}, "joint angles")
 
 
 class MyTask(BaseTask):
@@ -117,6 +118,13 @@ def test_it_is_played_with_its_own_keys_and_rewards(mine: Path) -> None:
     assert config.task.reward_weights.fist == 2.0
 
 
+def test_a_key_that_is_a_mapping_takes_values_one_by_one(mine: Path) -> None:
+    """Beside those of the declaration, in the type of the declaration."""
+    task = compose(["task=MyTask", "task.angles.index=2"], config_dir="conf").task
+    assert task.angles == {"thumb": 1.0, "index": 2.0}  # type: ignore[attr-defined]
+    assert "task.angles.index=x: expected keys with values" in refused("task.angles.index=x")
+
+
 def test_a_weight_that_no_file_gives_is_that_of_the_declaration(mine: Path) -> None:
     """``@reward(weight=0.5)``."""
     path = mine / "conf" / "task" / "MyTask.yaml"
@@ -136,7 +144,7 @@ def test_a_reward_of_double_precision_is_refused(mine: Path) -> None:
     [
         ("misfit", r"observation misfit must have shape \(num_envs, 2\) = \(3, 2\), but has \(3, 1\)"),
         ("precise", "observation precise must be torch.float32, but is torch.float64"),
-        ("unpacked", r"observation unpacked: too many values to unpack \(expected 2\) \(.*my_hand_task.py, line 34\)"),
+        ("unpacked", r"observation unpacked: too many values to unpack \(expected 2\) \(.*my_hand_task.py, line 35\)"),
     ],
 )
 def test_a_term_that_fails_or_returns_other_than_declared_is_explained(term: str, message: str, mine: Path) -> None:
