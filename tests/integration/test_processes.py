@@ -71,7 +71,7 @@ def test_processes_of_different_configurations_are_refused(tmp_path: Path, monke
     def join_with_another_rate(leader: Running) -> None:
         settings = _shared_settings(compose([*WORDS, "train.ppo.learning_rate=0.1"]))
         with pytest.raises(CannotJoin, match=line):
-            meet(Place(rank=1, size=2, host="127.0.0.1", port=port), settings, timeout=60.0)
+            meet(Place(rank=1, size=2, host="127.0.0.1", port=port), settings, 60.0, lambda store: None)
 
     done = run([*WORDS, "train.ppo.learning_rate=0.0001"], tmp_path, join_with_another_rate)
     assert done.returncode == 2
