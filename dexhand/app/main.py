@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dexhand.app.installed import check_installed
 from dexhand.app.logs import log_traceback, logging_to_console
 from dexhand.checkpoints.folder import iteration_of
 from dexhand.checkpoints.format import config_in
@@ -135,7 +134,7 @@ def _test(invocation: Invocation, console: "Console", place: Place) -> int:
     if config.train.testEvery:
         return _rank(invocation, source, console)
     if invocation.dry_run:
-        check_installed(config)
+        _check(config)
         found = source.checkpoints()
         _describe(config, "Test", str(found[0]) if found else f"{source}, which holds no checkpoint yet", console)
         return output_code()
@@ -154,7 +153,7 @@ def _compare(invocation: Invocation, source: CheckpointSource, against: str, con
     from dexhand.app.compare import check_contenders, compare
 
     if invocation.dry_run:
-        check_installed(config)
+        _check(config)
         check_contenders(config, checkpoint, other)
         _describe(config, "Compare", f"{checkpoint} against {other}", console)
         return output_code()
@@ -170,7 +169,7 @@ def _rank(invocation: Invocation, source: CheckpointSource, console: "Console") 
     from dexhand.app.rank import rank, rankable
 
     if invocation.dry_run:
-        check_installed(config)
+        _check(config)
         _describe(config, "Rank", f"{len(rankable(config, numbered))} checkpoints in {source}", console)
         return output_code()
     return _played(lambda: rank(invocation, numbered, console))
@@ -195,7 +194,7 @@ def _train(invocation: Invocation, console: "Console") -> int:
     elif config.train.checkpoint is not None:
         checkpoint = resolve_checkpoint(config.train.checkpoint, Path(config.train.runsDir))
     if invocation.dry_run:
-        check_installed(config)
+        _check(config)
         place = f" in {resumed.path}" if resumed else ""
         _describe(config, "Train", f"{checkpoint or 'scratch'}{place}", console)
         return output_code()
@@ -210,6 +209,13 @@ def _run_to_resume(spec: str, runs_dir: str) -> tuple[Run, Path]:
         return find_run(spec, Path(runs_dir))
     except WorkspaceError as error:
         raise ConfigError(str(error).replace("train.checkpoint=", "resume=", 1)) from None
+
+
+def _check(config: Config) -> None:
+    """Refuse in a dry run what the run itself would refuse."""
+    from dexhand.app.build import check_buildable
+
+    check_buildable(config)
 
 
 def _describe(config: Config, verb: str, start: str, console: "Console") -> None:

@@ -46,7 +46,7 @@ def compile_scene(scene: Scene, sim: SimConfig) -> mujoco.MjModel:
     log_mujoco_warnings()
     spec = mujoco.MjSpec()
     spec.modelname = "dexhand"
-    hand_spec = _load_hand(scene.hand)
+    hand_spec = load_hand_file(scene.hand)
     for each in (spec, hand_spec):  # MuJoCo warns if the two differ
         _set_options(each, sim)
     _add_surroundings(spec, scene)
@@ -80,7 +80,8 @@ def _set_options(spec: mujoco.MjSpec, sim: SimConfig) -> None:
     spec.njmax = spec.nconmax = -1  # unlimited
 
 
-def _load_hand(hand: HandSpec) -> mujoco.MjSpec:
+def load_hand_file(hand: HandSpec) -> mujoco.MjSpec:
+    """Read a hand's MJCF. Raises ``ValueError`` if MuJoCo cannot, or if it is not of this hand."""
     try:
         spec = mujoco.MjSpec.from_file(str(hand.asset))
     except TypeError:

@@ -3,7 +3,7 @@
 The only package that names every implementation. It imports them lazily, so that unused ones need not be installed.
 """
 
-from dexhand.app.build.env import build_env, build_task_env
+from dexhand.app.build.env import build_env, build_task_env, check_buildable
 from dexhand.app.build.learner import build_algorithm
 from dexhand.app.build.machine import backend_of, check_machine, device_of, set_up_process
 from dexhand.app.build.policies import build_policy, check_contract, contract_of, policy_loader, read_state
@@ -30,6 +30,7 @@ __all__ = [
     "build_sinks",
     "build_task_env",
     "cannot_be_drawn",
+    "check_buildable",
     "check_contract",
     "check_machine",
     "contract_of",

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from dexhand.app.build.env_check import check_env
-from dexhand.app.build.machine import backend_of, device_of
+from dexhand.app.build.machine import backend_of, check_device, device_of
 from dexhand.app.build.plugins import build_plugin
 from dexhand.config.errors import ConfigError
 from dexhand.config.plugins import load_module
-from dexhand.config.schema import Config, GainsConfig
+from dexhand.config.schema import BACKENDS, Config, GainsConfig
 from dexhand.config.task_class import task_class
 from dexhand.core.interfaces import VecEnv
 from dexhand.hand_env.interfaces import Scene, Simulator
@@ -27,6 +27,32 @@ def build_env(config: Config) -> VecEnv:
     with _enough_memory(config):
         factory = config.env.factory
         return BUILDERS[config.task.kind](config) if factory is None else _factory_env(config, factory)
+
+
+def check_buildable(config: Config) -> None:
+    """Raise what ``build_env`` would about device, packages and files, without importing code of users."""
+    check_device(config)
+    task = config.task
+    if config.env.factory is not None:
+        return
+    if isinstance(task, GymnasiumConfig) and task.package is None:
+        build_env(replace(config, env=replace(config.env, numEnvs=1))).close()
+    elif isinstance(task, BaseTaskConfig) and config.sim.backend in BACKENDS:
+        try:
+            _check_hand(backend_of(config), build_hand(config))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+
+def _check_hand(backend: str, hand: HandSpec) -> None:
+    if backend in ("mujoco", "mujoco_warp"):
+        from dexhand.sim.mujoco_scene import load_hand_file
+
+        load_hand_file(hand)
+    else:
+        from dexhand.sim.hand_file import read_hand
+
+        read_hand(hand)
 
 
 @contextmanager

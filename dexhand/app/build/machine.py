@@ -65,16 +65,21 @@ def check_machine(config: Config) -> None:
     Logs the simulator and the device.
     """
     load_plugins(config)
-    check_installed(config)
-    if config.env.viewer and not has_own_window(config) and not has_display():
-        raise no_window("there is no display here (DISPLAY and WAYLAND_DISPLAY are not set)")
-    device = device_of(config)
+    device = check_device(config)
     is_own = config.env.factory is not None or config.sim.backend not in BACKENDS
     maker = f"task={config.task.subject}" if config.task.kind != "hand" else f"sim.backend={backend_of(config)}"
     maker = maker if config.env.factory is None else f"env.factory={config.env.factory}"
     choice = "; for code of your own, env.device=auto is the CPU" if is_own and config.env.device == "auto" else ""
     place = f": physics on the CPU, network on {device}" if _has_gymnasiums_physics(config) else f" on {device}"
     log.info("%s%s%s", maker, place, choice)
+
+
+def check_device(config: Config) -> torch.device:
+    """Return the device; raises ``ConfigError`` if it, a package or a display is missing. Imports no code of users."""
+    check_installed(config)
+    if config.env.viewer and not has_own_window(config) and not has_display():
+        raise no_window("there is no display here (DISPLAY and WAYLAND_DISPLAY are not set)")
+    return device_of(config)
 
 
 def _has_gymnasiums_physics(config: Config) -> bool:

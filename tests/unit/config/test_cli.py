@@ -238,7 +238,7 @@ def test_an_error_is_one_line_and_exit_code_2(argv: list[str], words: str, capsy
 def test_no_slow_import_is_needed() -> None:
     """Neither composing nor refusing imports torch, numpy or a simulator."""
     code = (
-        "import sys; from dexhand.app.main import main; main(['--dry-run'])\n"
+        "import sys; from dexhand.app.main import main; main(['--cfg', 'job']); main(['numEnvz=1'])\n"
         "print([name for name in ('torch', 'numpy', 'mujoco', 'rl_games', 'gymnasium') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import torch
 
 from dexhand.app.main import Workspaces, main, run
 from dexhand.config.cli import Invocation, parse
@@ -41,8 +42,14 @@ def configurations() -> dict[str, str]:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configurations: dict[str, str]) -> Path:
-    """A folder with ``RUNS`` and ``FILES``; a test run played ``path/to/checkpoint.pth``."""
+    """A folder with ``RUNS`` and ``FILES``; a test run played ``path/to/checkpoint.pth``.
+
+    The machine has a GPU and a display.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for folder, task in RUNS.items():
         (tmp_path / folder / "nn").mkdir(parents=True)
         (tmp_path / folder / "nn" / "latest.pth").touch()
@@ -59,7 +66,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configurations: d
 
 
 class Documented(NamedTuple):
-    """A command line, without ``python scripts/train.py``, and what comes of it."""
+    """A command line, without ``dexhand train``, and what comes of it."""
 
     line: str
     keys: dict[str, Any]
