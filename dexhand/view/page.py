@@ -20,7 +20,7 @@ from dexhand.core.episodes import Episode
 from dexhand.view.client import client_page
 from dexhand.view.messages import Comparison, Ended, Moment, Policy, Scalars, Settings
 from dexhand.view.panel import Numbers, Panel
-from dexhand.view.process import PATIENCE, Patience
+from dexhand.view.process import PATIENCE, Patience, claim_processors
 from dexhand.view.server import start_server
 from dexhand.view.stage import Stage
 
@@ -73,6 +73,7 @@ class Page:
             self._update_panel()
             self._server.flush()
             time.sleep(FLUSH_TIME)
+            claim_processors()  # the run waits only briefly for the farewell
             self._gate.close(f"The {self._end.what} has ended")
 
     def _wait_for_message(self, longest: float) -> None:

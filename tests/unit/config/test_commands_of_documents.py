@@ -2,7 +2,8 @@
 
 import re
 import shlex
-import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,16 @@ class OneRun(SavedConfigs):
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working folder with the examples and a run."""
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / RUN).parent.mkdir(parents=True)
     (tmp_path / RUN).write_text(to_yaml(compose(["task=BaseTask"])))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    for name, module in [*sys.modules.items()]:  # another document may have a file of the same name
+        if (getattr(module, "__file__", None) or "").startswith(f"{tmp_path}/"):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
