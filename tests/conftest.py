@@ -3,8 +3,14 @@
 import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m "not gpu"`` no test of ``tests/gpu`` would run, and importing MuJoCo Warp takes seconds."""
+    return True if collection_path.name == "gpu" and config.option.markexpr == "not gpu" else None
 
 
 @pytest.fixture(scope="session", autouse=True)
