@@ -90,7 +90,8 @@ def a_key(draw: random.Random) -> str:
 
 def a_fitting_value(draw: random.Random, key: Key) -> Any:
     """A value within the range of a key, most often."""
-    candidates = [key.default, key.low, key.high, *(key.choices or ()), "null" if key.is_optional else key.default]
+    none = key.default if key.plain_type is key.type else "null"
+    candidates = [key.default, key.low, key.high, *(key.choices or ()), none]
     if key.plain_type is bool:
         candidates += ["true", "false"]
     value = draw.choice([value for value in candidates if value is not None] or ["null"])
