@@ -48,7 +48,20 @@ def listed(checkpoint: Path) -> Callable[[], None]:
     return work
 
 
-WAYS = {"played": played, "trained on": trained_on, "listed": listed}
+def compared(checkpoint: Path) -> Callable[[], None]:
+    return program(*MOCK, "test=true", f"checkpoint={checkpoint}", f"against={checkpoint}", "testGamesNum=1")
+
+
+def ranked(checkpoint: Path) -> Callable[[], None]:
+    numbered = checkpoint.with_name("checkpoint_3.pth")
+    if not numbered.is_symlink():
+        numbered.symlink_to(checkpoint.name)
+    return program(*MOCK, "test=true", f"checkpoint={checkpoint.parents[1]}", "testEvery=true", "testGamesNum=1")
+
+
+WAYS = {"played": played, "trained on": trained_on, "listed": listed, "compared": compared, "ranked": ranked}
+REFUSING = ("played", "trained on", "compared")
+"""Ways that end with an error; a list says what is wrong, a ranking leaves the file out."""
 
 
 @pytest.fixture
@@ -74,9 +87,9 @@ def test_hostile_checkpoints(attack: Attack, latest: Path, tmp_path: Path) -> No
             size = os.stat(latest).st_blocks * 512
             if memory > MEMORY_PER_BYTE * size + MEMORY or seconds > SECONDS:
                 attack.found(f"{name} of {size} bytes, {way}: {memory / MEGABYTE:.0f} MB, {seconds:.1f} s")
-            if end.problem or (way != "listed" and end.code == 0):
+            if end.problem or (way in REFUSING and end.code == 0):
                 attack.found(f"{name}, {way}: {end.problem or 'taken for a good one'}")
-    attack.report("hostile checkpoints, each played, trained on and listed", len(CHECKPOINTS))
+    attack.report("hostile checkpoints, each played, trained on, compared, ranked and listed", len(CHECKPOINTS))
     attack.report("hostile checkpoints: most memory, MB", round(most / MEGABYTE))
     attack.report("hostile checkpoints: slowest, ms of processor time", round(1e3 * slowest))
     attack.conclude()
