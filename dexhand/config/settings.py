@@ -138,10 +138,12 @@ def _composed(
         saved = _config_of_played_run(settings | given, find_trained)
     if saved is not None:
         trained = dict(leaves(read_run_file(saved.path, saved.text)))
-        name, of_users = trained["task.name"], {*names_of("task", sources.folders)} - {*names_of("task")}
-        if task is None or task == name not in of_users:
+        name, factory = trained["task.name"], trained.get("env.factory")
+        of_users = {*names_of("task", sources.folders)} - {*names_of("task")}
+        if task is None or (factory is None and task == name not in of_users):
             return _compose_like(saved, trained, others, sources)
-        dropped = f"drops the task, hand and control rate of {saved.subject}, task={name}"
+        subject = f"task={name}" if factory is None else f"env.factory={factory}"
+        dropped = f"drops the task, hand and control rate of {saved.subject}, {subject}"
         warnings = [*warnings, f"{overrides['task'].shown} {dropped}"]
     return (settings, warnings) if is_known else _from_files(chosen, sources)  # which raises
 
