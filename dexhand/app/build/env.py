@@ -61,7 +61,8 @@ def _enough_memory(config: Config) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError, ValueError) as error:
-        if any(words in str(error) for words in ("bad_alloc", "allocate memory", "out of memory")):
+        said = ("bad_alloc", "allocate memory", "out of memory")
+        if isinstance(error, MemoryError) or any(words in str(error) for words in said):
             raise ConfigError(
                 f"env.numEnvs={_num_envs(config)}: the memory does not suffice for so many environments. Give fewer"
             ) from None

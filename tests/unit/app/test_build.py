@@ -154,7 +154,8 @@ def check(hand: Path | str, contract: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "problem", [MemoryError("std::bad_alloc"), ValueError("std::bad_alloc"), RuntimeError("CUDA out of memory.")]
+    "problem",
+    [MemoryError(), MemoryError("std::bad_alloc"), ValueError("std::bad_alloc"), RuntimeError("CUDA out of memory.")],
 )
 def test_too_many_environments_for_the_memory(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """However MuJoCo and torch say it; another error is raised as it is."""
