@@ -27,13 +27,13 @@ COMMANDS = {
         "play episodes with a policy and say how they ended",
         "checkpoint=latest testGamesNum=20",
         _APP,
-        ("config=test", "test=true"),
+        ("config=test", "train.test=true"),
     ),
     "watch": _Command(
         "watch the newest policy in the browser, also while it is trained",
         "numEnvs=1",
         _APP,
-        ("config=watch", "test=true"),
+        ("config=watch", "train.test=true"),
     ),
     "compare": _Command("say which of two tests went better", "Best Newest", "dexhand.compare_tests"),
     "replay": _Command("open the replay of a run", "latest_test", "dexhand.replay"),
@@ -53,6 +53,8 @@ COMMANDS = {
 
 def run(argv: Sequence[str]) -> int:
     """Run a command line, which begins with a command's name; returns the exit code."""
+    if len(argv) == 2 and argv[0] == "help":
+        argv = [argv[1], "--help"]
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_help(), end="")  # noqa: T201
         return 0
@@ -70,8 +72,9 @@ def run(argv: Sequence[str]) -> int:
         return _main_of("train")(argv)
     from dexhand.config.errors import did_you_mean
 
-    is_word = "=" in name or name.startswith("-")
-    hint = f" Write dexhand train {name} ..." if is_word else did_you_mean(name, COMMANDS)
+    hint = did_you_mean(name, [*COMMANDS, "--help", "--version"])
+    if not hint and ("=" in name or name.startswith("-")):
+        hint = f" Write dexhand train {name} ..."
     sys.stderr.write(f"error: {name} is no command. Known: {', '.join(COMMANDS)}.{hint}\n")
     return 2
 

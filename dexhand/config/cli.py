@@ -10,11 +10,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from dexhand.config.aliases import canonical_key
 from dexhand.config.completion import complete
 from dexhand.config.compose import Composed, compose_with_warnings, to_yaml
 from dexhand.config.errors import ConfigError, did_you_mean
 from dexhand.config.help import help_text
-from dexhand.config.keys import GROUPS
+from dexhand.config.keys import GROUPS, all_keys
 from dexhand.config.overrides import MOST_JOBS, Overrides, expand, read_overrides
 from dexhand.config.schema import Config, TrainConfig
 from dexhand.config.settings import SavedConfig
@@ -135,6 +136,9 @@ def _read_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         if word.startswith("-"):
             if "=" in word:
                 raise ConfigError(f"{word}: keys have no dashes. Write {word.lstrip('-')}")
+            key = canonical_key(word.lstrip("-"))
+            if key in all_keys():
+                raise ConfigError(f"{word}: keys have no dashes. Write {word.lstrip('-')}=VALUE")
             known = [option for action in parser._actions for option in action.option_strings]
             raise ConfigError(f"{word} is unknown. Known: {', '.join(known)}, key=value.{did_you_mean(word, known)}")
     for name in ("config", "resume", "config_dir"):

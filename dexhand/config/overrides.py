@@ -164,8 +164,11 @@ def _parse(word: str) -> ParsedOverride:
     try:  # Hydra's grammar lacks other letters, as in runsDir=/home/jürgen
         (parsed,) = OverridesParser.create().parse_overrides([word if is_plain else f"{name}='{value}'"])
     except HydraException:
+        if word in TASK_CONFIGS:
+            raise ConfigError(f"{word!r} has no key. Write task={word}") from None
+        example = "" if "=" in word else ", such as task=BaseTask or checkpoint=latest"
         raise ConfigError(
-            f"{word!r} cannot be read. Write key=value without spaces; quote values with special characters"
+            f"{word!r} cannot be read. Write key=value without spaces{example}; quote values with special characters"
         ) from None
     key = parsed.key_or_group
     if not key:

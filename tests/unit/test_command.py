@@ -35,9 +35,14 @@ def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[s
         (["trian"], "Did you mean 'train'?"),
         (["task=BaseTask", "maxIter=2"], "Write dexhand train task=BaseTask ..."),
         (["--dry-run"], "Write dexhand train --dry-run ..."),
+        (["--verison"], "Did you mean '--version'?"),
+        (["train", "BlindGrasping"], "Write task=BlindGrasping"),
+        (["test", "latest"], "such as task=BaseTask or checkpoint=latest"),
+        (["train", "--numEnvs", "4"], "keys have no dashes. Write numEnvs=VALUE"),
+        (["test", "test=false"], "two spellings of train.test with different values"),
     ],
 )
-def test_what_is_no_command_is_refused(words: list[str], answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_refused(words: list[str], answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In one line that says what to write."""
     assert run(words) == 2
     error = capsys.readouterr().err
