@@ -199,7 +199,7 @@ def _run(
         control=control,
     )
     with contextlib.ExitStack() as closing:
-        for viewer in viewers:
-            closing.callback(viewer.close)
+        for closed in [*sinks, *viewers]:  # sinks last: viewers send them videos and replays
+            closing.callback(closed.close)
         closing.callback(report.close)  # called first
         loop.run(stop, seed=train.seed)

@@ -102,11 +102,9 @@ class Report:
         self._write_if_due(self._clock.monotonic(), 0.0)
 
     def close(self) -> None:
-        """Print and write the final results and close the sinks."""
+        """Print and write the final results. The sinks stay open."""
         self._running_scalars(self._clock.monotonic())
         self._finish_checkpoint()
-        for sink in self._sinks:
-            sink.close()
         self._write()
         for line in self._summary_lines():
             self._print_line(line)

@@ -100,7 +100,7 @@ def test_weights_and_biases_needs_its_package(tmp_path: Path, monkeypatch: pytes
 
 
 def test_weights_and_biases_is_given_metrics_and_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the old spelling of the keys; a run that goes on is the same one there."""
+    """By the old spelling of the keys; a run that goes on is the same one there. A test sends its videos and replay."""
     monkeypatch.syspath_prepend(STANDIN)
     for name in ("wandb", "dexhand.sinks.wandb"):
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -108,6 +108,16 @@ def test_weights_and_biases_is_given_metrics_and_tables(tmp_path: Path, monkeypa
         done = run([*ON, "maxIter=2", "wandb_activate=True", "wandb_project=hands", "wandb_entity=me"], tmp_path)
         assert done.returncode == 0, done.stderr
         assert run(["resume=latest", "maxIter=3"], tmp_path).returncode == 0
+        words = [
+            "test=true",
+            "checkpoint=latest",
+            "sim.backend=mock",
+            "numEnvs=1",
+            "testGamesNum=1",
+            "task.episodeLength=4",
+        ]
+        tested = run([*words, "videoRecord=true", "replayDuration=1", "wandb_activate=True"], tmp_path)
+        assert tested.returncode == 0, tested.stderr
     finally:
         for name in ("wandb", "dexhand.sinks.wandb"):
             sys.modules.pop(name, None)
@@ -120,3 +130,9 @@ def test_weights_and_biases_is_given_metrics_and_tables(tmp_path: Path, monkeypa
     tables = [value["hard_examples/return/table"] for _, value in sent if "hard_examples/return/table" in (value or {})]
     assert len(tables) == 2
     assert tables[0]["columns"][:4] == ["rank", "key", "loss", "picture"]
+
+    (file,) = (tmp_path / "runs" / "latest_test").glob("wandb/*/log.jsonl")
+    sent_by_test = [json.loads(line)[1] or {} for line in file.read_text().splitlines()]
+    assert {"replay", "videos/0001", "videos/best", "videos/worst"} <= {
+        name for value in sent_by_test for name in value
+    }
