@@ -158,7 +158,7 @@ def _print(lines: list[Line], arguments: argparse.Namespace) -> None:
             _verdict(plain_work, work),
             f"{line.messages:.0f}" if line.viewers else "",
         )
-    console = Console()
+    console = Console(width=120)
     console.print(
         f"{arguments.task} on {arguments.backend}, {arguments.envs} environments, {os.cpu_count()} CPU cores; "
         f"{arguments.pairs} pairs of slices of {arguments.seconds:g} s each"
