@@ -16,7 +16,7 @@ FLIPS = 10_000
 ENUMERATED = 13
 """Up to so many differences other than 0, ``sign_flip_p`` is exact: 2 ** 13 < ``FLIPS``."""
 _CHUNK = 4_000_000
-"""Signs that are drawn at a time."""
+"""Random values that are drawn at a time."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,13 @@ def relabelling_p(a: Sequence[float], b: Sequence[float]) -> float:
     values -= values.mean()
     least = abs(values[: len(a)].sum()) - 1e-12 * abs(values).sum()  # equal sums may differ in their last bits
     generator = np.random.default_rng(0)
-    sums = np.array([generator.permutation(values)[: len(a)].sum() for _ in range(FLIPS)])
-    return (1 + int((abs(sums) >= least).sum())) / (FLIPS + 1)
+    extreme, left = 1, FLIPS
+    while left:
+        count = min(left, max(_CHUNK // len(values), 1))
+        drawn = generator.permuted(np.broadcast_to(values, (count, len(values))), axis=1)
+        extreme += int((abs(drawn[:, : len(a)].sum(axis=1)) >= least).sum())
+        left -= count
+    return extreme / (FLIPS + 1)
 
 
 def fisher_p(a: int, trials_a: int, b: int, trials_b: int) -> float:

@@ -30,7 +30,7 @@ REQUEST_TIMEOUT = 10.0
 """A connection that has sent no complete request after this time is closed, seconds."""
 LARGEST_MESSAGE = 64 * 1024
 """Bytes of a message from a browser; a larger one ends its connection."""
-LEAVE_TIME = 1.0
+LEAVE_TIME = 2.0
 """Seconds in which browsers are told that it is over."""
 HEARTBEAT = 20.0
 """Seconds after which a browser that does not answer is forgotten."""
