@@ -124,6 +124,8 @@ def _play(own: Mapping[str, str], words: Sequence[str], given: Mapping[str, str]
     experiment = own.get("experiment")
     if not experiment:
         raise ConfigError(f"mode=play needs experiment=NAME, a run's name or a part of it. {_trainings(runs_dir)}")
+    if "\0" in experiment:
+        raise ConfigError(f"experiment={experiment}: a run's name has no NUL character")
     if "train.checkpoint" in given:
         raise ConfigError(f"mode=play plays experiment={experiment}; checkpoint= cannot be given with it. Leave it out")
     source = _look(experiment, runs_dir) if "--dry-run" in words else _wait(experiment, runs_dir)

@@ -106,10 +106,10 @@ def is_writable(name: str) -> bool:
 
 
 def in_words(choice: Choice) -> str:
-    """Say what is to be played."""
+    """Say in a printable line what is to be played."""
     if choice.mode == "auto":
         return "Auto, follows the newest checkpoint"
-    return f"Manual, holds {choice.checkpoint or 'what plays'}"
+    return f"Manual, holds {printable(choice.checkpoint or 'what plays')}"
 
 
 def chosen_path(checkpoints: Path, name: str) -> Path:

@@ -19,6 +19,7 @@ from dexhand.core.eval_loop import LoadedPolicy
 from dexhand.core.interfaces import Clock, Policy
 from dexhand.core.stop import StopRequest
 from dexhand.files.locks import InUse
+from dexhand.files.output import printable
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +228,7 @@ class ReloadWatcher:
             return {path: identity, **instead}
         self._problem = f"{name} is not there"
         if name != self._missing:
-            log.warning("Checkpoint panel: %s is not in %s%s", name, self._folder, self._what_plays_on())
+            log.warning("Checkpoint panel: %s is not in %s%s", printable(name), self._folder, self._what_plays_on())
         self._missing = name
         return instead
 

@@ -149,6 +149,7 @@ def test_command_lines_stand_for_settings(
         ("mode=train test=True", "mode=train and test=True contradict each other"),
         ("mode=train test=1", "mode=train and test=1 contradict each other"),
         ("mode=play experiment=Ant testing.test=false", "mode=play and test=false contradict each other"),
+        ("mode=play experiment=a\0b", "a run's name has no NUL character"),
         ("mode=play experiment=Ant checkpoint=latest", "checkpoint= cannot be given with it"),
         ("mode=play experiment=Ant resume=latest", "resume=latest continues a run with its own configuration"),
         ("mode=play experiment=Ant task=Humanoid", f"{NEW} is of task=Ant. Leave task= out"),

@@ -15,6 +15,7 @@ from dexhand.checkpoints.choice import (
     STATE_NAME,
     Choice,
     PanelLink,
+    in_words,
     read_choice,
     read_players,
     write_choice,
@@ -230,3 +231,8 @@ def test_a_run_that_is_copied_in_both_directions(tmp_path: Path, clock: FakeCloc
     copy(player_nn, panel_nn)
     assert link.choice(player_nn).mode == panel.look().choice.mode == "auto"
     panel.close()
+
+
+def test_names_cannot_control_a_terminal() -> None:
+    """Where it is said what was chosen."""
+    assert in_words(Choice("manual", "\x1b[2J\u202e.pth")) == r"Manual, holds \x1b[2J\u202e.pth"
