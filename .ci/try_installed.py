@@ -19,12 +19,13 @@ WITHOUT_TORCH = [
     ["--help"],
     ["new", "task", "Mine"],
     ["new", "hand", "my_hand"],
-    ["train", "task=BlindGrasping", "env.hand=my_hand", "--dry-run"],
+    ["export-config", "task=BlindGrasping", "env.hand=my_hand"],
     ["export-config", "physics=fast"],
     ["-sc", "install=bash"],
 ]
 WITH_TORCH = [
     ["train", "--config-dir", "conf", "--help", "task=Mine"],
+    ["train", "task=BlindGrasping", "env.hand=my_hand", "--dry-run"],
     ["demo", "--seconds", "1"],
     ["train", "--config-dir", "conf", "task=Mine", *TINY],
     ["test", "testGamesNum=2"],

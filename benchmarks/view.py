@@ -109,8 +109,8 @@ def _measure(env: VecEnv, drawable: Drawable, line: Line, arguments: argparse.Na
         for _ in range(arguments.pairs):
             line.seen.append(_slice(seen, arguments.seconds))
             line.plain.append(_slice(env, arguments.seconds))
-        if crowd is not None and line.viewers:
-            line.messages = int(crowd.communicate()[0]) / (arguments.pairs * arguments.seconds) / line.viewers
+        if crowd is not None:
+            line.messages = int(crowd.communicate()[0]) / (arguments.pairs * arguments.seconds) / max(line.viewers, 1)
 
 
 @contextlib.contextmanager

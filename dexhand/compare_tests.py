@@ -48,6 +48,8 @@ class PlayedTest:
     """A test that has ended."""
 
     name: str
+    policy: str
+    """What it played at the end."""
     results: Mapping[tuple[int, int], Result]
     """Its episodes by environment, and number within the environment from 1."""
     has_success: bool
@@ -58,7 +60,15 @@ class PlayedTest:
     def __str__(self) -> str:
         played = [*self.results.values()]
         success = f", success {in_words(estimate_success(played), percent)}" if self.has_success else ""
-        return f"{self.name}, {len(played)} episodes, return {in_words(estimate_return(played), number)}{success}"
+        returns = f"return {in_words(estimate_return(played), number)}"
+        return f"{self.name}, {self.policy}, {len(played)} episodes, {returns}{success}"
+
+    @property
+    def task(self) -> str:
+        """What was played, as the command line names it."""
+        factory = self.start.get("env.factory")
+        name = self.start.get("task.id") or self.start.get("task.name")
+        return f"task={name}" if factory is None else f"env.factory={factory}"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -76,6 +86,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _compare(workspace: Workspace, *specs: str) -> int:
     a, b = (read_test(_folder(spec, workspace)) for spec in specs)
+    if a.task != b.task:
+        raise ConfigError(f"{a.name} is a test of {a.task}, {b.name} of {b.task}: their returns mean different things")
     paired = compare_pairs(a, b)
     returns, success = paired or compare_unpaired([*a.results.values()], [*b.results.values()])
     lines = [
@@ -86,13 +98,18 @@ def _compare(workspace: Workspace, *specs: str) -> int:
     ]
     if a.has_success or b.has_success:
         lines.append(f"success: {in_full(success, percent)}")
+    if any(len({*test.results.values()}) == 1 < len(test.results) for test in (a, b)):
+        lines.append("All episodes of a test are alike, copies of one episode: its intervals mean nothing")
     print("\n".join(lines))  # noqa: T201
     return output_code()
 
 
 def _folder(spec: str, workspace: Workspace) -> Path:
     folder = Path(spec)
-    return folder if Run(folder).results_file.is_file() else find(spec, found_runs(workspace.view), workspace).path
+    if Run(folder).results_file.is_file():
+        return folder
+    tests = [run for run in found_runs(workspace.view) if Run(run.path).results_file.is_file()]
+    return find(spec, tests, workspace).path
 
 
 def read_test(folder: Path) -> PlayedTest:
@@ -106,16 +123,15 @@ def read_test(folder: Path) -> PlayedTest:
             counts[game["env_id"]] += 1
             result = Result(float(game["episode_return"]), int(game["length"]), str(game["outcome"]))
             results[game["env_id"], counts[game["env_id"]]] = result
+        policy = f"{Path(content['checkpoint']).name} of iteration {int(content['checkpoints'][-1]['iteration'])}"
         has_success = content["summary"].get("success_rate") is not None
-    except FileNotFoundError:
-        raise ConfigError(f"there is no {run.results_file}. Name a test that has ended") from None
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ConfigError(f"{run.results_file} cannot be read: {type(error).__name__}: {error}") from None
     if not results:
         raise ConfigError(f"{run.results_file} holds no episodes")
     settings = leaves(read_run_file(run.config_file))
     start = {key: value for key, value in settings if key.startswith(_START_KEYS)}
-    return PlayedTest(folder.resolve().name, results, has_success, start)
+    return PlayedTest(folder.resolve().name, policy, results, has_success, start)
 
 
 def compare_pairs(a: PlayedTest, b: PlayedTest) -> tuple[Difference, Difference] | None:

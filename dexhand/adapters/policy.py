@@ -27,7 +27,7 @@ class ArrayPolicy:
         """Return the actions (N, A), between -1 and 1, for observations (N, F), or (A,) for one observation (F,).
 
         The actions are a tensor or a NumPy array (float32), as the observations are. Raises ``ValueError`` for
-        observations of another size.
+        observations of another size, or that are not finite.
         """
         given = torch.as_tensor(observations, dtype=torch.float32, device="cpu")
         if given.ndim not in (1, 2) or given.shape[-1] != self.num_observations:
@@ -35,5 +35,7 @@ class ArrayPolicy:
                 f"observations have the shape {tuple(given.shape)}; the policy for {self.task} takes "
                 f"({self.num_observations},) or (N, {self.num_observations})"
             )
+        if not bool(given.isfinite().all()):
+            raise ValueError("observations are not finite")
         actions = self._policy.act(given.reshape(-1, self.num_observations)).reshape(*given.shape[:-1], -1)
         return actions if isinstance(observations, Tensor) else actions.numpy()

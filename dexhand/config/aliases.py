@@ -52,12 +52,14 @@ OTHER_NAMES: dict[str, str] = {
     "batch_size": "train.ppo.minibatch_size",
     "clip_range": "train.ppo.e_clip",
     "clip_coef": "train.ppo.e_clip",
+    "clip_param": "train.ppo.e_clip",
     "ent_coef": "train.ppo.entropy_coef",
     "vf_coef": "train.ppo.critic_coef",
     "gae_lambda": "train.ppo.tau",
     "lam": "train.ppo.tau",
     "n_steps": "train.ppo.horizon_length",
     "num_steps": "train.ppo.horizon_length",
+    "horizon": "train.ppo.horizon_length",
     "n_epochs": "train.ppo.mini_epochs",
     "update_epochs": "train.ppo.mini_epochs",
     "target_kl": "train.ppo.kl_threshold",
@@ -123,6 +125,9 @@ def no_such_key(key: str, shown: str, keys: Iterable[str]) -> ConfigError:
     tasks = tasks_with(key)
     if tasks:
         return ConfigError(f"{shown}: the chosen task has no {key}. It belongs to task={' or task='.join(tasks)}")
+    same = [name for name in keys if name.endswith(f".{key}")]
+    if same:
+        return ConfigError(f"{shown}: there is no key {key}. Write {' or '.join(same[:3])}")
     if key in OTHER_NAMES:
         return ConfigError(f"{shown}: there is no key {key}. It is called {OTHER_NAMES[key]} here")
     known = [*keys, *SHORT_FORMS, *without_section(), *OLD_KEYS, *GROUPS, "config", "resume"]

@@ -1,5 +1,6 @@
 """The ``key=value`` words of a command line, in Hydra's grammar and in canonical spelling."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,6 +22,8 @@ INCOMPLETE_TASKS = [name for name, config in TASK_CONFIGS.items() if not config.
 """Tasks that need more than their name: ``task=gymnasium:NAME``."""
 
 SEARCHPATH = "hydra.searchpath"
+
+_DECIMAL_COMMA = re.compile(r"-?0,\d+")
 
 MOST_JOBS = 1_000
 """Of a sweep: ``range(0,1e12)`` would fill the memory."""
@@ -76,9 +79,10 @@ def read_overrides(words: Iterable[str]) -> Overrides:
         parsed = _parse(word)
         spelling, _, text = word.partition("=")
         if parsed.is_sweep_override():
+            point = f" ({text.replace(',', '.')} with a point)" if _DECIMAL_COMMA.fullmatch(text) else ""
             raise ConfigError(
-                f"{word} gives several values. Give one, write a list as {spelling}=[{text}], or start one job for "
-                "each with --multirun"
+                f"{word} gives several values. Give one{point}, write a list as {spelling}=[{text}], or start one job "
+                "for each with --multirun"
             )
         alias = spelling.lstrip("+")
         override = Override(canonical_key(alias), canonical_value(alias, parsed.value()), word)

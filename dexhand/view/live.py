@@ -32,7 +32,7 @@ KEPT_EVENTS = 10_000
 """Events that wait for a page that is too slow to show them; the oldest are dropped."""
 LARGEST_REQUEST = 4096
 """Bytes."""
-SHARE = 0.01
+SHARE = 0.005
 """Largest part of the time that is spent on copying poses while steps do not wait for anything else."""
 
 

@@ -140,6 +140,8 @@ class Workspace:
         self.links = Path(os.path.realpath(runs_dir))
         if not self.links.name:
             raise WorkspaceError(f"train.runsDir={str(runs_dir)!r} needs a name, for example {runs_dir / 'runs'}")
+        if self.links.is_file():
+            raise WorkspaceError(f"train.runsDir={str(runs_dir)!r} is a file. Give a folder, which is made if need be")
         self.archive = self.links.with_name(f"{self.links.name}_all")
         self.view = RunsView(self.links, self.archive)
         self._limits = limits

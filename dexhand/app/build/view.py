@@ -212,7 +212,9 @@ def cannot_be_drawn(key: str, config: Config) -> ConfigError:
     """Return the error for environments without ``Drawable`` that ``env.<key>`` asks to draw."""
     factory = config.env.factory
     maker = f"task={config.task.subject}" if factory is None else f"env.factory={factory}"
-    hint = "" if factory is None else ". Give them the members of Drawable in dexhand/core/interfaces.py"
+    hint = ". Give them the members of Drawable in dexhand/core/interfaces.py"
+    if factory is None:
+        hint = ". Leave it out; dexhand panel --experiment=RUN chooses what plays without a picture of it"
     return ConfigError(
         f"env.{key}={str(getattr(config.env, key)).lower()}: the environments of {maker} cannot be drawn{hint}"
     )

@@ -52,6 +52,8 @@ def test_it_is_loaded_in_python(copied: Path) -> None:
     np.testing.assert_allclose(alone, actions[1].numpy(), rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match="takes"):
         policy.act(observations[:, 1:])
+    with pytest.raises(ValueError, match="not finite"):
+        policy.act(observations * float("nan"))
 
 
 def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:

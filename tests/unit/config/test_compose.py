@@ -265,6 +265,8 @@ class TestRefusals:
             ("foo", ["'foo'", "key=value"]),
             ("a==b", ["a==b", "key=value"]),
             ("experiment=mine", ["experiment=mine", "there is no key experiment."]),
+            ("gamma=0.9", ["Write train.ppo.gamma"]),
+            ("train.ppo.gamma=0,9", ["gives several values", "Give one (0.9 with a point)"]),
             ("=3", ["=3", "key=value"]),
             ("~env.numEnvs", ["cannot be removed"]),
             ("env.numEnvs=???", ["env.numEnvs=???", "whole number"]),

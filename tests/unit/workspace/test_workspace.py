@@ -205,6 +205,11 @@ class TestPublishing:
         with pytest.raises(WorkspaceError, match=r"train\.runsDir='/' needs a name"):
             Workspace(Path("/"))
 
+    def test_a_file_is_no_workspace(self, tmp_path: Path) -> None:
+        (tmp_path / "runs").touch()
+        with pytest.raises(WorkspaceError, match="is a file"):
+            Workspace(tmp_path / "runs")
+
     def test_a_folder_that_is_no_run_is_not_published(self, tmp_path: Path) -> None:
         """Only what create_run made has a kind to be the latest of."""
         with pytest.raises(WorkspaceError, match="is not named"):
