@@ -39,6 +39,8 @@ from dexhand.files.output import printable
 log = logging.getLogger(__name__)
 
 STATE_NAME = ".checkpoint_state.json"
+LONGEST_NAME = 255
+"""Bytes of a file's name, beyond which file systems raise errors."""
 PLAYER_NAMES = ".checkpoint_player.*.json"
 VERSION = 1
 LARGEST_FILE = 4096
@@ -114,7 +116,8 @@ def in_words(choice: Choice) -> str:
 
 def chosen_path(checkpoints: Path, name: str) -> Path:
     """The path of a chosen checkpoint. Raises ``ValueError`` if the name is a path or no ``.pth`` file."""
-    if name != os.path.basename(name) or not name.endswith(".pth") or name.startswith(".") or "\0" in name:
+    is_name = name == os.path.basename(name) and "\0" not in name and len(name.encode(errors="replace")) <= LONGEST_NAME
+    if not is_name or not name.endswith(".pth") or name.startswith("."):
         raise ValueError(f"checkpoint={name!r:.100} must be the name of a .pth file in {checkpoints.name}/")
     return checkpoints / name
 

@@ -86,7 +86,8 @@ class End:
 
 def warm_up(folder: Path) -> None:
     """Import here what a training and a test import."""
-    importlib.import_module("dexhand.app.__main__")
+    for module in ("dexhand.app.__main__", "dexhand.__main__", "dexhand.command"):
+        importlib.import_module(module)
     with contextlib.chdir(folder):
         for learner in ("mock", "rl_games"):
             assert main([*TINY, f"train.algorithm={learner}", "maxIter=1"]) == 0

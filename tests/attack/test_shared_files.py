@@ -264,7 +264,7 @@ def test_a_test_that_is_told_to_play(attack: Attack, nn: Path, tmp_path: Path) -
 
     end = run(play, tmp_path, patience=30.0 + 3.0 * len(places))
     if end.problem or end.code:
-        attack.found(f"{end.code}: {end.problem}")
+        attack.found(f"{end.code}: {end.problem}: {end.tail}")
     if str(OUTSIDE) in end.out:
         attack.found(f"what lies outside the run was played: {end.tail}")
     if any(printable(line) != line for line in end.out.splitlines()):

@@ -79,6 +79,7 @@ GOOD = {"version": 1, "mode": "manual", "checkpoint": "checkpoint_100.pth", "id"
         (json.dumps({**GOOD, "mode": "newest"}), "mode"),
         (json.dumps({**GOOD, "mode": 1}), "mode"),
         (json.dumps({**GOOD, "checkpoint": ["a.pth"]}), "checkpoint"),
+        (json.dumps({**GOOD, "checkpoint": "a" * 252 + ".pth"}), "name of a .pth file"),
         (json.dumps({**GOOD, "checkpoint": "../../other/nn/latest.pth"}), "name of a .pth file"),
         (json.dumps({**GOOD, "checkpoint": "/etc/passwd"}), "name of a .pth file"),
         (json.dumps({**GOOD, "checkpoint": ".pth"}), "name of a .pth file"),
